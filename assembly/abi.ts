@@ -1,0 +1,174 @@
+// The binary interface between the compiler, the host and the engine: the one truth of the format.
+//
+// This file compiles under asc AND tsc, so it holds integer constants only: literals, `*`, `|`, `<<`, no
+// division, no strings, no types, no imports. Every limit of the product that is a number lives here too.
+//
+// IMAGE. File form = memory form, little-endian, every section 4-byte aligned:
+//
+//   0  u32 MAGIC            8  u32 kind (KIND_*)      16 u32 reserved, 0
+//   4  u32 VERSION         12  u32 total length       20 u32 reserved, 0
+//   24 SECTION_COUNT entries of { u32 offset from image start, u32 length in bytes }, indexed by SECTION_*;
+//      an absent section is { 0, 0 }.
+//   HEADER_BYTES sections, in any order, not overlapping.
+//
+// The file is named by the SHA-256 of its bytes; that digest guards transport and is checked by the host.
+// `open` checks every section and every reference inside it once, in linear time; after that loads are unchecked.
+
+export const MAGIC = 0x59505353; // "SSPY"
+export const VERSION = 1;
+export const SECTION_COUNT = 24;
+export const HEADER_BYTES = 24 + 24 * 8;
+
+export const KIND_POLICY = 1; // one app
+export const KIND_HOSTS = 2; // host name -> app index, one per deployment
+export const KIND_AGENTS = 3; // user-agent classification, shared by all apps
+
+// Sections. Which kinds carry which is checked by `open`.
+export const SECTION_STRINGS = 0; // byte pool; other sections refer to it by { u32 at, u32 length }
+export const SECTION_PLAN = 1; // UTF-8 JSON of src/plan.ts: what the host half acts on; opaque to the engine
+export const SECTION_SETTINGS = 2; // SETTING_* words
+export const SECTION_HOSTS = 3; // host table (KIND_HOSTS: value = app; KIND_POLICY: value = host group)
+export const SECTION_ROUTES = 4; // path tables and match lists
+export const SECTION_PREDICATES = 5; // header, query and method predicates of matches
+export const SECTION_NAMES = 6; // header names the policy looks at, hashed
+export const SECTION_REGEXES = 7; // u32 count, u32 offset[count], programs (assembly/regex/)
+export const SECTION_LISTS = 8; // named and literal sets: addresses, strings, integers
+export const SECTION_RULES = 9; // rule headers in order, per stage
+export const SECTION_CODE = 10; // expression bytecode
+export const SECTION_INSPECTION = 11; // header inspection profiles
+export const SECTION_AGENTS = 12; // agent table (KIND_AGENTS)
+export const SECTION_LITERALS = 13; // Aho-Corasick automaton (KIND_AGENTS)
+
+// MEMORY MAP of the one imported memory. All regions are fixed; images follow from IMAGES_AT, page-aligned.
+export const STATIC_AT = 1024; // asc --memoryBase: static data of the engine
+export const RESULT_AT = 0x10000; // RESULT_WORDS u32 words, written by each call
+export const RESULT_WORDS = 64;
+export const EFFECTS_AT = 0x10400; // MAX_EFFECTS records of EFFECT_WORDS u32
+export const EFFECT_WORDS = 8;
+export const MAX_EFFECTS = 124;
+export const EVIDENCE_AT = 0x12000; // bytes that effects refer to
+export const EVIDENCE_BYTES = 16384;
+export const STATE_AT = 0x16000; // transaction state in and out, at most STATE_BYTES
+export const STATE_BYTES = 4096;
+export const HEAD_AT = 0x20000; // request head as one string, see below
+export const MAX_HEAD_BYTES = 262144; // 256 KiB; more is 431
+export const RESPONSE_HEAD_AT = 0x60000; // response head, same form
+export const MAX_RESPONSE_HEAD_BYTES = 262144;
+export const BODY_AT = 0xa0000; // body window
+export const MAX_BODY_BYTES = 1048576; // 1 MiB; the largest `body.limit` a policy may ask for
+export const ARENA_AT = 0x1a0000; // scratch, reset at the start of every call
+export const ARENA_BYTES = 1048576;
+export const IMAGES_AT = 0x2a0000;
+export const PAGE_BYTES = 65536;
+
+// LIMITS
+export const MAX_HEADERS = 512; // header lines of one head; more is 431
+export const MAX_URL_BYTES = 65536;
+export const MAX_ARGS = 1024; // query or form parameters looked at; more is the verdict `limit`
+export const MAX_COOKIES = 1024;
+export const MAX_STEPS = 20000000; // step budget of one engine call: about one byte or one instruction each
+export const MAX_IMAGES = 1024; // images in one memory
+export const MAX_IMAGE_BYTES = 67108864; // 64 MiB for one image
+export const MAX_MEMORY_PAGES = 4096; // 256 MiB linear memory
+export const MAX_GENERATION_SECONDS = 600; // an exchange keeps its generation at most so long after a swap
+export const MAX_HELD_BYTES = 33554432; // bytes of bodies held in one isolate
+export const DEFAULT_BODY_LIMIT = 131072;
+export const MAX_DFA_STATES = 4096; // of one automaton
+export const MAX_PATTERN_BYTES = 8192; // regex source text
+export const MAX_STACK = 64; // value stack of one expression
+export const MAX_XFF_HOPS = 64; // elements of X-Forwarded-For looked at, from the right
+export const MAX_TRAPS_PER_MINUTE = 3;
+
+// REQUEST HEAD: one UTF-8 string at HEAD_AT, every field ended by NUL:
+//   method NUL url NUL peer NUL (name NUL value NUL)*
+// `url` is Request.url as the runtime gives it (raw, absolute); `peer` is the address of the TCP peer (or what the
+// platform vouches for), text, port allowed, empty if unknown. Names are lower case. The host passes the number of
+// fields that it joined; the engine counts separators, and a mismatch is REASON_SEPARATOR (400).
+// RESPONSE HEAD: status NUL (name NUL value NUL)*.
+export const HEAD_FIXED_FIELDS = 3;
+
+// GENERATION: words the host writes beside the images:
+//   u32 hosts image, u32 agents image or 0, u32 number of apps, u32 policy image of each app
+export const GENERATION_WORDS = 3;
+
+// RESULT words
+export const RESULT_OUTCOME = 0; // OUTCOME_*
+export const RESULT_REASON = 1; // REASON_*
+export const RESULT_APP = 2; // app index or -1
+export const RESULT_ROUTE = 3; // route index or -1
+export const RESULT_PATH_AT = 4; // canonical path, bytes in memory, valid until the next call
+export const RESULT_PATH_LENGTH = 5;
+export const RESULT_PATH_CHANGED = 6; // 1 when the canonical path differs from the raw one
+export const RESULT_PREFIX_LENGTH = 7; // bytes of the canonical path that a PathPrefix match covered
+export const RESULT_CLIENT_AT = 8; // client address as text, inside the head; length 0 if unknown
+export const RESULT_CLIENT_LENGTH = 9;
+export const RESULT_AGENT = 10; // index into the agent table or -1
+export const RESULT_TERMINAL = 11; // ACTION_* of the terminating rule, 0 if none
+export const RESULT_RULE = 12; // its index or -1
+export const RESULT_EFFECT_COUNT = 13;
+export const RESULT_TRUNCATED = 14; // 1 when effects or evidence did not fit
+export const RESULT_STEPS = 15; // steps used
+export const RESULT_STATE_LENGTH = 16;
+export const RESULT_SKIPPED_PHASES = 17; // PHASE_* bits
+export const RESULT_PATH_AT_URL = 18; // offset of the raw path inside the url
+export const RESULT_QUERY_AT_URL = 19; // offset of '?' inside the url, or of its end
+export const RESULT_HOST_AT = 20; // canonical host (lower case, no port), bytes in memory
+export const RESULT_HOST_LENGTH = 21;
+export const RESULT_TRUSTED = 22; // 1 when the peer is a trusted proxy by the app's address rule
+export const RESULT_MATCH = 23; // index of the match within the route
+export const RESULT_ERROR_AT = 24; // `open`: offset of the fault in the image
+
+export const OUTCOME_OK = 0; // a route matched (or RESULT_TERMINAL says what ended it)
+export const OUTCOME_REJECT = 1; // the head is not acceptable: status by reason (400, 414, 431, 508 ...)
+export const OUTCOME_NO_APP = 2; // no app has this host
+export const OUTCOME_NO_ROUTE = 3; // 404
+export const OUTCOME_LIMIT = 4; // out of steps or arena
+
+export const REASON_NONE = 0;
+export const REASON_SEPARATOR = 1; // 400 NUL inside a field
+export const REASON_HOST = 2; // 400 missing, doubled or malformed Host, user info, bad port
+export const REASON_URL = 3; // 400 malformed target
+export const REASON_CONTROL = 4; // 400 control byte in a header
+export const REASON_ESCAPED_SLASH = 5; // 400 %2F or %5C where the policy rejects them
+export const REASON_HEADERS = 6; // 431 too many headers
+export const REASON_CLIENT = 7; // 403 client address not established and failClosed
+export const REASON_REQUIRED_HEADER = 8; // 400 header inspection
+export const REASON_FORBIDDEN_HEADER = 9;
+export const REASON_HEADER_LENGTH = 10;
+export const REASON_HEADER_COUNT = 11;
+export const REASON_HEADER_BYTES = 12;
+export const REASON_STEPS = 13;
+export const REASON_ARENA = 14;
+export const REASON_URL_LENGTH = 15; // 414
+
+// EFFECT records: { kind, rule or profile index, mode, a, b, valueAt, valueLength, spare }
+export const EFFECT_RULE = 1; // a rule matched; a = ACTION_*, b = field id, value = matched bytes
+export const EFFECT_INSPECTION = 2; // header inspection; a = REASON_*, b = header index, value = header name
+export const EFFECT_VALUE = 3; // computed operand of a rule's action; a = VALUE_*, b = operand index, value = bytes
+
+export const MODE_OFF = 0;
+export const MODE_LOG = 1;
+export const MODE_ENFORCE = 2;
+
+export const ACTION_NONE = 0;
+export const ACTION_BLOCK = 1; // terminating
+export const ACTION_LOG = 2;
+export const ACTION_SKIP = 3;
+export const ACTION_REDIRECT = 4; // terminating
+export const ACTION_REWRITE = 5;
+export const ACTION_ROUTE = 6;
+
+export const VALUE_LOCATION = 1; // redirect target
+export const VALUE_PATH = 2; // rewrite path
+export const VALUE_QUERY = 3; // rewrite query
+export const VALUE_HEADER = 4; // rewrite: set request header, b = operand index in the plan
+
+// STAGES: the earliest moment at which all fields of an expression exist
+export const STAGE_HEAD = 0;
+export const STAGE_PROOF = 1;
+export const STAGE_BODY = 2;
+export const STAGE_RESPONSE = 3;
+
+// PHASES that a rule may skip, bits
+export const PHASE_INSPECTION = 1;
+export const PHASE_RULES = 2; // all later rules

@@ -1,0 +1,163 @@
+/**
+ * The plan: what a policy image tells the host half, as the JSON of SECTION_PLAN.
+ *
+ * The compiler writes it, the router reads it, nobody else. It holds decisions only: durations are milliseconds, sizes
+ * are bytes, percentages are 0 to 100, names are resolved to indices, defaults are filled in. A leaf: it imports nothing.
+ */
+
+export interface Plan {
+  readonly app: string;
+  readonly routeNames: readonly string[];
+  /** Route index -> index into `actions`; equal actions are stored once. */
+  readonly routeActions: readonly number[];
+  readonly actions: readonly RouteAction[];
+  readonly backends: readonly Backend[];
+  readonly rules: readonly RulePlan[];
+  readonly inspections: readonly InspectionPlan[];
+  readonly forwarded: ForwardedPlan;
+  readonly cdnLoop: { readonly id: string; readonly max: number };
+  /** RFC 9209 `Proxy-Status` on answers that the gateway makes. */
+  readonly proxyStatus: boolean;
+  readonly body: BodyPlan;
+  /** True when a rule of that stage exists, so the second and third crossing can be left out. */
+  readonly stages: { readonly body: boolean; readonly response: boolean };
+  /** Names of the secrets that this policy refers to, resolved at run time from bindings or files. */
+  readonly secrets: readonly string[];
+}
+
+export interface RouteAction {
+  readonly filters: readonly Filter[];
+  readonly backends: readonly WeightedBackend[];
+  readonly timeouts: { readonly request: number; readonly backendRequest: number }; // ms, 0 = none
+  readonly retry: RetryPlan | null;
+  readonly cors: CorsPlan | null;
+}
+
+export interface WeightedBackend {
+  readonly backend: number; // index into Plan.backends, -1 = does not exist (answers 500)
+  readonly weight: number; // 0 = never
+  readonly filters: readonly Filter[];
+}
+
+export type Filter =
+  | { readonly type: 'requestHeaders'; readonly change: HeaderChange }
+  | { readonly type: 'responseHeaders'; readonly change: HeaderChange }
+  | { readonly type: 'redirect'; readonly redirect: RedirectPlan }
+  | { readonly type: 'rewrite'; readonly rewrite: RewritePlan }
+  | { readonly type: 'mirror'; readonly backend: number; readonly percent: number }
+  | { readonly type: 'direct'; readonly direct: DirectResponsePlan };
+
+/** Values are literal text or a named secret. Applied in the order set, add, remove; names lower case. */
+export interface HeaderChange {
+  readonly set: readonly (readonly [name: string, value: Value])[];
+  readonly add: readonly (readonly [name: string, value: Value])[];
+  readonly remove: readonly string[];
+}
+export type Value = string | { readonly secret: string };
+
+export interface RedirectPlan {
+  readonly scheme: string | null;
+  readonly hostname: string | null;
+  readonly port: number | null;
+  readonly path: PathReplacement | null;
+  readonly status: 301 | 302 | 303 | 307 | 308;
+}
+export interface RewritePlan {
+  readonly hostname: string | null;
+  readonly path: PathReplacement | null;
+}
+export type PathReplacement =
+  | { readonly type: 'full'; readonly value: string }
+  | { readonly type: 'prefix'; readonly value: string };
+
+export interface DirectResponsePlan {
+  readonly status: number;
+  readonly body: string;
+  readonly contentType: string;
+}
+
+export interface CorsPlan {
+  /** Each is `*`, an origin, or an origin with `*` as its left-most labels (`https://*.example.com`). */
+  readonly allowOrigins: readonly string[];
+  readonly allowMethods: readonly string[];
+  readonly allowHeaders: readonly string[];
+  readonly exposeHeaders: readonly string[];
+  readonly maxAge: number; // seconds
+  readonly allowCredentials: boolean;
+}
+
+export interface RetryPlan {
+  readonly codes: readonly number[];
+  readonly attempts: number; // retries after the first try
+  readonly backoff: number; // ms, base; jittered, doubled each time
+  readonly backoffMax: number; // ms
+  readonly budget: number; // percent of requests in flight that may be retries
+  readonly budgetMin: number; // retries always allowed at once
+}
+
+export interface Backend {
+  readonly name: string;
+  readonly endpoints: readonly Endpoint[];
+  readonly balance: BalancePlan;
+  readonly stickiness: { readonly cookie: string; readonly ttl: number } | null; // ttl seconds, 0 = session
+  readonly health: PassiveHealth | null;
+}
+
+export interface Endpoint {
+  readonly url: string; // origin with optional base path, no trailing slash
+  /** Key of the connection: `scheme://host:port`, with ` as NAME` when TLS must verify another name. */
+  readonly dial: string;
+  /** `preserve`: the client's Host; `url`: the authority of `url`; anything else: that literal name. */
+  readonly host: string;
+  readonly weight: number;
+}
+
+export type BalancePlan =
+  | { readonly type: 'WeightedRandom' }
+  | { readonly type: 'LeastRequest' }
+  | { readonly type: 'ConsistentHash'; readonly by: 'header' | 'cookie' | 'address'; readonly name: string };
+
+export interface PassiveHealth {
+  readonly consecutive5xx: number; // 0 = off
+  readonly consecutiveGatewayErrors: number; // 502, 503, 504 and connection failures; 0 = off
+  readonly baseEjectionTime: number; // ms, multiplied by the number of ejections so far
+  readonly maxEjectionTime: number; // ms
+  readonly maxEjectionPercent: number;
+  readonly panicThreshold: number; // percent healthy below which ejection is ignored
+}
+
+export interface RulePlan {
+  readonly name: string;
+  readonly action: 'block' | 'log' | 'skip' | 'redirect' | 'rewrite' | 'route';
+  readonly mode: 'log' | 'enforce';
+  readonly status: number; // of block and redirect
+  readonly reason: string; // what the client is told; the rule's `reason`, or its name
+  readonly backend: number; // of route, else -1
+  readonly headers: readonly string[]; // of rewrite: names by operand index; values come as EFFECT_VALUE
+  readonly removeHeaders: readonly string[];
+  readonly preserveQuery: boolean; // of redirect
+}
+
+export interface InspectionPlan {
+  readonly name: string; // '' for the app, else the route
+  readonly mode: 'log' | 'enforce';
+}
+
+export interface ForwardedPlan {
+  /** What happens to Forwarded and X-Forwarded-* that arrive: kept and appended to only from a trusted peer. */
+  readonly xForwardedFor: 'append' | 'replace' | 'off';
+  readonly forwarded: boolean; // RFC 7239
+}
+
+export interface BodyPlan {
+  readonly limit: number; // bytes held
+  readonly over: 'inspect-prefix' | 'reject' | 'pass';
+}
+
+/** One deployment at one moment; `current.json` on disk, the body of POST /v1/swap, and the answer of GET /v1/status. */
+export interface Manifest {
+  readonly generation: string;
+  readonly hosts: string; // image hashes: lower-case hex SHA-256
+  readonly agents: string | null;
+  readonly apps: readonly { readonly name: string; readonly image: string }[];
+}
