@@ -1,0 +1,20 @@
+/** What differs between Cloudflare and on-prem workerd; one implementation per target beside this file. */
+import type { Endpoint, Manifest } from '../plan.ts';
+
+export interface Platform {
+  readonly name: 'workerd' | 'cloudflare' | 'dry';
+  readonly images: ImageStore;
+  /** Address of the TCP peer, or of the client where the platform itself vouches for it; '' if unknown. */
+  peer(request: Request): string;
+  /** One try at one endpoint. `request` carries the final URL and headers; never follows redirects. Rejects on failure. */
+  dial(endpoint: Endpoint, url: string, init: RequestInit): Promise<Response>;
+  /** A named secret, or undefined when there is none of that name. */
+  secret(name: string): string | undefined;
+}
+
+export interface ImageStore {
+  /** Bytes of an image, verified against its hash; rejects when absent or altered. */
+  get(hash: string): Promise<Uint8Array>;
+  /** What should be served now; null when nothing was published yet. */
+  current(): Promise<Manifest | null>;
+}
