@@ -11,3 +11,18 @@ export interface Diagnostic {
   readonly cause?: string; // why that is wrong
   readonly fix?: string; // what to write instead
 }
+
+/** A place in the document: keys and indices from its root, as in `['rules', 0, 'when']`. */
+export type DocumentPath = readonly (string | number)[];
+
+/** Collects diagnostics about one document; the policy reader turns paths into lines and columns. */
+export interface Reporter {
+  /** `offset` and `length` count characters inside the scalar at `path`, for languages embedded in strings. */
+  report(
+    severity: 'error' | 'warning',
+    path: DocumentPath,
+    code: string,
+    message: string,
+    more?: { cause?: string; fix?: string; offset?: number; length?: number },
+  ): void;
+}

@@ -1,0 +1,70 @@
+/**
+ * What the policy reader hands to the compilers of its parts: validated, defaults filled in, names still names.
+ * `path` is where it stands in the document, for diagnostics.
+ */
+import type { DocumentPath } from './diagnostics.ts';
+
+export interface RouteSource {
+  readonly path: DocumentPath;
+  readonly name: string;
+  /** Lower case; already intersected with the app's; `*` is any host. */
+  readonly hostnames: readonly string[];
+  readonly matches: readonly MatchSource[]; // any of; at least one
+}
+
+export interface MatchSource {
+  readonly path: DocumentPath;
+  readonly pathMatch: { readonly type: 'Exact' | 'PathPrefix' | 'RegularExpression'; readonly value: string };
+  readonly method: string | null;
+  readonly headers: readonly ValueMatch[]; // names lower case
+  readonly queryParams: readonly ValueMatch[]; // names case-sensitive
+}
+export interface ValueMatch {
+  readonly name: string;
+  readonly type: 'Exact' | 'RegularExpression';
+  readonly value: string;
+}
+
+export interface SettingsSource {
+  readonly clientAddress: {
+    readonly from: 'peer' | 'xff' | 'cf';
+    readonly trustedHops: number;
+    readonly trustedCIDRs: readonly string[];
+    readonly failClosed: boolean;
+  };
+  readonly escapedSlashes: 'keep' | 'reject';
+  readonly mergeSlashes: boolean;
+}
+
+export interface ListSource {
+  readonly path: DocumentPath;
+  readonly name: string;
+  readonly items: readonly (string | number)[]; // all addresses/CIDR, or all strings, or all integers
+}
+
+export interface RuleSource {
+  readonly path: DocumentPath; // of the rule; its expression is at [...path, 'when']
+  readonly name: string;
+  readonly when: string;
+  readonly action: 'block' | 'log' | 'skip' | 'redirect' | 'rewrite' | 'route';
+  readonly mode: 'log' | 'enforce'; // `off` rules are not handed over, but are still checked by `check`
+  /** Value expressions by operand: redirect location; rewrite path, query and set headers. */
+  readonly location: string | null; // at [...path, 'redirect', 'location']
+  readonly rewritePath: string | null; // at [...path, 'rewrite', 'path']
+  readonly rewriteQuery: string | null;
+  readonly rewriteHeaders: readonly { readonly name: string; readonly value: string }[]; // [.., 'rewrite', 'headers', 'set', name]
+  readonly skipRules: readonly string[]; // names of later rules
+  readonly skipPhases: readonly ('inspect' | 'rules')[];
+}
+
+export interface InspectionSource {
+  readonly path: DocumentPath;
+  readonly route: number; // -1 = the whole app
+  readonly mode: 'log' | 'enforce';
+  readonly required: readonly string[];
+  readonly forbidden: readonly string[];
+  readonly maxCount: number; // 0 = no limit
+  readonly maxLength: number; // bytes of one value, 0 = no limit
+  readonly lengths: readonly { readonly name: string; readonly max: number }[];
+  readonly bytes: 'visible' | 'utf8';
+}
