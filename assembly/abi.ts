@@ -78,6 +78,8 @@ export const MAX_PATTERN_BYTES = 8192; // regex source text
 export const MAX_STACK = 64; // value stack of one expression
 export const MAX_XFF_HOPS = 64; // elements of X-Forwarded-For looked at, from the right
 export const MAX_TRAPS_PER_MINUTE = 3;
+export const MAX_NAMES = 4096; // distinct header names one policy looks at
+export const MAX_HOST_BYTES = 255;
 
 // REQUEST HEAD: one UTF-8 string at HEAD_AT, every field ended by NUL:
 //   method NUL url NUL peer NUL (name NUL value NUL)*
@@ -140,6 +142,8 @@ export const REASON_HEADER_BYTES = 12;
 export const REASON_STEPS = 13;
 export const REASON_ARENA = 14;
 export const REASON_URL_LENGTH = 15; // 414
+export const REASON_ARGS = 16; // more than MAX_ARGS parameters or MAX_COOKIES cookies, and something had to look at them
+export const REASON_TRAP = 17; // the engine trapped; the host has replaced the instance
 
 // EFFECT records: { kind, rule or profile index, mode, a, b, valueAt, valueLength, spare }
 export const EFFECT_RULE = 1; // a rule matched; a = ACTION_*, b = field id, value = matched bytes
@@ -162,6 +166,57 @@ export const VALUE_LOCATION = 1; // redirect target
 export const VALUE_PATH = 2; // rewrite path
 export const VALUE_QUERY = 3; // rewrite query
 export const VALUE_HEADER = 4; // rewrite: set request header, b = operand index in the plan
+
+// SECTION_HOSTS and SECTION_NAMES and string sets are hash tables:
+//   u32 slots (a power of two), u32 longest probe, u32 entries, i32 value of `*` or -1
+//   slots x { u32 hash, u32 at, u32 length, i32 value }; length 0 is an empty slot; at is an offset into SECTION_STRINGS.
+// Hash: FNV-1a over the bytes (hosts: from the last byte to the first), then the finalizer of MurmurHash3.
+// Host wildcards are stored with their leading dot and without the star: `*.example.com` is `.example.com`.
+export const TABLE_HEADER_BYTES = 16;
+export const TABLE_SLOT_BYTES = 16;
+
+// SECTION_LISTS: u32 count, u32 offset[count] from the section's start; a list is { u32 kind, u32 a, u32 b, u32 0 } and data:
+//   LIST_ADDRESSES a = number of IPv4 ranges { u32 low, u32 high }, b = number of IPv6 ranges { 16 bytes low, 16 bytes high,
+//                  network order }; both sorted, disjoint, inclusive
+//   LIST_STRINGS   a = length in bytes of the hash table that follows
+//   LIST_INTEGERS  a = number of i64, sorted
+export const LIST_HEADER_BYTES = 16;
+export const LIST_ADDRESSES = 1;
+export const LIST_STRINGS = 2;
+export const LIST_INTEGERS = 3;
+
+// Records in the arena, inside one call
+export const HEADER_ENTRY_BYTES = 24; // nameAt, nameLength, valueAt, valueLength, hash, next of the same name
+export const PAIR_ENTRY_BYTES = 20; // nameAt, nameLength, valueAt, valueLength, hash
+
+// SECTION_SETTINGS words
+export const SETTING_CLIENT_FROM = 0; // CLIENT_*
+export const SETTING_TRUSTED_HOPS = 1;
+export const SETTING_TRUSTED_LIST = 2; // index into SECTION_LISTS, or -1: no addresses are listed
+export const SETTING_FAIL_CLOSED = 3;
+export const SETTING_REJECT_ESCAPED_SLASHES = 4;
+export const SETTING_MERGE_SLASHES = 5;
+export const SETTING_WORDS = 8;
+export const CLIENT_PEER = 0;
+export const CLIENT_XFF = 1;
+export const CLIENT_CF = 2;
+
+// What is wrong with an image; `open` returns one of these, and RESULT_ERROR_AT says where.
+export const FAULT_NONE = 0;
+export const FAULT_LENGTH = 1; // shorter than its header, longer than MAX_IMAGE_BYTES, or not as long as it says
+export const FAULT_MAGIC = 2;
+export const FAULT_VERSION = 3;
+export const FAULT_KIND = 4;
+export const FAULT_SECTION = 5; // out of bounds, unaligned, overlapping, or one that this kind must or must not have
+export const FAULT_TABLE = 6;
+export const FAULT_LIST = 7;
+export const FAULT_SETTING = 8;
+export const FAULT_ROUTE = 9;
+export const FAULT_PREDICATE = 10;
+export const FAULT_REGEX = 11;
+export const FAULT_RULE = 12;
+export const FAULT_INSPECTION = 13;
+export const FAULT_AGENT = 14;
 
 // STAGES: the earliest moment at which all fields of an expression exist
 export const STAGE_HEAD = 0;

@@ -1,0 +1,58 @@
+// Scratch memory and the step budget of one call. Both are reset at the start of every call, so nothing that a request
+// made can reach the next one, and no request can take more than its share of memory or time.
+import { ARENA_AT, ARENA_BYTES, MAX_STEPS, REASON_ARENA, REASON_NONE, REASON_STEPS } from './abi';
+
+let top: usize = ARENA_AT;
+let left: i32 = MAX_STEPS;
+let reason: i32 = REASON_NONE;
+
+export function reset(): void {
+  top = ARENA_AT;
+  left = MAX_STEPS;
+  reason = REASON_NONE;
+}
+
+/** Address of `bytes` bytes, 8-aligned, not zeroed; 0 when the arena is exhausted, and the call ends as `limit`. */
+export function alloc(bytes: i32): usize {
+  const at = top;
+  // SAFETY: both sides are unsigned and the arena is far below 2^31, so a huge or negative request can't wrap.
+  if (<u32>bytes > <u32>ARENA_BYTES || at + <usize>bytes > <usize>(ARENA_AT + ARENA_BYTES)) {
+    fail(REASON_ARENA);
+    return 0;
+  }
+  top = (at + <usize>bytes + 7) & ~7;
+  return at;
+}
+
+/** Where the next allocation goes; `release(mark)` gives back everything allocated since. */
+export function mark(): usize {
+  return top;
+}
+export function release(to: usize): void {
+  top = to;
+}
+
+/** Draws `n` steps from the call's budget; false when it is spent, and the caller must stop. */
+export function spend(n: i32): bool {
+  if (<u32>n > <u32>left) {
+    left = 0;
+    fail(REASON_STEPS);
+    return false;
+  }
+  left -= n;
+  return true;
+}
+
+export function stepsUsed(): i32 {
+  return MAX_STEPS - left;
+}
+
+/** Ends the call as `limit` with this reason; the first reason stands. */
+export function fail(why: i32): void {
+  if (reason == REASON_NONE) reason = why;
+}
+
+/** REASON_NONE, or why this call ran into a limit. */
+export function failure(): i32 {
+  return reason;
+}

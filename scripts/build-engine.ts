@@ -1,0 +1,43 @@
+/** Compiles assembly/ to build/engine.wasm and prints its size. Run: node scripts/build-engine.ts */
+import asc from 'assemblyscript/asc';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { gzipSync } from 'node:zlib';
+import { STATIC_AT } from '../assembly/abi.ts';
+
+const root = new URL('..', import.meta.url);
+
+/** Flags: memory is the host's, so that an instance can be replaced after a trap while images stay; no allocator, no
+ *  collector, no exceptions; SIMD. `-O3` with `--converge`: the engine is small, speed is what it is for. */
+export async function buildEngine(): Promise<Uint8Array> {
+  const { error, stderr } = await asc.main(
+    [
+      'assembly/index.ts',
+      ...['--outFile', 'build/engine.wasm', '--textFile', 'build/engine.wat'],
+      ...['--runtime', 'stub', '--use', 'abort=', '--importMemory', '--memoryBase', String(STATIC_AT)],
+      ...['--enable', 'simd', '--disable', 'mutable-globals', '--noAssert', '-O3', '--converge'],
+    ],
+    {
+      readFile: async (name, base) => {
+        try {
+          return await readFile(new URL(name, new URL(`${base}/`, root)), 'utf8');
+        } catch {
+          return null;
+        }
+      },
+      writeFile: async (name, contents, base) => {
+        await mkdir(new URL('build/', root), { recursive: true });
+        await writeFile(new URL(name, new URL(`${base}/`, root)), contents);
+      },
+      listFiles: () => [],
+    },
+  );
+  if (error !== null) throw new Error(`the engine does not compile\n${stderr.toString()}`);
+  const warnings = stderr.toString();
+  if (warnings !== '') process.stderr.write(warnings);
+  return readFile(new URL('build/engine.wasm', root));
+}
+
+if (import.meta.main) {
+  const wasm = await buildEngine();
+  console.log(`build/engine.wasm: ${wasm.length} bytes, ${gzipSync(wasm).length} gzipped`);
+}
