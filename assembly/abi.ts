@@ -227,3 +227,167 @@ export const STAGE_RESPONSE = 3;
 // PHASES that a rule may skip, bits
 export const PHASE_INSPECTION = 1;
 export const PHASE_RULES = 2; // all later rules
+
+// RULES LANGUAGE (SECTION_RULES, SECTION_CODE): what an expression compiles to and what the engine runs.
+//
+// SECTION_CODE is u32 words. A program is a run of instructions that ends in OP_END and leaves one value on the stack.
+// An instruction is one word { u8 opcode, u8 a, u8 b, u8 flags } and the operand words its opcode says. Jumps are
+// relative, forward only and properly nested, so one linear pass proves stack depth and cell types (`check`).
+export const OP_END = 1;
+export const OP_BOOL = 2; // a = 0 or 1
+export const OP_INT = 3; // + i64 as two words
+export const OP_STRING = 4; // + at, length in SECTION_STRINGS
+export const OP_FIELD = 5; // a = FIELD_*; pushes its value, or missing
+export const OP_ENTRY = 6; // a = FIELD_* of type map, + at, length of the key; pushes an array of strings, or missing
+export const OP_INDEX = 7; // + index; array -> element, or missing
+export const OP_COMPARE_INT = 8; // a = COMPARE_* mask, + i64
+export const OP_COMPARE_STRING = 9; // a = COMPARE_* mask, + at, length
+export const OP_COMPARE_ADDRESS = 10; // a = COMPARE_* mask, + at of 16 bytes, 16
+export const OP_CONTAINS = 11; // + at, length
+export const OP_MATCHES = 12; // + regex index
+export const OP_WILDCARD = 13; // a = 1: case-sensitive, + at, length of the encoded pattern
+export const OP_IN_INTEGERS = 14; // + at, length in SECTION_STRINGS: i64 pairs { first, last }, ascending, disjoint
+export const OP_IN_STRINGS = 15; // + at, length in SECTION_STRINGS: see assembly/expression.ts
+export const OP_IN_ADDRESSES = 16; // + list index
+export const OP_BITS = 17; // + i64; integer -> (value & operand) != 0
+export const OP_NOT = 18;
+export const OP_XOR = 19;
+export const OP_AND_EACH = 20; // two arrays of booleans -> one, as long as the shorter
+export const OP_OR_EACH = 21;
+export const OP_AND = 22; // + words to jump forward (from the next instruction) when the top is false or missing; else pop
+export const OP_OR = 23; // + words to jump forward when the top is true; else pop
+export const OP_CALL = 24; // a = FUNCTION_*, b = arguments on the stack, + two immediate words
+
+export const FLAG_EACH = 1; // the (first) operand is an array; the instruction applies to each element
+export const FLAG_EVIDENCE = 2; // a comparison that is true is recorded; b = FIELD_* it looked at
+export const FLAG_REDACT = 4; // ... without its value: it may hold a credential
+
+export const COMPARE_LESS = 1;
+export const COMPARE_EQUAL = 2;
+export const COMPARE_GREATER = 4;
+
+// Types of stack cells
+export const TYPE_BOOL = 1;
+export const TYPE_INT = 2;
+export const TYPE_STRING = 3;
+export const TYPE_ADDRESS = 4;
+export const TYPE_ARRAY = 8; // bit: array of the above
+export const TYPE_MAP = 16; // of arrays of strings; never on the stack
+
+export const FIELD_NONE = 0;
+export const FIELD_HOST = 1;
+export const FIELD_COOKIE = 2;
+export const FIELD_REFERER = 3;
+export const FIELD_USER_AGENT = 4;
+export const FIELD_X_FORWARDED_FOR = 5;
+export const FIELD_METHOD = 6;
+export const FIELD_FULL_URI = 7;
+export const FIELD_URI = 8;
+export const FIELD_PATH = 9;
+export const FIELD_EXTENSION = 10;
+export const FIELD_QUERY = 11;
+export const FIELD_RAW_FULL_URI = 12;
+export const FIELD_RAW_URI = 13;
+export const FIELD_RAW_PATH = 14;
+export const FIELD_RAW_QUERY = 15;
+export const FIELD_ARGS = 16; // map
+export const FIELD_ARGS_NAMES = 17;
+export const FIELD_ARGS_VALUES = 18;
+export const FIELD_HEADERS = 19; // map
+export const FIELD_HEADERS_NAMES = 20;
+export const FIELD_HEADERS_VALUES = 21;
+export const FIELD_HEADERS_TRUNCATED = 22;
+export const FIELD_COOKIES = 23; // map
+export const FIELD_ACCEPTED_LANGUAGES = 24;
+export const FIELD_TIMESTAMP = 25;
+export const FIELD_SSL = 26;
+export const FIELD_ADDRESS = 27;
+export const FIELD_AGENT_NAME = 28;
+export const FIELD_AGENT_OPERATOR = 29;
+export const FIELD_AGENT_CATEGORY = 30;
+export const FIELD_AGENT_BOT = 31;
+export const FIELD_BODY_RAW = 32; // from here: stage body
+export const FIELD_BODY_SIZE = 33;
+export const FIELD_BODY_TRUNCATED = 34;
+export const FIELD_BODY_MIME = 35;
+export const FIELD_FORM = 36; // map
+export const FIELD_FORM_NAMES = 37;
+export const FIELD_FORM_VALUES = 38;
+export const FIELD_RESPONSE_CODE = 39; // from here: stage response
+export const FIELD_RESPONSE_HEADERS = 40; // map
+export const FIELD_RESPONSE_HEADERS_NAMES = 41;
+export const FIELD_RESPONSE_HEADERS_VALUES = 42;
+export const FIELD_RESPONSE_MEDIA_TYPE = 43;
+export const FIELD_COUNT = 44;
+
+export const FUNCTION_ANY = 1;
+export const FUNCTION_ALL = 2;
+export const FUNCTION_CIDR = 3; // immediates: bits of IPv4, bits of IPv6
+export const FUNCTION_CONCAT = 4;
+export const FUNCTION_DECODE_BASE64 = 5;
+export const FUNCTION_ENDS_WITH = 6;
+export const FUNCTION_STARTS_WITH = 7;
+export const FUNCTION_JOIN = 8;
+export const FUNCTION_SPLIT = 9; // (value, separator), immediate: limit
+export const FUNCTION_LEN = 10;
+export const FUNCTION_LOWER = 11;
+export const FUNCTION_UPPER = 12;
+export const FUNCTION_JSON_STRING = 13; // (document), immediates: at, length of the encoded keys
+export const FUNCTION_JSON_INTEGER = 14;
+export const FUNCTION_REGEX_REPLACE = 15; // (value, encoded template), immediate: regex
+export const FUNCTION_WILDCARD_REPLACE = 16; // (value, encoded pattern, encoded template), immediate: 1 = case-sensitive
+export const FUNCTION_REMOVE_BYTES = 17; // (value, bytes)
+export const FUNCTION_REMOVE_ARGS = 18; // (query, name, ...)
+export const FUNCTION_SUBSTRING = 19; // (value, start[, end])
+export const FUNCTION_TO_STRING = 20;
+export const FUNCTION_URL_DECODE = 21; // (value), immediate: DECODE_*
+export const FUNCTION_HAS = 22; // any value -> not missing
+export const FUNCTION_HAS_VALUE = 23; // (array of strings, string)
+export const FUNCTION_COUNT = 24;
+export const DECODE_RECURSIVE = 1;
+export const DECODE_UNICODE = 2;
+
+// SECTION_RULES: u32 count, u32 word of the first operand, then count records of RULE_WORDS, then operand words.
+export const RULE_WORDS = 10;
+export const RULE_ACTION = 0; // ACTION_*
+export const RULE_MODE = 1; // MODE_LOG or MODE_ENFORCE
+export const RULE_STAGE = 2; // STAGE_*
+export const RULE_CODE = 3; // first word of its program in SECTION_CODE
+export const RULE_PHASES = 4; // of skip: PHASE_* bits
+export const RULE_OPERANDS = 5; // first word of its operands: { VALUE_*, operand index, first word of the program }
+export const RULE_OPERAND_COUNT = 6;
+export const RULE_SKIPS = 7; // first word of the rule indices that it skips
+export const RULE_SKIP_COUNT = 8;
+export const RULE_SPARE = 9;
+export const OPERAND_WORDS = 3;
+
+// TRANSACTION STATE: what one call of the engine leaves for the next of the same request. u32 number of rules that
+// the bits stand for, u32 PHASE_* bits, then one bit for each rule that is skipped.
+export const STATE_RULES = 0;
+export const STATE_PHASES = 4;
+export const STATE_BITS = 8;
+
+export const MAX_RULES = 16384; // of one policy; their skip bits fit the transaction state
+export const MAX_EXPRESSION_CHARACTERS = 4096; // as Cloudflare
+export const MAX_EXPRESSION_DEPTH = 40; // nested parentheses and calls
+export const MAX_ARGUMENTS = 32; // of one function call
+export const MAX_EVIDENCE_VALUE = 256; // bytes of a matched value
+export const MAX_COMPUTED_VALUE = 16384; // bytes of a location, path, query or header that a rule computes
+export const MAX_SPLIT = 128;
+export const MAX_REPLACEMENTS = 8; // references in one replacement text
+export const MAX_STARS = 32; // of one wildcard pattern
+export const MAX_LANGUAGES = 64; // of Accept-Language
+export const MAX_JSON_DEPTH = 64;
+
+// SECTION_INSPECTION: u32 count, then count records of INSPECTION_WORDS, then name words.
+export const INSPECTION_WORDS = 10;
+export const INSPECTION_ROUTE = 0; // route index, 0xffffffff = the whole app
+export const INSPECTION_MODE = 1;
+export const INSPECTION_MAX_COUNT = 2; // 0 = no limit
+export const INSPECTION_MAX_LENGTH = 3; // 0 = no limit
+export const INSPECTION_BYTES = 4; // 1 = visible only
+export const INSPECTION_NAMES = 5; // first word of its names: { at, length in SECTION_STRINGS, kind, number }
+export const INSPECTION_REQUIRED = 6; // names of each kind, in this order
+export const INSPECTION_FORBIDDEN = 7;
+export const INSPECTION_LENGTHS = 8;
+export const INSPECTION_SPARE = 9;
