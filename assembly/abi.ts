@@ -247,8 +247,8 @@ export const OP_CONTAINS = 11; // + at, length
 export const OP_MATCHES = 12; // + regex index
 export const OP_WILDCARD = 13; // a = 1: case-sensitive, + at, length of the encoded pattern
 export const OP_IN_INTEGERS = 14; // + at, length in SECTION_STRINGS: i64 pairs { first, last }, ascending, disjoint
-export const OP_IN_STRINGS = 15; // + at, length in SECTION_STRINGS: see assembly/expression.ts
-export const OP_IN_ADDRESSES = 16; // + list index
+export const OP_IN_STRINGS = 15; // + index of a LIST_STRINGS
+export const OP_IN_ADDRESSES = 16; // + index of a LIST_ADDRESSES
 export const OP_BITS = 17; // + i64; integer -> (value & operand) != 0
 export const OP_NOT = 18;
 export const OP_XOR = 19;
@@ -259,7 +259,7 @@ export const OP_OR = 23; // + words to jump forward when the top is true; else p
 export const OP_CALL = 24; // a = FUNCTION_*, b = arguments on the stack, + two immediate words
 
 export const FLAG_EACH = 1; // the (first) operand is an array; the instruction applies to each element
-export const FLAG_EVIDENCE = 2; // a comparison that is true is recorded; b = FIELD_* it looked at
+export const FLAG_EVIDENCE = 2; // a comparison that is true is recorded; b (of OP_CALL: the second immediate) = FIELD_* it looked at
 export const FLAG_REDACT = 4; // ... without its value: it may hold a credential
 
 export const COMPARE_LESS = 1;
@@ -386,7 +386,7 @@ export const INSPECTION_MODE = 1;
 export const INSPECTION_MAX_COUNT = 2; // 0 = no limit
 export const INSPECTION_MAX_LENGTH = 3; // 0 = no limit
 export const INSPECTION_BYTES = 4; // 1 = visible only
-export const INSPECTION_NAMES = 5; // first word of its names: { at, length in SECTION_STRINGS, kind, number }
+export const INSPECTION_NAMES = 5; // first word of its names: { at, length in SECTION_STRINGS, name id, number }
 export const INSPECTION_REQUIRED = 6; // names of each kind, in this order
 export const INSPECTION_FORBIDDEN = 7;
 export const INSPECTION_LENGTHS = 8;

@@ -184,7 +184,7 @@ class Checker {
       if (operator !== 'eq' && operator !== 'ne') {
         throw new ExpressionError('type-mismatch', operatorSpan, `${operator} does not compare IP addresses`, { fix: 'use eq, ne or in' });
       }
-      return { kind: 'order', mask, value: literals.address(this.word(right, type)) };
+      return { kind: 'order', mask, value: literals.address(this.word(right, type)), address: true };
     }
     if (operator === 'bitwise_and') {
       if (type !== TYPE_INT) throw new ExpressionError('type-mismatch', operatorSpan, `& needs an integer, this is ${typeName(type)}`);

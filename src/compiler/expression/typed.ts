@@ -16,7 +16,7 @@ export interface Pattern {
 }
 
 export type Test =
-  | { readonly kind: 'order'; readonly mask: number; readonly value: bigint | Uint8Array }
+  | { readonly kind: 'order'; readonly mask: number; readonly value: bigint | Uint8Array; readonly address?: true }
   | { readonly kind: 'contains'; readonly bytes: Uint8Array }
   | { readonly kind: 'matches'; readonly pattern: Pattern }
   | { readonly kind: 'wildcard'; readonly strict: boolean; readonly pattern: Uint8Array }
@@ -53,4 +53,9 @@ export function walk(node: Node, visit: (node: Node) => void): void {
   if (node.kind === 'index' || node.kind === 'compare' || node.kind === 'not') walk(node.of, visit);
   else if (node.kind === 'call') for (const arg of node.args) walk(arg, visit);
   else if (node.kind === 'logic') for (const item of node.items) walk(item, visit);
+}
+
+/** The bytes of a string that is known at compile time. */
+export function valueBytes(node: Node): Uint8Array | undefined {
+  return node.kind === 'string' ? node.bytes : undefined;
 }

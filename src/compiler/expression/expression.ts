@@ -1,0 +1,82 @@
+/** The rules language as its users see it: compile, check, and what an expression needs. */
+import { STAGE_HEAD } from '../../../assembly/abi.ts';
+import { checkCondition, checkText } from './checker.ts';
+import { fold } from './fold.ts';
+import { parseCondition, parseValue } from './parser.ts';
+import { ExpressionError } from './syntax.ts';
+import { walk } from './typed.ts';
+import type { DocumentPath, Reporter } from '../diagnostics.ts';
+import type { Lists } from './checker.ts';
+import type { Node } from './typed.ts';
+
+export type { Lists } from './checker.ts';
+export type { Node } from './typed.ts';
+
+/** What is wrong with an expression; `at` and `length` count characters of its text. */
+export interface ExpressionFault {
+  readonly code: string;
+  readonly at: number;
+  readonly length: number;
+  readonly message: string;
+  readonly cause?: string;
+  readonly fix?: string;
+}
+
+/** Folded typed tree of a condition. Throws ExpressionError. */
+export function condition(text: string, lists: Lists): Node {
+  return fold(checkCondition(parseCondition(text), lists));
+}
+
+/** Folded typed tree of an expression that gives a string. Throws ExpressionError. */
+export function textValue(text: string, lists: Lists): Node {
+  return fold(checkText(parseValue(text), lists));
+}
+
+/**
+ * Checks an expression without compiling it, for editors: null, or its first fault. `kind`: what it must give.
+ * Regular expressions are only compiled with the policy, so their faults show there.
+ */
+export function checkExpression(text: string, lists: Lists = new Map(), kind: 'condition' | 'text' = 'condition'): ExpressionFault | null {
+  try {
+    if (kind === 'condition') condition(text, lists);
+    else textValue(text, lists);
+    return null;
+  } catch (error) {
+    if (error instanceof ExpressionError) return fault(error);
+    throw error;
+  }
+}
+
+function fault(error: ExpressionError): ExpressionFault {
+  return {
+    code: error.code,
+    at: error.span.at,
+    length: error.span.length,
+    message: error.message,
+    ...(error.reason === undefined ? {} : { cause: error.reason }),
+    ...(error.fix === undefined ? {} : { fix: error.fix }),
+  };
+}
+
+/** Runs `make`; an ExpressionError is reported at `path` and gives undefined. */
+export function reporting<T>(reporter: Reporter, path: DocumentPath, make: () => T): T | undefined {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof ExpressionError)) throw error;
+    const { at, code, message, ...more } = fault(error);
+    reporter.report('error', path, code, message, { ...more, offset: at });
+    return undefined;
+  }
+}
+
+/** The earliest stage at which all its fields exist, and the field that decides it. */
+export function stageOf(node: Node): { readonly stage: number; readonly field: string } {
+  let latest = { stage: STAGE_HEAD, field: '' };
+  walk(node, (part) => {
+    if ((part.kind === 'field' || part.kind === 'entry') && part.field.stage > latest.stage) {
+      latest = { stage: part.field.stage, field: part.field.name };
+    }
+  });
+  return latest;
+}

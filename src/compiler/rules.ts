@@ -1,0 +1,188 @@
+/** Rules of a policy to SECTION_RULES and SECTION_CODE. */
+import * as abi from '../../assembly/abi.ts';
+import { CodeWriter } from './expression/code.ts';
+import { condition, reporting, stageOf, textValue } from './expression/expression.ts';
+import { valueBytes } from './expression/typed.ts';
+import type { DocumentPath, Reporter } from './diagnostics.ts';
+import type { Lists, Node } from './expression/expression.ts';
+import type { Pools } from './image.ts';
+import type { ListSource, RuleSource } from './sources.ts';
+
+export { checkExpression } from './expression/expression.ts';
+export { disassembleCode } from './expression/disassemble.ts';
+
+export interface CompiledRules {
+  readonly rules: Uint8Array; // SECTION_RULES, empty without rules
+  readonly code: Uint8Array; // SECTION_CODE
+  /** Whether any rule needs the second and the third crossing. */
+  readonly stages: { readonly body: boolean; readonly response: boolean };
+}
+
+const ACTIONS = {
+  block: abi.ACTION_BLOCK,
+  log: abi.ACTION_LOG,
+  skip: abi.ACTION_SKIP,
+  redirect: abi.ACTION_REDIRECT,
+  rewrite: abi.ACTION_REWRITE,
+  route: abi.ACTION_ROUTE,
+};
+const PHASES = { inspect: abi.PHASE_INSPECTION, rules: abi.PHASE_RULES };
+const STAGE_NAMES = ['head', 'proof', 'body', 'response'];
+/** What these do is done before the body is read or the origin answers. */
+const HEAD_ONLY = new Set(['redirect', 'rewrite', 'route']);
+
+interface Staged {
+  readonly source: RuleSource;
+  readonly stage: number;
+  readonly field: string; // that decides the stage
+  readonly code: number;
+  readonly operands: readonly (readonly [kind: number, index: number, code: number])[];
+}
+
+/** Faults are reported; what is returned after an error is only good for finding further ones. */
+export function compileRules(rules: readonly RuleSource[], lists: readonly ListSource[], pools: Pools, reporter: Reporter): CompiledRules {
+  const named: Lists = new Map(lists.map((list) => [list.name, list.items]));
+  const code = new CodeWriter(pools);
+  if (rules.length > abi.MAX_RULES) {
+    reporter.report('error', rules[abi.MAX_RULES]!.path, 'too-many-rules', `a policy has at most ${abi.MAX_RULES} rules`, {
+      fix: 'join rules with or, or compare with a list',
+    });
+  }
+  const staged = rules.slice(0, abi.MAX_RULES).map((rule) => stageRule(rule, named, code, reporter));
+  warnAboutOrder(staged, reporter);
+  const skips = staged.map((rule, index) => resolveSkips(rule, index, staged, reporter));
+  return {
+    rules: encode(staged, skips),
+    code: code.bytes(),
+    stages: {
+      body: staged.some((rule) => rule.stage === abi.STAGE_BODY),
+      response: staged.some((rule) => rule.stage === abi.STAGE_RESPONSE),
+    },
+  };
+}
+
+function stageRule(source: RuleSource, lists: Lists, code: CodeWriter, reporter: Reporter): Staged {
+  const compiled = (path: DocumentPath, make: () => Node): { node: Node; at: number } | undefined =>
+    reporting(reporter, path, () => {
+      const node = make();
+      return { node, at: code.add(node) };
+    });
+  const when = compiled([...source.path, 'when'], () => condition(source.when, lists));
+  const { stage, field } = when === undefined ? { stage: abi.STAGE_HEAD, field: '' } : stageOf(when.node);
+  if (when?.node.kind === 'boolean' && !when.node.value) {
+    reporter.report('warning', [...source.path, 'when'], 'never-matches', 'this is false for every request', { length: source.when.length });
+  }
+  if (stage > abi.STAGE_HEAD && HEAD_ONLY.has(source.action)) {
+    const at = source.when.indexOf(field);
+    reporter.report('error', [...source.path, 'when'], 'action-too-late', `${source.action} can not depend on ${field}`, {
+      cause: `${field} exists from stage ${STAGE_NAMES[stage]} on, ${source.action} is done before`,
+      fix: 'leave the field out, or use block, log or skip',
+      ...(at < 0 ? {} : { offset: at, length: field.length }),
+    });
+  }
+  const operands: [number, number, number][] = [];
+  const operand = (kind: number, index: number, text: string | null, tail: DocumentPath): void => {
+    if (text === null) return;
+    const path = [...source.path, ...tail];
+    const value = compiled(path, () => textValue(text, lists));
+    if (value === undefined) return;
+    const needs = stageOf(value.node);
+    if (needs.stage > abi.STAGE_HEAD) {
+      reporter.report('error', path, 'action-too-late', `${source.action} can not use ${needs.field}`, {
+        cause: `${needs.field} exists from stage ${STAGE_NAMES[needs.stage]} on`,
+      });
+    }
+    warnAboutValue(kind, value.node, text, path, reporter);
+    operands.push([kind, index, value.at]);
+  };
+  operand(abi.VALUE_LOCATION, 0, source.location, ['redirect', 'location']);
+  operand(abi.VALUE_PATH, 0, source.rewritePath, ['rewrite', 'path']);
+  operand(abi.VALUE_QUERY, 0, source.rewriteQuery, ['rewrite', 'query']);
+  for (const [index, header] of source.rewriteHeaders.entries()) {
+    operand(abi.VALUE_HEADER, index, header.value, ['rewrite', 'headers', 'set', header.name]);
+  }
+  return { source, stage, field, code: when?.at ?? 0, operands };
+}
+
+/** A literal that can't be what it has to be. */
+function warnAboutValue(kind: number, node: Node, text: string, path: DocumentPath, reporter: Reporter): void {
+  const bytes = valueBytes(node);
+  if (bytes === undefined) return;
+  const literal = new TextDecoder().decode(bytes);
+  if (kind === abi.VALUE_PATH && !literal.startsWith('/')) {
+    reporter.report('error', path, 'bad-path', 'a path begins with /', { length: text.length });
+  } else if (kind === abi.VALUE_LOCATION && literal === '') {
+    reporter.report('error', path, 'bad-location', 'the location is empty', { length: text.length });
+  }
+}
+
+/**
+ * Rules run in order within a stage, and stages run in theirs. Where a rule stands before one of an earlier stage, and
+ * one of the two can keep the other from running, what is written is not what happens.
+ */
+function warnAboutOrder(rules: readonly Staged[], reporter: Reporter): void {
+  const ends = (rule: Staged): boolean => rule.source.mode === 'enforce' && ['block', 'redirect', 'skip'].includes(rule.source.action);
+  let late: Staged | undefined; // the latest-staged rule so far
+  let lateEnding: Staged | undefined; // ... that can end or skip
+  for (const rule of rules) {
+    const earlier = ends(rule) ? late : lateEnding;
+    if (earlier !== undefined && earlier.stage > rule.stage) {
+      reporter.report('warning', [...rule.source.path, 'when'], 'rule-order', `this rule runs before ${earlier.source.name}, which is written above it`, {
+        cause: `${earlier.source.name} looks at ${earlier.field}, which exists from stage ${STAGE_NAMES[earlier.stage]} on`,
+        fix: `write it above ${earlier.source.name}`,
+        length: Math.max(1, rule.source.when.length),
+      });
+    }
+    if (late === undefined || rule.stage > late.stage) late = rule;
+    if (ends(rule) && (lateEnding === undefined || rule.stage > lateEnding.stage)) lateEnding = rule;
+  }
+}
+
+/** Indices of the rules that a rule skips by name. */
+function resolveSkips(rule: Staged, index: number, rules: readonly Staged[], reporter: Reporter): number[] {
+  const skipped: number[] = [];
+  for (const [at, name] of rule.source.skipRules.entries()) {
+    const target = rules.findIndex((candidate) => candidate.source.name === name);
+    const path = [...rule.source.path, 'skip', 'rules', at];
+    if (target < 0) {
+      reporter.report('error', path, 'unknown-rule', `there is no rule ${name}`, { cause: 'only a rule of this policy that is not off can be skipped' });
+    } else if (target === index) {
+      reporter.report('error', path, 'skip-itself', 'a rule can not skip itself');
+    } else if (rules[target]!.stage < rule.stage || (rules[target]!.stage === rule.stage && target < index)) {
+      reporter.report('error', path, 'skip-too-late', `${name} has run already when this rule matches`, {
+        ...(target < index ? { fix: `write this rule above ${name}` } : { cause: `this rule looks at ${rule.field}` }),
+      });
+    } else {
+      skipped.push(target);
+    }
+  }
+  if (rule.stage > abi.STAGE_HEAD && rule.source.skipPhases.includes('inspect')) {
+    reporter.report('error', [...rule.source.path, 'skip', 'phases'], 'skip-too-late', 'header inspection is over when this rule matches', {
+      cause: `this rule looks at ${rule.field}`,
+    });
+  }
+  return skipped;
+}
+
+function encode(rules: readonly Staged[], skips: readonly (readonly number[])[]): Uint8Array {
+  if (rules.length === 0) return new Uint8Array();
+  const operandsAt = 2 + rules.length * abi.RULE_WORDS;
+  const words = new Array<number>(operandsAt).fill(0);
+  words[0] = rules.length;
+  words[1] = operandsAt;
+  for (const [index, rule] of rules.entries()) {
+    const at = 2 + index * abi.RULE_WORDS;
+    words[at + abi.RULE_ACTION] = ACTIONS[rule.source.action];
+    words[at + abi.RULE_MODE] = rule.source.mode === 'log' ? abi.MODE_LOG : abi.MODE_ENFORCE;
+    words[at + abi.RULE_STAGE] = rule.stage;
+    words[at + abi.RULE_CODE] = rule.code;
+    words[at + abi.RULE_PHASES] = rule.source.skipPhases.reduce((bits, phase) => bits | PHASES[phase], 0);
+    words[at + abi.RULE_OPERANDS] = words.length;
+    words[at + abi.RULE_OPERAND_COUNT] = rule.operands.length;
+    words.push(...rule.operands.flat());
+    words[at + abi.RULE_SKIPS] = words.length;
+    words[at + abi.RULE_SKIP_COUNT] = skips[index]!.length;
+    words.push(...skips[index]!);
+  }
+  return new Uint8Array(Uint32Array.from(words).buffer);
+}
