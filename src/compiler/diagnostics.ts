@@ -17,12 +17,15 @@ export type DocumentPath = readonly (string | number)[];
 
 /** Collects diagnostics about one document; the policy reader turns paths into lines and columns. */
 export interface Reporter {
-  /** `offset` and `length` count characters inside the scalar at `path`, for languages embedded in strings. */
+  /**
+   * `offset` and `length` count characters inside the scalar at `path`, for languages embedded in strings;
+   * `at: 'key'` points at the key of a mapping instead of its value.
+   */
   report(
     severity: 'error' | 'warning',
     path: DocumentPath,
     code: string,
     message: string,
-    more?: { cause?: string; fix?: string; offset?: number; length?: number },
+    more?: { cause?: string; fix?: string; offset?: number; length?: number; at?: 'key' | 'value' },
   ): void;
 }

@@ -1,0 +1,335 @@
+/**
+ * The shape of a policy document, with its defaults and the descriptions that editors show.
+ *
+ * One source for three readers: validation, the types of the rest of the compiler, and `schema/sallyport.schema.json`.
+ * Names come from the Gateway API's HTTPRoute and from Envoy Gateway wherever one exists. What a shape cannot say (names
+ * that must exist, fields that exclude each other) is checked by the readers beside this file.
+ *
+ * An error text here is `what is expected`, a line feed, and `what to write instead`.
+ */
+import { z } from 'zod';
+
+export const MAX_ROUTES = 200_000;
+export const MAX_RULES = 4096;
+export const MAX_MATCHES = 64; // of one route, as in the standard
+export const MAX_CONDITIONS = 16; // header or query conditions of one match, as in the standard
+export const MAX_BACKEND_REFS = 16; // of one route, as in the standard
+export const MAX_ENDPOINTS = 256;
+export const MAX_HOSTNAMES = 1024;
+export const MAX_WEIGHT = 1_000_000; // as in the standard
+export const MAX_LIST_ITEMS = 1_000_000;
+export const MAX_ATTEMPTS = 10;
+export const MAX_TEXT = 65_536; // characters of a direct response
+
+/** Methods that the runtime hands to a worker; it answers 501 to any other itself. */
+export const METHODS = [
+  ...['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY', 'PURGE', 'BAN', 'SEARCH'],
+  ...['COPY', 'LOCK', 'MKCOL', 'MOVE', 'PROPFIND', 'PROPPATCH', 'UNLOCK', 'ACL', 'REPORT', 'MKACTIVITY', 'CHECKOUT', 'MERGE'],
+  ...['MSEARCH', 'NOTIFY', 'SUBSCRIBE', 'UNSUBSCRIBE'],
+] as const;
+
+const expected = (what: string, fix: string) => ({ error: `${what}\n${fix}` });
+
+const text = z.string().min(1);
+const duration = z
+  .string(expected('must be a duration', 'write it as `10s`, `1h30m` or `500ms`'))
+  .regex(/^([0-9]{1,5}(h|m|s|ms)){1,4}$/, expected('must be a duration', 'write it as `10s`, `1h30m` or `500ms`'));
+const sizeError = expected('must be a size', 'write it as `128KB`, `1MB` or `4096B`');
+const size = z.string(sizeError).regex(/^[0-9]{1,9}(B|KB|KiB|MB|MiB)$/, sizeError);
+const percentError = expected('must be a percentage', 'write it as `20%` or 20, at most 100');
+const percent = z.union([z.number().min(0).max(100), z.string().regex(/^[0-9]{1,3}(\.[0-9]{1,4})?%$/, percentError)]);
+const token = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/, expected('must be a header or cookie name', 'use letters, digits and -'));
+const names = z.array(token).max(MAX_CONDITIONS * 4);
+const nameError = expected('must be a name', 'use letters, digits, space, `.`, `_` and `-`, at most 64, beginning with a letter or digit');
+const name = z.string(nameError).regex(/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/, nameError);
+const listNameError = expected('must be the name of a list', 'use small letters, digits and `_`');
+const listName = z.string().regex(/^[a-z0-9_]{1,50}$/, listNameError);
+const port = z.number().int().min(1).max(65535);
+const mode = z.enum(['off', 'log', 'enforce']).describe('off: not evaluated; log: recorded, no effect; enforce: has effect');
+const weight = z.number().int().min(0).max(MAX_WEIGHT);
+const hostnames = z.array(text.max(255)).min(1).max(MAX_HOSTNAMES);
+
+const secret = z
+  .strictObject({
+    secret: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, expected('must be the name of a secret', 'use letters, digits and `_`'))
+      .describe('Name of the secret; its value comes from a binding or a file at run time'),
+  })
+  .describe('A named secret, resolved at run time');
+const headerValue = z.union([z.string().max(8192), secret]);
+
+const headerModifier = z.strictObject({
+  set: z.record(token, headerValue).optional().describe('Replace the header, or add it'),
+  add: z.record(token, headerValue).optional().describe('Add to what the header has'),
+  remove: names.optional().describe('Remove the header'),
+});
+
+const pathReplacement = z
+  .strictObject({
+    replaceFullPath: z.string().max(1024).optional().describe('The new path, whatever the old one was'),
+    replacePrefixMatch: z.string().max(1024).optional().describe('What stands in place of the prefix that the route matched'),
+  })
+  .meta({ minProperties: 1, maxProperties: 1 });
+
+const requestRedirect = z.strictObject({
+  scheme: z.enum(['http', 'https']).optional(),
+  hostname: text.max(253).optional(),
+  port: port.optional(),
+  path: pathReplacement.optional(),
+  statusCode: z.union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)]).default(302),
+});
+
+const urlRewrite = z.strictObject({
+  hostname: text.max(253).optional().describe('Host header towards the origin'),
+  path: pathReplacement.optional(),
+});
+
+const requestMirror = z.strictObject({
+  backend: text.describe('Gets a copy of the request; its answer is discarded'),
+  percent: percent.optional().describe('Share of the requests, 0 to 100; default 100'),
+  fraction: z.strictObject({ numerator: z.number().int().min(0), denominator: z.number().int().min(1).default(100) }).optional(),
+});
+
+const cors = z.strictObject({
+  allowOrigins: z.array(text.max(253)).max(64).default([]).describe('`*`, `https://app.example.com` or `https://*.example.com`'),
+  allowMethods: z.array(z.enum([...METHODS, '*'])).max(METHODS.length).default([]),
+  allowHeaders: z.array(token).max(64).default([]),
+  exposeHeaders: z.array(token).max(64).default([]),
+  maxAge: z.union([z.number().int().min(1).max(86_400), duration]).default('5s').describe('How long a browser may keep the answer: seconds, or a duration'),
+  allowCredentials: z.boolean().default(false),
+});
+
+const directResponse = z.strictObject({
+  status: z.number().int().min(200).max(599).default(200),
+  body: z.string().max(MAX_TEXT).default(''),
+  contentType: text.max(256).default('text/plain; charset=utf-8'),
+});
+
+const filter = z
+  .strictObject({
+    requestHeaderModifier: headerModifier.optional().describe('Change headers of the request on its way to the origin'),
+    responseHeaderModifier: headerModifier.optional().describe('Change headers of the response'),
+    requestRedirect: requestRedirect.optional().describe('Answer with a redirect'),
+    urlRewrite: urlRewrite.optional().describe('Change host or path on the way to the origin'),
+    requestMirror: requestMirror.optional().describe('Send a copy to another backend'),
+    cors: cors.optional().describe('Answer cross-origin requests'),
+    directResponse: directResponse.optional().describe('Answer without an origin'),
+  })
+  .meta({ minProperties: 1, maxProperties: 1 });
+
+const valueMatch = z.strictObject({
+  type: z.enum(['Exact', 'RegularExpression']).default('Exact'),
+  name: text.max(256),
+  value: z.string().min(1).max(4096),
+});
+
+const match = z.strictObject({
+  path: z
+    .strictObject({ type: z.enum(['Exact', 'PathPrefix', 'RegularExpression']).default('PathPrefix'), value: z.string().max(1024).default('/') })
+    .optional()
+    .describe('Default: every path'),
+  method: z.enum(METHODS).optional(),
+  headers: z.array(valueMatch).max(MAX_CONDITIONS).optional().describe('All must hold; names in any case'),
+  queryParams: z.array(valueMatch).max(MAX_CONDITIONS).optional().describe('All must hold'),
+});
+
+const backendRef = z.strictObject({
+  backend: text.describe('A name under `backends`'),
+  weight: weight.default(1).describe('Share of the requests; 0 is none'),
+  filters: z.array(filter).max(16).optional(),
+  allowMissing: z.boolean().default(false).describe('The backend may be missing: its share of the requests is then answered 500'),
+});
+
+const retry = z.strictObject({
+  codes: z.array(z.number().int().min(400).max(599)).max(64).default([502, 503, 504]).describe('Statuses of the origin to try again after; failed connections always are'),
+  attempts: z.number().int().min(0).max(MAX_ATTEMPTS).default(2).describe('Tries after the first one'),
+  backoff: duration.default('25ms').describe('Pause before the second try; doubled each time, with jitter'),
+  maxBackoff: duration.default('1s'),
+  budget: percent.default('20%').describe('Share of the requests in flight that may be retries'),
+  minRetryConcurrency: z.number().int().min(0).max(1000).default(3).describe('Retries that may always be in flight'),
+});
+
+const timeouts = z.strictObject({
+  request: duration.default('0s').describe('Until the answer, tries included; 0s: no limit'),
+  backendRequest: duration.default('0s').describe('Each try; 0s: no limit'),
+});
+
+const inspect = z.strictObject({
+  mode: mode.default('enforce'),
+  required: names.default([]).describe('400 without these headers'),
+  forbidden: names.default([]).describe('400 with one of these headers'),
+  maxCount: z.number().int().min(0).max(512).default(0).describe('Header lines; 0: no limit of ours'),
+  maxLength: z.number().int().min(0).max(262_144).default(0).describe('Bytes of one value; 0: no limit of ours'),
+  lengths: z.record(token, z.number().int().min(1).max(262_144)).default({}).describe('Bytes of the values of named headers'),
+  bytes: z.enum(['visible', 'utf8']).default('utf8').describe('visible: 0x20 to 0x7e and tab; utf8: no control bytes'),
+});
+
+export const routeSchema = z.strictObject({
+  name: name.optional().describe('For logs and explain; default route-N'),
+  hostnames: hostnames.optional().describe('Default: those of the app'),
+  matches: z.array(match).min(1).max(MAX_MATCHES).optional().describe('One of them must hold; default: every request'),
+  filters: z.array(filter).max(16).optional(),
+  backend: text.optional().describe('Short for `backends` with one entry'),
+  backends: z.array(backendRef).max(MAX_BACKEND_REFS).optional(),
+  timeouts: timeouts.optional(),
+  retry: retry.optional(),
+  inspect: inspect.optional().describe('Header inspection of this route, after that of the app'),
+});
+
+const expression = z.string().min(1).max(16_384);
+
+export const ruleSchema = z.strictObject({
+  name: name.describe('Named in the answer, the log and by `skip`'),
+  when: expression.describe("An expression in the language of Cloudflare's rules"),
+  action: z.enum(['block', 'log', 'skip', 'redirect', 'rewrite', 'route']),
+  mode: mode.default('enforce'),
+  status: z.number().int().min(400).max(599).optional().describe('Of block; default 403'),
+  reason: z.string().min(1).max(200).optional().describe('What the client is told; default: the name of the rule'),
+  skip: z
+    .strictObject({
+      rules: z.array(text).max(MAX_RULES).optional().describe('Names of later rules'),
+      phases: z.array(z.enum(['inspect', 'rules'])).optional().describe('inspect: header inspection; rules: all later rules'),
+    })
+    .optional(),
+  redirect: z
+    .strictObject({
+      location: expression.describe('An expression; a literal stands in double quotes'),
+      status: z.union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)]).default(302),
+      preserveQuery: z.boolean().default(false),
+    })
+    .optional(),
+  rewrite: z
+    .strictObject({
+      path: expression.optional().describe('An expression for the new path'),
+      query: expression.optional().describe('An expression for the new query'),
+      headers: z
+        .strictObject({ set: z.record(token, expression).optional().describe('Expressions by header name'), remove: names.optional() })
+        .optional(),
+    })
+    .optional(),
+  route: z.strictObject({ backend: text }).optional().describe('Send the request to this backend'),
+});
+
+const endpointFields = {
+  url: z.string().max(2048).describe('http or https; a path is put before that of the request'),
+  address: z.string().max(260).optional().describe('Where to connect, host or host:port; default: from url'),
+  host: z.string().max(253).optional().describe('Host towards the origin: preserve (what the client sent), url, or a name. Default: preserve; on Cloudflare url'),
+};
+
+export const backendSchema = z.strictObject({
+  ...endpointFields,
+  url: endpointFields.url.optional(),
+  endpoints: z.array(z.strictObject({ ...endpointFields, weight: weight.default(1) })).min(1).max(MAX_ENDPOINTS).optional(),
+  loadBalancer: z
+    .strictObject({
+      type: z.enum(['WeightedRandom', 'LeastRequest', 'ConsistentHash']).default('WeightedRandom'),
+      header: token.optional().describe('ConsistentHash: by this header'),
+      cookie: token.optional().describe('ConsistentHash: by this cookie'),
+      address: z.literal(true).optional().describe('ConsistentHash: by the address of the client'),
+    })
+    .optional(),
+  sessionPersistence: z
+    .strictObject({ cookie: token.default('sallyport_session'), ttl: duration.default('0s').describe('0s: until the browser closes') })
+    .optional()
+    .describe('Keeps a client at one endpoint by a cookie'),
+  health: z
+    .strictObject({
+      passive: z
+        .strictObject({
+          consecutive5xx: z.number().int().min(0).max(1000).default(5).describe('Ejects after so many in a row; 0: never'),
+          consecutiveGatewayErrors: z.number().int().min(0).max(1000).default(5).describe('502, 503, 504 and failed connections; 0: never'),
+          baseEjectionTime: duration.default('30s').describe('Times the number of ejections so far'),
+          maxEjectionTime: duration.default('300s'),
+          maxEjectionPercent: percent.default(50),
+        })
+        .prefault({}),
+      panicThreshold: percent.default(50).describe('With a smaller share of healthy endpoints all are used'),
+    })
+    .optional()
+    .describe('Passive health: endpoints that fail are left out for a while. Default: off'),
+});
+
+export const listSchema = z
+  .array(z.union([z.string().min(1).max(4096), z.number().int()]))
+  .max(MAX_LIST_ITEMS)
+  .describe('All addresses and CIDR, or all strings, or all integers');
+
+const cidr = text.max(64);
+
+/** The fields of a document, apart from the four whose entries are validated one by one. */
+export const settingSchemas = {
+  app: z
+    .string()
+    .regex(/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/, expected('must be a name', 'use letters, digits and -, at most 63'))
+    .describe('Name of the app, unique in a deployment'),
+  hostnames: hostnames.default(['*']).describe('Host names of the app: exact, *.wildcard (one or more labels), or * for any'),
+  clientAddress: z
+    .strictObject({
+      from: z.enum(['peer', 'xff', 'cf']).optional().describe('peer: the TCP peer; xff: X-Forwarded-For from trusted proxies; cf: Cloudflare says. Default: peer; on Cloudflare cf'),
+      trustedHops: z.number().int().min(0).max(64).default(0).describe('xff: proxies in front of us, counted from the right; 0: by trustedCIDRs'),
+      trustedCIDRs: z.array(cidr).max(1024).default([]).describe('Proxies that are believed'),
+      failClosed: z.boolean().default(true).describe('403 when no address can be established'),
+    })
+    .prefault({})
+    .describe('Who is the client; a header alone never decides'),
+  path: z
+    .strictObject({
+      escapedSlashes: z.enum(['keep', 'reject']).default('keep').describe('%2F and %5C in a path: keep them as they are, or answer 400'),
+      mergeSlashes: z.boolean().default(false).describe('Read // in a path as /'),
+    })
+    .prefault({}),
+  forwarded: z
+    .strictObject({
+      xForwardedFor: z.enum(['append', 'replace', 'off']).default('append').describe('append only to what a trusted peer sent'),
+      forwarded: z.boolean().default(true).describe('Send Forwarded (RFC 7239)'),
+    })
+    .prefault({}),
+  cdnLoop: z
+    .strictObject({ id: token.default('sallyport'), max: z.number().int().min(1).max(64).default(1) })
+    .prefault({})
+    .describe('RFC 8586: 508 when our id is in CDN-Loop so many times already'),
+  proxyStatus: z.boolean().default(true).describe('Proxy-Status (RFC 9209) on answers that the gateway makes'),
+  body: z
+    .strictObject({
+      limit: size.default('128KB').describe('Bytes held for rules, retry and mirror; at most 1MB'),
+      over: z.enum(['reject', 'inspect-prefix', 'pass']).default('reject').describe('A longer body is answered 413, looked at in part, or not looked at'),
+    })
+    .prefault({}),
+  inspect: inspect.optional().describe('Header inspection of the whole app'),
+  cloudflare: z
+    .strictObject({ zone: text.max(253).describe('The zone of the account; `address` and `host` can name hosts inside of it only') })
+    .optional()
+    .describe('What only the Cloudflare target needs'),
+} as const;
+
+export const MAX_BACKENDS = 10_000;
+export const MAX_LISTS = 1024;
+
+export const policySchema = z.strictObject({
+  ...settingSchemas,
+  lists: z.record(listName, listSchema).optional().describe('Named lists, used in rules as $name'),
+  backends: z.record(name, backendSchema).optional().describe('Where requests can go, by name'),
+  rules: z.array(ruleSchema).max(MAX_RULES).optional().describe('In order; for every request, before its route acts'),
+  routes: z.array(routeSchema).max(MAX_ROUTES).optional().describe('HTTPRoute rules of the Gateway API; the most specific match wins, not the first'),
+});
+
+export const nameSchemas = { lists: listName, backends: name } as const;
+
+export type Filter = z.output<typeof filter>;
+export type HeaderModifier = z.output<typeof headerModifier>;
+export type PathReplacementInput = z.output<typeof pathReplacement>;
+export type Match = z.output<typeof match>;
+export type BackendRef = z.output<typeof backendRef>;
+export type Route = z.output<typeof routeSchema>;
+export type Rule = z.output<typeof ruleSchema>;
+export type Backend = z.output<typeof backendSchema>;
+export type Inspect = z.output<typeof inspect>;
+export type Percent = z.output<typeof percent>;
+export type Settings = { readonly [Name in keyof typeof settingSchemas]: z.output<(typeof settingSchemas)[Name]> };
+
+/** The JSON Schema of a policy document, for editors. */
+export function jsonSchema(): object {
+  const schema = z.toJSONSchema(policySchema, { io: 'input', target: 'draft-7' });
+  return { $id: 'https://sallyport.dev/schema/sallyport.schema.json', title: 'Sallyport policy', ...schema };
+}

@@ -1,0 +1,46 @@
+/** Did you mean: the known word nearest to a misspelt one. */
+
+const LONGEST = 64; // longer words are not compared: hostile input must not buy quadratic time
+
+/** Edit distance with neighbouring letters swapped counting once (optimal string alignment). */
+function distance(a: string, b: string): number {
+  let before: number[] = [];
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      let best = Math.min(previous[j]! + 1, row[j - 1]! + 1, previous[j - 1]! + cost);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) best = Math.min(best, before[j - 2]! + 1);
+      row.push(best);
+    }
+    before = previous;
+    previous = row;
+  }
+  return previous[b.length]!;
+}
+
+/** The nearest of `known`, or null when nothing is near enough to be meant. Case does not count as a difference. */
+export function nearest(word: string, known: Iterable<string>): string | null {
+  if (word.length > LONGEST) return null;
+  const lower = word.toLowerCase();
+  let best: string | null = null;
+  let bestDistance = Math.max(1, Math.floor(lower.length / 3)) + 1;
+  let budget = 2000; // candidates looked at
+  for (const candidate of known) {
+    if (budget-- === 0) break;
+    if (candidate.length > LONGEST) continue;
+    const found = distance(lower, candidate.toLowerCase());
+    if (found < bestDistance) {
+      best = candidate;
+      bestDistance = found;
+    }
+  }
+  return best;
+}
+
+/** `a`, `a or b`, `a, b or c`. */
+export function oneOf(words: readonly string[], joint = 'or'): string {
+  if (words.length < 2) return words.join('');
+  return `${words.slice(0, -1).join(', ')} ${joint} ${words.at(-1)}`;
+}
