@@ -4,7 +4,16 @@
  * The data is built from the syntax tree by hand rather than by the library, so that every expansion of an alias draws on
  * one budget, `__proto__` stays an ordinary (and then unknown) key, and a key that stands twice is an error.
  */
-import { isAlias, isMap, isScalar, isSeq, parseDocument, type Document as YamlDocument, type Node, type YAMLMap } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  parseDocument,
+  type Document as YamlDocument,
+  type Node,
+  type YAMLMap,
+} from 'yaml';
 import type { Diagnostic, DocumentPath, Reporter } from './diagnostics.ts';
 
 /** Characters of one policy file. PERF: 100,000 routes are about 13 million. */
@@ -21,7 +30,15 @@ export interface Document extends Reporter {
   readonly value: unknown;
 }
 
-type Report = (start: number, end: number, severity: 'error' | 'warning', code: string, message: string, cause?: string, fix?: string) => void;
+type Report = (
+  start: number,
+  end: number,
+  severity: 'error' | 'warning',
+  code: string,
+  message: string,
+  cause?: string,
+  fix?: string,
+) => void;
 
 /** Reads a file; problems go to `diagnostics`. Null when there is no data to go on with. Never throws. */
 export function readDocument(file: string, text: string, diagnostics: Diagnostic[]): Document | null {
@@ -31,15 +48,37 @@ export function readDocument(file: string, text: string, diagnostics: Diagnostic
     if (++reported > MAX_DIAGNOSTICS) {
       if (reported === MAX_DIAGNOSTICS + 1) {
         const message = `more than ${MAX_DIAGNOSTICS} problems; the rest is not listed`;
-        diagnostics.push({ severity: 'error', code: 'too-many-problems', file, line: 1, column: 1, length: 1, message });
+        diagnostics.push({
+          severity: 'error',
+          code: 'too-many-problems',
+          file,
+          line: 1,
+          column: 1,
+          length: 1,
+          message,
+        });
       }
       return;
     }
-    diagnostics.push({ severity, code, file, ...lines.place(start, end), message, ...(cause && { cause }), ...(fix && { fix }) });
+    diagnostics.push({
+      severity,
+      code,
+      file,
+      ...lines.place(start, end),
+      message,
+      ...(cause && { cause }),
+      ...(fix && { fix }),
+    });
   };
 
   if (text.length > MAX_POLICY_CHARACTERS) {
-    report(0, 1, 'error', 'file-too-large', `the file has ${text.length} characters; the limit is ${MAX_POLICY_CHARACTERS}`);
+    report(
+      0,
+      1,
+      'error',
+      'file-too-large',
+      `the file has ${text.length} characters; the limit is ${MAX_POLICY_CHARACTERS}`,
+    );
     return null;
   }
 
@@ -96,7 +135,8 @@ function parseJson(text: string): unknown {
     if (typeof next.value !== 'object' || next.value === null) continue;
     const values: unknown[] = Object.values(next.value);
     if (!Array.isArray(next.value)) keys += values.length;
-    for (const value of values) if (typeof value === 'object' && value !== null) stack.push({ value, depth: next.depth + 1 });
+    for (const value of values)
+      if (typeof value === 'object' && value !== null) stack.push({ value, depth: next.depth + 1 });
   }
   return keys === colons ? value : undefined;
 }
@@ -110,14 +150,35 @@ function parseYaml(text: string, report: Report): Tree | null {
   let document: YamlDocument;
   try {
     // Uniqueness of keys is checked by the reader below: the library's check is quadratic in the number of keys.
-    document = parseDocument(text, { version: '1.2', uniqueKeys: false, prettyErrors: false, stringKeys: false, logLevel: 'silent' });
+    document = parseDocument(text, {
+      version: '1.2',
+      uniqueKeys: false,
+      prettyErrors: false,
+      stringKeys: false,
+      logLevel: 'error',
+    });
   } catch (error) {
     // SAFETY: the parser recurses; nesting of some thousand levels ends here as a RangeError, not as a crash.
-    report(0, 1, 'error', 'yaml-syntax', 'the file cannot be read as YAML', error instanceof RangeError ? 'it is nested too deeply' : String(error));
+    report(
+      0,
+      1,
+      'error',
+      'yaml-syntax',
+      'the file cannot be read as YAML',
+      error instanceof RangeError ? 'it is nested too deeply' : String(error),
+    );
     return null;
   }
   for (const problem of [...document.errors, ...document.warnings]) {
-    report(problem.pos[0], problem.pos[1], 'error', 'yaml-syntax', lowerFirst(problem.message), undefined, YAML_FIXES[problem.code]);
+    report(
+      problem.pos[0],
+      problem.pos[1],
+      'error',
+      'yaml-syntax',
+      lowerFirst(problem.message),
+      undefined,
+      YAML_FIXES[problem.code],
+    );
   }
   if (document.errors.length > 0 || document.warnings.length > 0) return null;
   return { document, anchors: new Map() };
@@ -165,7 +226,8 @@ class ValueReader {
     if (node === null) return null;
     if (this.nodes > MAX_POLICY_NODES) return undefined;
     if (++this.nodes > MAX_POLICY_NODES) return this.tooLarge(node);
-    if (depth > MAX_POLICY_DEPTH) return this.fail(node, 'nested-too-deeply', `nested deeper than ${MAX_POLICY_DEPTH} levels`);
+    if (depth > MAX_POLICY_DEPTH)
+      return this.fail(node, 'nested-too-deeply', `nested deeper than ${MAX_POLICY_DEPTH} levels`);
     if (isAlias(node)) return this.alias(node);
 
     const anchor = (node as { anchor?: string }).anchor;
@@ -186,7 +248,8 @@ class ValueReader {
   /** Aliases share the value of their anchor; what they add to the document's size is counted all the same. */
   private alias(node: Node & { source: string }): unknown {
     const entry = this.anchors.get(node.source);
-    if (entry === undefined) return this.fail(node, 'unknown-anchor', `no anchor &${node.source} stands above this alias`);
+    if (entry === undefined)
+      return this.fail(node, 'unknown-anchor', `no anchor &${node.source} stands above this alias`);
     if (entry.open) return this.fail(node, 'unknown-anchor', `alias *${node.source} stands inside of its own anchor`);
     this.resolved.set(node, entry.node);
     this.nodes += entry.size;
@@ -194,7 +257,12 @@ class ValueReader {
   }
 
   private tooLarge(node: Node): undefined {
-    return this.fail(node, 'document-too-large', `more than ${MAX_POLICY_NODES} values`, 'aliases count as often as they are used');
+    return this.fail(
+      node,
+      'document-too-large',
+      `more than ${MAX_POLICY_NODES} values`,
+      'aliases count as often as they are used',
+    );
   }
 
   private map(node: YAMLMap, depth: number): Record<string, unknown> {
@@ -211,13 +279,20 @@ class ValueReader {
       if (isMergeKey(key)) {
         const source = this.value(pair.value as Node | null, depth + 1);
         for (const one of Array.isArray(source) ? source : [source]) {
-          if (typeof one === 'object' && one !== null && !Array.isArray(one)) merged.push(one as Record<string, unknown>);
+          if (typeof one === 'object' && one !== null && !Array.isArray(one))
+            merged.push(one as Record<string, unknown>);
           else this.fail(key, 'bad-merge', '`<<` must be followed by a mapping, or a list of mappings');
         }
         continue;
       }
       if (seen.has(name)) {
-        this.fail(key, 'duplicate-key', `\`${name}\` stands twice in this mapping`, 'only one of them could count', 'remove or rename one');
+        this.fail(
+          key,
+          'duplicate-key',
+          `\`${name}\` stands twice in this mapping`,
+          'only one of them could count',
+          'remove or rename one',
+        );
         continue;
       }
       seen.add(name);
@@ -248,7 +323,12 @@ function isMergeKey(key: Node | null): boolean {
 }
 
 /** Offsets of what stands at `path`, or of the nearest thing around it that exists. */
-function spanOf(tree: Tree, text: string, path: DocumentPath, more: { offset?: number; length?: number; at?: 'key' | 'value' }): [number, number] {
+function spanOf(
+  tree: Tree,
+  text: string,
+  path: DocumentPath,
+  more: { offset?: number; length?: number; at?: 'key' | 'value' },
+): [number, number] {
   let node = follow(tree, tree.document.contents);
   let key: Node | null = null;
   let found = true;
@@ -268,12 +348,20 @@ function spanOf(tree: Tree, text: string, path: DocumentPath, more: { offset?: n
     node = follow(tree, next);
     if (node === null) break;
   }
-  if ((more.at === 'key' || !found || node === null || !isScalar(node)) && key?.range) return [key.range[0], key.range[1]];
+  if ((more.at === 'key' || !found || node === null || !isScalar(node)) && key?.range)
+    return [key.range[0], key.range[1]];
   if (!node?.range) return [0, 1];
   const [start, end] = node.range;
   if (isScalar(node) && more.offset !== undefined) {
     const first = sourceOffset(text, start, end, String(node.value), node.type ?? 'PLAIN', more.offset);
-    const last = sourceOffset(text, start, end, String(node.value), node.type ?? 'PLAIN', more.offset + Math.max(1, more.length ?? 1) - 1);
+    const last = sourceOffset(
+      text,
+      start,
+      end,
+      String(node.value),
+      node.type ?? 'PLAIN',
+      more.offset + Math.max(1, more.length ?? 1) - 1,
+    );
     return [first, Math.max(first, last) + 1];
   }
   return isScalar(node) ? [start, end] : [start, start + 1];

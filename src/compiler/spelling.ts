@@ -44,3 +44,9 @@ export function oneOf(words: readonly string[], joint = 'or'): string {
   if (words.length < 2) return words.join('');
   return `${words.slice(0, -1).join(', ')} ${joint} ${words.at(-1)}`;
 }
+
+/** Text of a document as it may stand in a message: one line, no control characters, at most 40 characters. */
+export function shown(text: string): string {
+  const line = text.slice(0, 41).replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ');
+  return line.length > 40 ? `${line.slice(0, 40)}…` : line;
+}

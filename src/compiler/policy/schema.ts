@@ -23,8 +23,35 @@ export const MAX_TEXT = 65_536; // characters of a direct response
 
 /** Methods that the runtime hands to a worker; it answers 501 to any other itself. */
 export const METHODS = [
-  ...['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY', 'PURGE', 'BAN', 'SEARCH'],
-  ...['COPY', 'LOCK', 'MKCOL', 'MOVE', 'PROPFIND', 'PROPPATCH', 'UNLOCK', 'ACL', 'REPORT', 'MKACTIVITY', 'CHECKOUT', 'MERGE'],
+  ...[
+    'GET',
+    'HEAD',
+    'POST',
+    'PUT',
+    'DELETE',
+    'CONNECT',
+    'OPTIONS',
+    'TRACE',
+    'PATCH',
+    'QUERY',
+    'PURGE',
+    'BAN',
+    'SEARCH',
+  ],
+  ...[
+    'COPY',
+    'LOCK',
+    'MKCOL',
+    'MOVE',
+    'PROPFIND',
+    'PROPPATCH',
+    'UNLOCK',
+    'ACL',
+    'REPORT',
+    'MKACTIVITY',
+    'CHECKOUT',
+    'MERGE',
+  ],
   ...['MSEARCH', 'NOTIFY', 'SUBSCRIBE', 'UNSUBSCRIBE'],
 ] as const;
 
@@ -38,14 +65,24 @@ const sizeError = expected('must be a size', 'write it as `128KB`, `1MB` or `409
 const size = z.string(sizeError).regex(/^[0-9]{1,9}(B|KB|KiB|MB|MiB)$/, sizeError);
 const percentError = expected('must be a percentage', 'write it as `20%` or 20, at most 100');
 const percent = z.union([z.number().min(0).max(100), z.string().regex(/^[0-9]{1,3}(\.[0-9]{1,4})?%$/, percentError)]);
-const token = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/, expected('must be a header or cookie name', 'use letters, digits and -'));
+const token = z
+  .string()
+  .regex(
+    /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/,
+    expected('must be a header or cookie name', 'use letters, digits and -'),
+  );
 const names = z.array(token).max(MAX_CONDITIONS * 4);
-const nameError = expected('must be a name', 'use letters, digits, space, `.`, `_` and `-`, at most 64, beginning with a letter or digit');
+const nameError = expected(
+  'must be a name',
+  'use letters, digits, space, `.`, `_` and `-`, at most 64, beginning with a letter or digit',
+);
 const name = z.string(nameError).regex(/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/, nameError);
 const listNameError = expected('must be the name of a list', 'use small letters, digits and `_`');
 const listName = z.string().regex(/^[a-z0-9_]{1,50}$/, listNameError);
 const port = z.number().int().min(1).max(65535);
-const mode = z.enum(['off', 'log', 'enforce']).describe('off: not evaluated; log: recorded, no effect; enforce: has effect');
+const mode = z
+  .enum(['off', 'log', 'enforce'])
+  .describe('off: not evaluated; log: recorded, no effect; enforce: has effect');
 const weight = z.number().int().min(0).max(MAX_WEIGHT);
 const hostnames = z.array(text.max(255)).min(1).max(MAX_HOSTNAMES);
 
@@ -68,7 +105,11 @@ const headerModifier = z.strictObject({
 const pathReplacement = z
   .strictObject({
     replaceFullPath: z.string().max(1024).optional().describe('The new path, whatever the old one was'),
-    replacePrefixMatch: z.string().max(1024).optional().describe('What stands in place of the prefix that the route matched'),
+    replacePrefixMatch: z
+      .string()
+      .max(1024)
+      .optional()
+      .describe('What stands in place of the prefix that the route matched'),
   })
   .meta({ minProperties: 1, maxProperties: 1 });
 
@@ -88,15 +129,27 @@ const urlRewrite = z.strictObject({
 const requestMirror = z.strictObject({
   backend: text.describe('Gets a copy of the request; its answer is discarded'),
   percent: percent.optional().describe('Share of the requests, 0 to 100; default 100'),
-  fraction: z.strictObject({ numerator: z.number().int().min(0), denominator: z.number().int().min(1).default(100) }).optional(),
+  fraction: z
+    .strictObject({ numerator: z.number().int().min(0), denominator: z.number().int().min(1).default(100) })
+    .optional(),
 });
 
 const cors = z.strictObject({
-  allowOrigins: z.array(text.max(253)).max(64).default([]).describe('`*`, `https://app.example.com` or `https://*.example.com`'),
-  allowMethods: z.array(z.enum([...METHODS, '*'])).max(METHODS.length).default([]),
+  allowOrigins: z
+    .array(text.max(253))
+    .max(64)
+    .default([])
+    .describe('`*`, `https://app.example.com` or `https://*.example.com`'),
+  allowMethods: z
+    .array(z.enum([...METHODS, '*']))
+    .max(METHODS.length)
+    .default([]),
   allowHeaders: z.array(token).max(64).default([]),
   exposeHeaders: z.array(token).max(64).default([]),
-  maxAge: z.union([z.number().int().min(1).max(86_400), duration]).default('5s').describe('How long a browser may keep the answer: seconds, or a duration'),
+  maxAge: z
+    .union([z.number().int().min(1).max(86_400), duration])
+    .default('5s')
+    .describe('How long a browser may keep the answer: seconds, or a duration'),
   allowCredentials: z.boolean().default(false),
 });
 
@@ -126,7 +179,10 @@ const valueMatch = z.strictObject({
 
 const match = z.strictObject({
   path: z
-    .strictObject({ type: z.enum(['Exact', 'PathPrefix', 'RegularExpression']).default('PathPrefix'), value: z.string().max(1024).default('/') })
+    .strictObject({
+      type: z.enum(['Exact', 'PathPrefix', 'RegularExpression']).default('PathPrefix'),
+      value: z.string().max(1024).default('/'),
+    })
     .optional()
     .describe('Default: every path'),
   method: z.enum(METHODS).optional(),
@@ -138,11 +194,18 @@ const backendRef = z.strictObject({
   backend: text.describe('A name under `backends`'),
   weight: weight.default(1).describe('Share of the requests; 0 is none'),
   filters: z.array(filter).max(16).optional(),
-  allowMissing: z.boolean().default(false).describe('The backend may be missing: its share of the requests is then answered 500'),
+  allowMissing: z
+    .boolean()
+    .default(false)
+    .describe('The backend may be missing: its share of the requests is then answered 500'),
 });
 
 const retry = z.strictObject({
-  codes: z.array(z.number().int().min(400).max(599)).max(64).default([502, 503, 504]).describe('Statuses of the origin to try again after; failed connections always are'),
+  codes: z
+    .array(z.number().int().min(400).max(599))
+    .max(64)
+    .default([502, 503, 504])
+    .describe('Statuses of the origin to try again after; failed connections always are'),
   attempts: z.number().int().min(0).max(MAX_ATTEMPTS).default(2).describe('Tries after the first one'),
   backoff: duration.default('25ms').describe('Pause before the second try; doubled each time, with jitter'),
   maxBackoff: duration.default('1s'),
@@ -161,7 +224,10 @@ const inspect = z.strictObject({
   forbidden: names.default([]).describe('400 with one of these headers'),
   maxCount: z.number().int().min(0).max(512).default(0).describe('Header lines; 0: no limit of ours'),
   maxLength: z.number().int().min(0).max(262_144).default(0).describe('Bytes of one value; 0: no limit of ours'),
-  lengths: z.record(token, z.number().int().min(1).max(262_144)).default({}).describe('Bytes of the values of named headers'),
+  lengths: z
+    .record(token, z.number().int().min(1).max(262_144))
+    .default({})
+    .describe('Bytes of the values of named headers'),
   bytes: z.enum(['visible', 'utf8']).default('utf8').describe('visible: 0x20 to 0x7e and tab; utf8: no control bytes'),
 });
 
@@ -189,7 +255,10 @@ export const ruleSchema = z.strictObject({
   skip: z
     .strictObject({
       rules: z.array(text).max(MAX_RULES).optional().describe('Names of later rules'),
-      phases: z.array(z.enum(['inspect', 'rules'])).optional().describe('inspect: header inspection; rules: all later rules'),
+      phases: z
+        .array(z.enum(['inspect', 'rules']))
+        .optional()
+        .describe('inspect: header inspection; rules: all later rules'),
     })
     .optional(),
   redirect: z
@@ -204,7 +273,10 @@ export const ruleSchema = z.strictObject({
       path: expression.optional().describe('An expression for the new path'),
       query: expression.optional().describe('An expression for the new query'),
       headers: z
-        .strictObject({ set: z.record(token, expression).optional().describe('Expressions by header name'), remove: names.optional() })
+        .strictObject({
+          set: z.record(token, expression).optional().describe('Expressions by header name'),
+          remove: names.optional(),
+        })
         .optional(),
     })
     .optional(),
@@ -214,13 +286,23 @@ export const ruleSchema = z.strictObject({
 const endpointFields = {
   url: z.string().max(2048).describe('http or https; a path is put before that of the request'),
   address: z.string().max(260).optional().describe('Where to connect, host or host:port; default: from url'),
-  host: z.string().max(253).optional().describe('Host towards the origin: preserve (what the client sent), url, or a name. Default: preserve; on Cloudflare url'),
+  host: z
+    .string()
+    .max(253)
+    .optional()
+    .describe(
+      'Host towards the origin: preserve (what the client sent), url, or a name. Default: preserve; on Cloudflare url',
+    ),
 };
 
 export const backendSchema = z.strictObject({
   ...endpointFields,
   url: endpointFields.url.optional(),
-  endpoints: z.array(z.strictObject({ ...endpointFields, weight: weight.default(1) })).min(1).max(MAX_ENDPOINTS).optional(),
+  endpoints: z
+    .array(z.strictObject({ ...endpointFields, weight: weight.default(1) }))
+    .min(1)
+    .max(MAX_ENDPOINTS)
+    .optional(),
   loadBalancer: z
     .strictObject({
       type: z.enum(['WeightedRandom', 'LeastRequest', 'ConsistentHash']).default('WeightedRandom'),
@@ -230,15 +312,30 @@ export const backendSchema = z.strictObject({
     })
     .optional(),
   sessionPersistence: z
-    .strictObject({ cookie: token.default('sallyport_session'), ttl: duration.default('0s').describe('0s: until the browser closes') })
+    .strictObject({
+      cookie: token.default('sallyport_session'),
+      ttl: duration.default('0s').describe('0s: until the browser closes'),
+    })
     .optional()
     .describe('Keeps a client at one endpoint by a cookie'),
   health: z
     .strictObject({
       passive: z
         .strictObject({
-          consecutive5xx: z.number().int().min(0).max(1000).default(5).describe('Ejects after so many in a row; 0: never'),
-          consecutiveGatewayErrors: z.number().int().min(0).max(1000).default(5).describe('502, 503, 504 and failed connections; 0: never'),
+          consecutive5xx: z
+            .number()
+            .int()
+            .min(0)
+            .max(1000)
+            .default(5)
+            .describe('Ejects after so many in a row; 0: never'),
+          consecutiveGatewayErrors: z
+            .number()
+            .int()
+            .min(0)
+            .max(1000)
+            .default(5)
+            .describe('502, 503, 504 and failed connections; 0: never'),
           baseEjectionTime: duration.default('30s').describe('Times the number of ejections so far'),
           maxEjectionTime: duration.default('300s'),
           maxEjectionPercent: percent.default(50),
@@ -261,13 +358,29 @@ const cidr = text.max(64);
 export const settingSchemas = {
   app: z
     .string()
-    .regex(/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/, expected('must be a name', 'use letters, digits and -, at most 63'))
+    .regex(
+      /^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/,
+      expected('must be a name', 'use letters, digits and -, at most 63'),
+    )
     .describe('Name of the app, unique in a deployment'),
-  hostnames: hostnames.default(['*']).describe('Host names of the app: exact, *.wildcard (one or more labels), or * for any'),
+  hostnames: hostnames
+    .default(['*'])
+    .describe('Host names of the app: exact, *.wildcard (one or more labels), or * for any'),
   clientAddress: z
     .strictObject({
-      from: z.enum(['peer', 'xff', 'cf']).optional().describe('peer: the TCP peer; xff: X-Forwarded-For from trusted proxies; cf: Cloudflare says. Default: peer; on Cloudflare cf'),
-      trustedHops: z.number().int().min(0).max(64).default(0).describe('xff: proxies in front of us, counted from the right; 0: by trustedCIDRs'),
+      from: z
+        .enum(['peer', 'xff', 'cf'])
+        .optional()
+        .describe(
+          'peer: the TCP peer; xff: X-Forwarded-For from trusted proxies; cf: Cloudflare says. Default: peer; on Cloudflare cf',
+        ),
+      trustedHops: z
+        .number()
+        .int()
+        .min(0)
+        .max(64)
+        .default(0)
+        .describe('xff: proxies in front of us, counted from the right; 0: by trustedCIDRs'),
       trustedCIDRs: z.array(cidr).max(1024).default([]).describe('Proxies that are believed'),
       failClosed: z.boolean().default(true).describe('403 when no address can be established'),
     })
@@ -275,13 +388,19 @@ export const settingSchemas = {
     .describe('Who is the client; a header alone never decides'),
   path: z
     .strictObject({
-      escapedSlashes: z.enum(['keep', 'reject']).default('keep').describe('%2F and %5C in a path: keep them as they are, or answer 400'),
+      escapedSlashes: z
+        .enum(['keep', 'reject'])
+        .default('keep')
+        .describe('%2F and %5C in a path: keep them as they are, or answer 400'),
       mergeSlashes: z.boolean().default(false).describe('Read // in a path as /'),
     })
     .prefault({}),
   forwarded: z
     .strictObject({
-      xForwardedFor: z.enum(['append', 'replace', 'off']).default('append').describe('append only to what a trusted peer sent'),
+      xForwardedFor: z
+        .enum(['append', 'replace', 'off'])
+        .default('append')
+        .describe('append only to what a trusted peer sent'),
       forwarded: z.boolean().default(true).describe('Send Forwarded (RFC 7239)'),
     })
     .prefault({}),
@@ -293,12 +412,17 @@ export const settingSchemas = {
   body: z
     .strictObject({
       limit: size.default('128KB').describe('Bytes held for rules, retry and mirror; at most 1MB'),
-      over: z.enum(['reject', 'inspect-prefix', 'pass']).default('reject').describe('A longer body is answered 413, looked at in part, or not looked at'),
+      over: z
+        .enum(['reject', 'inspect-prefix', 'pass'])
+        .default('reject')
+        .describe('A longer body is answered 413, looked at in part, or not looked at'),
     })
     .prefault({}),
   inspect: inspect.optional().describe('Header inspection of the whole app'),
   cloudflare: z
-    .strictObject({ zone: text.max(253).describe('The zone of the account; `address` and `host` can name hosts inside of it only') })
+    .strictObject({
+      zone: text.max(253).describe('The zone of the account; `address` and `host` can name hosts inside of it only'),
+    })
     .optional()
     .describe('What only the Cloudflare target needs'),
 } as const;
@@ -311,7 +435,11 @@ export const policySchema = z.strictObject({
   lists: z.record(listName, listSchema).optional().describe('Named lists, used in rules as $name'),
   backends: z.record(name, backendSchema).optional().describe('Where requests can go, by name'),
   rules: z.array(ruleSchema).max(MAX_RULES).optional().describe('In order; for every request, before its route acts'),
-  routes: z.array(routeSchema).max(MAX_ROUTES).optional().describe('HTTPRoute rules of the Gateway API; the most specific match wins, not the first'),
+  routes: z
+    .array(routeSchema)
+    .max(MAX_ROUTES)
+    .optional()
+    .describe('HTTPRoute rules of the Gateway API; the most specific match wins, not the first'),
 });
 
 export const nameSchemas = { lists: listName, backends: name } as const;
@@ -331,5 +459,5 @@ export type Settings = { readonly [Name in keyof typeof settingSchemas]: z.outpu
 /** The JSON Schema of a policy document, for editors. */
 export function jsonSchema(): object {
   const schema = z.toJSONSchema(policySchema, { io: 'input', target: 'draft-7' });
-  return { $id: 'https://sallyport.dev/schema/sallyport.schema.json', title: 'Sallyport policy', ...schema };
+  return { title: 'Sallyport policy', ...schema };
 }

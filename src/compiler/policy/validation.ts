@@ -1,12 +1,17 @@
 /** Holds values against the schema and says what is wrong with them, in words. */
 import { z } from 'zod';
 import type { DocumentPath, Reporter } from '../diagnostics.ts';
-import { nearest, oneOf } from '../spelling.ts';
+import { nearest, oneOf, shown } from '../spelling.ts';
 
 type Issue = z.core.$ZodIssue;
 
 /** The validated value with its defaults, or null after reporting every fault in it. `path` is where it stands. */
-export function validate<T extends z.ZodType>(schema: T, value: unknown, path: DocumentPath, reporter: Reporter): z.output<T> | null {
+export function validate<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  path: DocumentPath,
+  reporter: Reporter,
+): z.output<T> | null {
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
   for (const issue of result.error.issues) explain(schema, issue, path, reporter);
@@ -16,11 +21,11 @@ export function validate<T extends z.ZodType>(schema: T, value: unknown, path: D
 /** Unknown fields of the document itself, whose known ones are validated one by one. */
 export function unknownField(key: string, known: readonly string[], path: DocumentPath, reporter: Reporter): void {
   const meant = nearest(key, known);
-  reporter.report('error', [...path, key], 'unknown-field', `unknown field \`${key}\``, {
+  reporter.report('error', [...path, key], 'unknown-field', `unknown field \`${shown(key)}\``, {
     at: 'key',
-    cause: known.length > 12 ? undefined : `fields here: ${known.join(', ')}`,
-    fix: meant === null ? undefined : `did you mean \`${meant}\`?`,
-  } as { at: 'key' });
+    ...(known.length <= 12 && { cause: `fields here: ${known.join(', ')}` }),
+    ...(meant !== null && { fix: `did you mean \`${meant}\`?` }),
+  });
 }
 
 function explain(schema: z.ZodType, issue: Issue, base: DocumentPath, reporter: Reporter): void {
@@ -38,9 +43,10 @@ function explain(schema: z.ZodType, issue: Issue, base: DocumentPath, reporter: 
       return;
     }
     case 'invalid_type': {
-      if (issue.input === undefined) return report('missing-field', `${name} is missing`, { fix: `add \`${String(path.at(-1))}\`` });
+      if (issue.input === undefined)
+        return report('missing-field', `${name} is missing`, { fix: `add \`${String(path.at(-1))}\`` });
       const what = ours ?? `must be ${TYPES[issue.expected] ?? issue.expected}`;
-      const fix = issue.expected === 'string' && (typeof issue.input === 'number' || typeof issue.input === 'boolean') ? `put it in quotes: "${issue.input}"` : oursFix;
+      const fix = oursFix ?? (issue.expected === 'string' ? quoted(issue.input) : undefined);
       return report('wrong-type', `${name} ${what}, not ${kindOf(issue.input)}`, fix === undefined ? {} : { fix });
     }
     case 'too_big':
@@ -53,17 +59,32 @@ function explain(schema: z.ZodType, issue: Issue, base: DocumentPath, reporter: 
       return report('out-of-range', `${name} must ${verb} at ${big ? 'most' : 'least'} ${bound}${unit}`);
     }
     case 'invalid_value': {
+      if (issue.input === undefined)
+        return report('missing-field', `${name} is missing`, {
+          fix: `add \`${String(path.at(-1))}\`: ${oneOf(issue.values.map(String))}`,
+        });
       const values = issue.values.map(String);
       const meant = typeof issue.input === 'string' ? nearest(issue.input, values) : null;
       const shown = values.length > 12 ? 'one of the known values' : oneOf(values);
-      return report('unknown-value', `${name} must be ${shown}, not ${shortly(issue.input)}`, meant === null ? {} : { fix: `did you mean \`${meant}\`?` });
+      return report(
+        'unknown-value',
+        `${name} must be ${shown}, not ${shortly(issue.input)}`,
+        meant === null ? {} : { fix: `did you mean \`${meant}\`?` },
+      );
     }
     case 'invalid_format':
-      return report('bad-format', `${name} ${ours ?? 'has the wrong form'}, not ${shortly(issue.input)}`, oursFix === undefined ? {} : { fix: oursFix });
+      return report(
+        'bad-format',
+        `${name} ${ours ?? 'has the wrong form'}, not ${shortly(issue.input)}`,
+        oursFix === undefined ? {} : { fix: oursFix },
+      );
     case 'invalid_key': {
       const [what, fix] = (issue.issues[0]?.message ?? '').split('\n');
       const text = what?.startsWith('must ') ? what : 'has the wrong form';
-      return report('bad-format', `\`${String(path.at(-1))}\` ${text}`, { at: 'key', ...(fix !== undefined && { fix }) });
+      return report('bad-format', `\`${String(path.at(-1))}\` ${text}`, {
+        at: 'key',
+        ...(fix !== undefined && { fix }),
+      });
     }
     case 'invalid_union':
       return explainUnion(schema, issue, base, path, reporter);
@@ -73,13 +94,26 @@ function explain(schema: z.ZodType, issue: Issue, base: DocumentPath, reporter: 
 }
 
 /** Of a union's branches, the one that takes this kind of value speaks; if none does, all are named. */
-function explainUnion(schema: z.ZodType, issue: Extract<Issue, { code: 'invalid_union' }>, base: DocumentPath, path: DocumentPath, reporter: Reporter): void {
+function explainUnion(
+  schema: z.ZodType,
+  issue: Extract<Issue, { code: 'invalid_union' }>,
+  base: DocumentPath,
+  path: DocumentPath,
+  reporter: Reporter,
+): void {
   const branches = issue.errors as Issue[][];
   const literals = branches.flatMap((branch) => (branch[0]?.code === 'invalid_value' ? branch[0].values : []));
   if (literals.length === branches.length) {
-    return reporter.report('error', path, 'unknown-value', `${label(path)} must be ${oneOf(literals.map(String))}, not ${shortly(issue.input)}`);
+    return reporter.report(
+      'error',
+      path,
+      'unknown-value',
+      `${label(path)} must be ${oneOf(literals.map(String))}, not ${shortly(issue.input)}`,
+    );
   }
-  const speaking = branches.find((branch) => !branch.some((one) => one.path.length === 0 && one.code === 'invalid_type'));
+  const speaking = branches.find(
+    (branch) => !branch.some((one) => one.path.length === 0 && one.code === 'invalid_type'),
+  );
   if (speaking !== undefined) {
     for (const one of speaking) {
       const inner = { ...one, path: [...issue.path, ...one.path] } as Issue;
@@ -91,8 +125,14 @@ function explainUnion(schema: z.ZodType, issue: Extract<Issue, { code: 'invalid_
     const first = branch[0];
     return first?.code === 'invalid_type' ? (TYPES[first.expected] ?? first.expected) : 'something else';
   });
-  const fix = kinds.includes('text') && (typeof issue.input === 'number' || typeof issue.input === 'boolean') ? { fix: `put it in quotes: "${issue.input}"` } : {};
-  reporter.report('error', path, 'wrong-type', `${label(path)} must be ${oneOf(kinds)}, not ${kindOf(issue.input)}`, fix);
+  const fix = kinds.includes('text') ? quoted(issue.input) : undefined;
+  const message = `${label(path)} must be ${oneOf(kinds)}, not ${kindOf(issue.input)}`;
+  reporter.report('error', path, 'wrong-type', message, fix === undefined ? {} : { fix });
+}
+
+/** YAML reads `1` and `true` as a number and a truth value; what was meant is text. */
+function quoted(value: unknown): string | undefined {
+  return typeof value === 'number' || typeof value === 'boolean' ? `put it in quotes: "${value}"` : undefined;
 }
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -123,8 +163,7 @@ function kindOf(value: unknown): string {
 }
 
 function shortly(value: unknown): string {
-  if (typeof value === 'string') return `\`${value.length > 40 ? `${value.slice(0, 40)}…` : value}\``.replaceAll(/[\r\n]+/g, ' ');
-  return kindOf(value);
+  return typeof value === 'string' ? `\`${shown(value)}\`` : kindOf(value);
 }
 
 /** The schema that an issue's path leads to, through optional fields, defaults and unions. */
@@ -142,7 +181,12 @@ function schemaAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodType | 
 
 function unwrap(schema: z.ZodType): z.ZodType {
   let at = schema;
-  while (at instanceof z.ZodOptional || at instanceof z.ZodDefault || at instanceof z.ZodPrefault || at instanceof z.ZodNullable) {
+  while (
+    at instanceof z.ZodOptional ||
+    at instanceof z.ZodDefault ||
+    at instanceof z.ZodPrefault ||
+    at instanceof z.ZodNullable
+  ) {
     at = at.unwrap() as z.ZodType;
   }
   if (at instanceof z.ZodUnion) {

@@ -1,0 +1,46 @@
+/** Writes the plan: what the host half acts on. The only place that numbers rules and actions. */
+import type { Plan, RouteAction } from '../plan.ts';
+import type { Policy } from './policy/policy.ts';
+
+/** `stages`: which later crossings a rule of the policy needs. */
+export function buildPlan(policy: Policy, stages: Plan['stages']): Plan {
+  const actions: RouteAction[] = [];
+  const known = new Map<string, number>();
+  const routeActions = policy.routes.map(({ action }) => {
+    // PERF: thousands of routes that differ in their path alone share one action, here and in the isolate.
+    const key = JSON.stringify(action);
+    let index = known.get(key);
+    if (index === undefined) {
+      index = actions.push(action) - 1;
+      known.set(key, index);
+    }
+    return index;
+  });
+  return {
+    app: policy.app,
+    routeNames: policy.routes.map(({ route }) => route.name),
+    routeActions,
+    actions,
+    backends: policy.backends,
+    rules: policy.rules.filter(({ on }) => on).map(({ plan }) => plan),
+    inspections: policy.inspections.map(({ route, mode }) => ({
+      name: route < 0 ? '' : policy.routes[route]!.route.name,
+      mode,
+    })),
+    forwarded: policy.forwarded,
+    cdnLoop: policy.cdnLoop,
+    proxyStatus: policy.proxyStatus,
+    body: policy.body,
+    stages,
+    secrets: policy.secrets,
+  };
+}
+
+/** The distinct keys of connections that the plans ask for, sorted: on-prem, each is a service of its own. */
+export function dialsOf(plans: readonly Plan[]): string[] {
+  return [
+    ...new Set(
+      plans.flatMap((plan) => plan.backends.flatMap((backend) => backend.endpoints.map((endpoint) => endpoint.dial))),
+    ),
+  ].sort();
+}

@@ -1,0 +1,351 @@
+/**
+ * Reads one policy document: every part is validated by itself, so that a fault in one route hides no fault in another.
+ * What comes out has its defaults filled in and its names checked; the compilers of the parts and the plan take it from here.
+ */
+import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES } from '../../../assembly/abi.ts';
+import type { Backend, BodyPlan, ForwardedPlan, RouteAction } from '../../plan.ts';
+import type { DocumentPath } from '../diagnostics.ts';
+import type { Document } from '../document.ts';
+import { parseCidr } from '../lists.ts';
+import type { InspectionSource, ListSource, RouteSource, SettingsSource } from '../sources.ts';
+import { shown } from '../spelling.ts';
+import { readBackend } from './backend.ts';
+import { readHostname } from './hostname.ts';
+import { parseSize } from './quantity.ts';
+import type { Reading, Target } from './reading.ts';
+import { readRoute } from './route.ts';
+import { readRule, type ReadRule } from './rule.ts';
+import * as schema from './schema.ts';
+import { unknownField, validate } from './validation.ts';
+
+export interface Policy {
+  readonly document: Document;
+  readonly app: string;
+  readonly hostnames: readonly string[];
+  readonly settings: SettingsSource;
+  readonly lists: readonly ListSource[];
+  readonly backends: readonly Backend[];
+  readonly routes: readonly { readonly route: RouteSource; readonly action: RouteAction }[];
+  readonly rules: readonly ReadRule[];
+  readonly inspections: readonly InspectionSource[];
+  readonly forwarded: ForwardedPlan;
+  readonly cdnLoop: { readonly id: string; readonly max: number };
+  readonly proxyStatus: boolean;
+  readonly body: BodyPlan;
+  readonly secrets: readonly string[];
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Reads and checks the whole document; faults are reported, and what they concern is left out. Null: not a mapping. */
+export function readPolicy(document: Document, target: Target): Policy | null {
+  if (typeof document.value !== 'object' || document.value === null || Array.isArray(document.value)) {
+    document.report('error', [], 'wrong-type', 'a policy is a mapping of fields', { fix: 'begin with `app: NAME`' });
+    return null;
+  }
+  const fields = document.value as Fields;
+  const known = Object.keys(schema.policySchema.shape);
+  for (const key of Object.keys(fields)) if (!known.includes(key)) unknownField(key, known, [], document);
+
+  const settings = readSettings(fields, document);
+  const hostnames = settings.hostnames
+    .map((name, index) => readHostname(name, true, ['hostnames', index], document))
+    .filter((name) => name !== null);
+  const backendFields = mapping(fields, 'backends', schema.nameSchemas.backends, schema.MAX_BACKENDS, document);
+  const zone =
+    settings.cloudflare === undefined
+      ? null
+      : readHostname(settings.cloudflare.zone, false, ['cloudflare', 'zone'], document);
+  const reading: Reading = {
+    reporter: document,
+    target,
+    zone,
+    hostnames: [...new Set(hostnames)],
+    over: settings.body.over,
+    backends: new Map(backendFields.map(([name], index) => [name, index])),
+    secrets: new Set(),
+  };
+  hostnames.forEach((name, index) => {
+    if (hostnames.indexOf(name) < index && index < 64)
+      document.report('warning', ['hostnames', index], 'duplicate-name', `\`${name}\` is listed twice`);
+  });
+
+  const backends = backendFields.map(([name, value]) => {
+    const source = validate(schema.backendSchema, value, ['backends', name], document);
+    return source === null ? emptyBackend(name) : readBackend(name, source, ['backends', name], reading);
+  });
+  const lists = mapping(fields, 'lists', schema.nameSchemas.lists, schema.MAX_LISTS, document)
+    .map(([name, value]) => readList(name, value, document))
+    .filter((list) => list !== null);
+  const rules = readRules(fields, reading);
+  const { routes, inspections } = readRoutes(fields, settings, reading);
+
+  return {
+    document,
+    app: settings.app,
+    hostnames: reading.hostnames,
+    settings: readEngineSettings(settings, reading),
+    lists,
+    backends,
+    routes,
+    rules,
+    inspections,
+    forwarded: settings.forwarded,
+    cdnLoop: settings.cdnLoop,
+    proxyStatus: settings.proxyStatus,
+    body: readBody(settings, document),
+    secrets: [...reading.secrets].sort(),
+  };
+}
+
+/** Each field by itself; a faulty one counts as left out. */
+function readSettings(fields: Fields, document: Document): schema.Settings {
+  const settings: Record<string, unknown> = {};
+  for (const [name, one] of Object.entries(schema.settingSchemas)) {
+    const given = Object.hasOwn(fields, name) ? fields[name] : undefined;
+    settings[name] = validate(one, given, [name], document) ?? (one.safeParse(undefined).data as unknown);
+  }
+  return { ...settings, app: settings['app'] ?? '' } as unknown as schema.Settings;
+}
+
+function emptyBackend(name: string): Backend {
+  return { name, endpoints: [], balance: { type: 'WeightedRandom' }, stickiness: null, health: null };
+}
+
+/** The entries of a mapping whose names are in order; the entries themselves are not looked at. */
+function mapping(
+  fields: Fields,
+  field: 'backends' | 'lists',
+  name: (typeof schema.nameSchemas)['backends'],
+  most: number,
+  document: Document,
+): [string, unknown][] {
+  const value = Object.hasOwn(fields, field) ? fields[field] : undefined;
+  if (value === undefined || value === null) return [];
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    document.report('error', [field], 'wrong-type', `\`${field}\` must be a mapping`, {
+      fix: `write \`${field}: { name: … }\``,
+    });
+    return [];
+  }
+  const entries = Object.entries(value);
+  if (entries.length > most)
+    document.report('error', [field], 'out-of-range', `\`${field}\` must have at most ${most} entries`, { at: 'key' });
+  return entries.slice(0, most).filter(([key]) => {
+    const result = name.safeParse(key);
+    if (result.success) return true;
+    const [what, fix] = result.error.issues[0]!.message.split('\n');
+    document.report('error', [field, key], 'bad-format', `\`${shown(key)}\` ${what}`, {
+      at: 'key',
+      ...(fix !== undefined && { fix }),
+    });
+    return false;
+  });
+}
+
+/** The entries of a list, not looked at. */
+function sequence(fields: Fields, field: 'rules' | 'routes', most: number, document: Document): readonly unknown[] {
+  const value = Object.hasOwn(fields, field) ? fields[field] : undefined;
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value)) {
+    document.report('error', [field], 'wrong-type', `\`${field}\` must be a list`, {
+      fix: 'begin each entry with `-`',
+    });
+    return [];
+  }
+  if (value.length > most)
+    document.report('error', [field], 'out-of-range', `\`${field}\` must have at most ${most} entries`, { at: 'key' });
+  return value.slice(0, most);
+}
+
+function readRules(fields: Fields, reading: Reading): ReadRule[] {
+  const document = reading.reporter as Document;
+  const values = sequence(fields, 'rules', schema.MAX_RULES, document);
+  const off = new Set<string>();
+  const names = values.map((value) => {
+    const { name, mode } = (typeof value === 'object' && value !== null ? value : {}) as Fields;
+    if (typeof name !== 'string') return null;
+    if (mode === 'off') off.add(name);
+    return name;
+  });
+  const rules: ReadRule[] = [];
+  values.forEach((value, index) => {
+    const source = validate(schema.ruleSchema, value, ['rules', index], document);
+    if (source !== null) rules.push(readRule(source, index, names, off, reading));
+  });
+  return rules;
+}
+
+function readRoutes(fields: Fields, settings: schema.Settings, reading: Reading) {
+  const document = reading.reporter as Document;
+  const routes: { route: RouteSource; action: RouteAction }[] = [];
+  const inspections: InspectionSource[] = [];
+  const names = new Map<string, number>();
+  if (settings.inspect !== undefined) readInspection(settings.inspect, ['inspect'], -1, inspections, document);
+  const values = sequence(fields, 'routes', schema.MAX_ROUTES, document);
+  values.forEach((value, index) => {
+    const source = validate(schema.routeSchema, value, ['routes', index], document);
+    if (source === null) return;
+    const read = readRoute(source, index, reading);
+    const earlier = names.get(read.route.name);
+    if (earlier !== undefined) {
+      const at: DocumentPath = source.name === undefined ? read.route.path : [...read.route.path, 'name'];
+      document.report('error', at, 'duplicate-name', `the name \`${read.route.name}\` is taken`, {
+        cause: `route ${earlier + 1} has it`,
+        fix: 'name it otherwise: log and explain go by name',
+      });
+    } else names.set(read.route.name, index);
+    if (source.inspect !== undefined)
+      readInspection(source.inspect, [...read.route.path, 'inspect'], routes.length, inspections, document);
+    routes.push(read);
+  });
+  if (values.length === 0 && !Array.isArray(fields['routes'])) {
+    document.report('warning', ['routes'], 'no-routes', 'the policy has no routes: every request is answered 404', {
+      fix: 'add `routes: [{ backend: NAME }]`',
+    });
+  }
+  return { routes, inspections };
+}
+
+function readInspection(
+  source: schema.Inspect,
+  path: DocumentPath,
+  route: number,
+  inspections: InspectionSource[],
+  document: Document,
+): void {
+  const required = source.required.map((name) => name.toLowerCase());
+  const forbidden = source.forbidden.map((name) => name.toLowerCase());
+  forbidden.forEach((name, index) => {
+    if (required.includes(name))
+      document.report(
+        'error',
+        [...path, 'forbidden', index],
+        'conflict',
+        `\`${name}\` is both required and forbidden`,
+        { cause: 'no request could pass', fix: 'keep one of the two' },
+      );
+  });
+  if (source.mode === 'off') return;
+  inspections.push({
+    path,
+    route,
+    mode: source.mode,
+    required,
+    forbidden,
+    maxCount: source.maxCount,
+    maxLength: source.maxLength,
+    lengths: Object.entries(source.lengths).map(([name, max]) => ({ name: name.toLowerCase(), max })),
+    bytes: source.bytes,
+  });
+}
+
+function readList(name: string, value: unknown, document: Document): ListSource | null {
+  const path = ['lists', name];
+  const items = validate(schema.listSchema, value, path, document);
+  if (items === null) return null;
+  if (items.length === 0)
+    document.report('warning', path, 'empty-list', `the list \`${name}\` is empty: nothing is in it`, { at: 'key' });
+  const first = items[0];
+  const mixed = items.findIndex((item) => typeof item !== typeof first);
+  if (mixed >= 0) {
+    const fix =
+      typeof first === 'string' && typeof items[mixed] === 'number'
+        ? { fix: `put it in quotes: "${items[mixed]}"` }
+        : {};
+    document.report(
+      'error',
+      [...path, mixed],
+      'mixed-list',
+      `\`${shown(String(items[mixed]))}\` is of another kind than the entries before it`,
+      { cause: 'a list holds addresses, or strings, or integers', ...fix },
+    );
+    return null;
+  }
+  let sound = true;
+  if (typeof first === 'string') {
+    const addresses = items.map((item) => parseCidr(String(item)));
+    // What looks like an address in most entries is an address list with a slip in it, not a list of strings.
+    if (addresses.filter((cidr) => cidr !== undefined).length * 2 > items.length) {
+      items.forEach((item, index) => {
+        if (addresses[index] !== undefined) return;
+        sound = false;
+        document.report(
+          'error',
+          [...path, index],
+          'bad-address',
+          `\`${shown(String(item))}\` is not an address or CIDR block`,
+          { cause: 'the other entries are', fix: 'write it as 192.0.2.0/24 or 2001:db8::/32' },
+        );
+      });
+      items.forEach((item, index) => checkHostBits(String(item), [...path, index], document));
+    }
+  }
+  return sound ? { path, name, items } : null;
+}
+
+/** `10.1.2.3/8` is read as 10.0.0.0/8, which may not be what was meant. */
+function checkHostBits(text: string, path: DocumentPath, document: Document): void {
+  const cidr = parseCidr(text);
+  if (cidr === undefined || !text.includes('/')) return;
+  const prefix = cidr.version === 4 ? cidr.prefix + 96 : cidr.prefix;
+  const loose = cidr.address.some(
+    (byte, index) => (byte & (0xff >> Math.min(8, Math.max(0, prefix - index * 8)))) !== 0 && prefix < (index + 1) * 8,
+  );
+  if (loose)
+    document.report('warning', path, 'host-bits', `\`${shown(text)}\` has bits set behind its prefix`, {
+      cause: 'they are ignored: the whole block is meant',
+      fix: 'write the first address of the block, or /32 (/128) for one address',
+    });
+}
+
+function readEngineSettings(settings: schema.Settings, reading: Reading): SettingsSource {
+  const document = reading.reporter as Document;
+  const { trustedHops, trustedCIDRs, failClosed } = settings.clientAddress;
+  const from = settings.clientAddress.from ?? (reading.target === 'cloudflare' ? 'cf' : 'peer');
+  const at = ['clientAddress'];
+  if (from === 'cf' && reading.target === 'workerd') {
+    document.report('error', [...at, 'from'], 'client-address', '`from: cf` means nothing on-prem', {
+      cause: 'anybody can send CF-Connecting-IP',
+      fix: 'leave it out: the default fits each target',
+    });
+  }
+  if (from === 'xff' && trustedHops === 0 && trustedCIDRs.length === 0) {
+    document.report('error', at, 'client-address', '`from: xff` needs `trustedHops` or `trustedCIDRs`', {
+      at: 'key',
+      cause: 'X-Forwarded-For is believed only from proxies that are named',
+    });
+  }
+  if (from !== 'xff' && trustedHops > 0) {
+    document.report(
+      'warning',
+      [...at, 'trustedHops'],
+      'no-effect',
+      `\`trustedHops\` has no effect with \`from: ${from}\``,
+    );
+  }
+  const sound = trustedCIDRs.filter((cidr, index) => {
+    if (parseCidr(cidr) !== undefined) {
+      checkHostBits(cidr, [...at, 'trustedCIDRs', index], document);
+      return true;
+    }
+    document.report(
+      'error',
+      [...at, 'trustedCIDRs', index],
+      'bad-address',
+      `\`${shown(cidr)}\` is not an address or CIDR block`,
+      { fix: 'write it as 10.0.0.0/8 or fd00::/8' },
+    );
+    return false;
+  });
+  return { clientAddress: { from, trustedHops, trustedCIDRs: sound, failClosed }, ...settings.path };
+}
+
+function readBody(settings: schema.Settings, document: Document): BodyPlan {
+  const limit = parseSize(settings.body.limit) ?? DEFAULT_BODY_LIMIT;
+  if (limit > MAX_BODY_BYTES)
+    document.report('error', ['body', 'limit'], 'out-of-range', '`limit` must be at most 1MB', {
+      cause: 'held bodies share the memory of one isolate',
+    });
+  return { limit, over: settings.body.over };
+}

@@ -1,0 +1,38 @@
+/** What the readers of a policy's parts share while one document is read. */
+import type { Reporter } from '../diagnostics.ts';
+import { nearest } from '../spelling.ts';
+import type { DocumentPath } from '../diagnostics.ts';
+
+export type Target = 'workerd' | 'cloudflare';
+
+export interface Reading {
+  readonly reporter: Reporter;
+  readonly target: Target;
+  /** Zone of the Cloudflare account, lower case, or null. */
+  readonly zone: string | null;
+  /** Host names of the app, lower case. */
+  readonly hostnames: readonly string[];
+  /** What may be held of a body, and what happens to a longer one. */
+  readonly over: 'reject' | 'inspect-prefix' | 'pass';
+  /** Every name under `backends`, also those with faults; the index is that of the plan. */
+  readonly backends: ReadonlyMap<string, number>;
+  /** Names of the secrets met so far. */
+  readonly secrets: Set<string>;
+}
+
+/** Index of a backend; -1 after reporting that there is none of this name. */
+export function backendIndex(reading: Reading, name: string, path: DocumentPath): number {
+  const index = reading.backends.get(name);
+  if (index !== undefined) return index;
+  const meant = nearest(name, reading.backends.keys());
+  reading.reporter.report('error', path, 'unknown-backend', `there is no backend \`${name}\``, {
+    ...(reading.backends.size <= 12 && {
+      cause:
+        reading.backends.size === 0
+          ? 'the policy has no `backends`'
+          : `backends: ${[...reading.backends.keys()].join(', ')}`,
+    }),
+    fix: meant === null ? `add \`${name}\` under \`backends\`` : `did you mean \`${meant}\`?`,
+  });
+  return -1;
+}
