@@ -1,0 +1,161 @@
+/**
+ * Builds dist/ from the sources: the engine, the worker bundle, explain.js, the agent table and the command as
+ * JavaScript. Only what is stale is built again: each part remembers a digest of the files it was made from.
+ * Run: npm run build [-- --force]
+ */
+import { build as bundle, type BuildOptions, type Metafile } from 'esbuild';
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+
+export const root = dirname(import.meta.dirname);
+const dist = join(root, 'dist');
+const stampFile = join(dist, 'stamp.json');
+
+interface Part {
+  readonly name: string;
+  /** Globs of everything that the outputs depend on, beside package-lock.json and this file. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly make: () => Promise<void>;
+}
+
+/** The options for code that runs in workerd and on Cloudflare alike. */
+const workerOptions: BuildOptions = {
+  bundle: true,
+  format: 'esm',
+  platform: 'neutral',
+  target: 'es2024',
+  mainFields: ['module', 'main'],
+  conditions: ['workerd', 'worker', 'browser'],
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+};
+
+const parts: readonly Part[] = [
+  {
+    name: 'engine.wasm',
+    inputs: ['assembly/**/*.ts', 'scripts/build-engine.ts'],
+    outputs: ['dist/engine.wasm'],
+    async make() {
+      const { buildEngine } = await import('./build-engine.ts');
+      writeFileSync(join(dist, 'engine.wasm'), await buildEngine());
+    },
+  },
+  {
+    name: 'worker.js',
+    inputs: ['src/**/*.ts', 'assembly/abi.ts'],
+    outputs: ['dist/worker.js'],
+    async make() {
+      const { metafile } = await bundle({
+        ...workerOptions,
+        entryPoints: [join(root, 'src/router/worker.ts')],
+        outfile: join(dist, 'worker.js'),
+        external: ['./engine.wasm', './images.js', 'cloudflare:*', 'node:*'],
+      });
+      refuseNode(metafile!, 'worker.js');
+    },
+  },
+  {
+    name: 'explain.js',
+    inputs: ['src/**/*.ts', 'assembly/abi.ts'],
+    outputs: ['dist/explain.js'],
+    async make() {
+      const { metafile } = await bundle({
+        ...workerOptions,
+        entryPoints: [join(root, 'src/router/explain.ts')],
+        outfile: join(dist, 'explain.js'),
+        external: ['./engine.wasm', './images.js', 'cloudflare:*', 'node:*'],
+      });
+      refuseNode(metafile!, 'explain.js');
+    },
+  },
+  {
+    name: 'agents.img',
+    inputs: ['src/compiler/**/*.ts', 'src/compiler/agents/*', 'assembly/abi.ts'],
+    outputs: ['dist/agents.img'],
+    async make() {
+      const { buildAgents } = await import('./build-agents.ts');
+      writeFileSync(join(dist, 'agents.img'), await buildAgents());
+    },
+  },
+  {
+    name: 'cli.js',
+    inputs: ['src/**/*.ts', 'assembly/abi.ts'],
+    outputs: ['dist/cli.js'],
+    async make() {
+      await bundle({
+        bundle: true,
+        format: 'esm',
+        platform: 'node',
+        target: 'node22',
+        packages: 'external',
+        splitting: true,
+        entryPoints: { cli: join(root, 'src/cli/main.ts') },
+        outdir: dist,
+        chunkNames: 'cli-[hash]',
+        legalComments: 'none',
+        logLevel: 'warning',
+      });
+    },
+  },
+];
+
+/** The worker must run where no Node API exists, so an import of one is an error here and not there. */
+function refuseNode(metafile: Metafile, name: string): void {
+  for (const [file, input] of Object.entries(metafile.inputs)) {
+    const found = input.imports.find((imported) => imported.path.startsWith('node:') || imported.path === 'crypto' || imported.path === 'fs');
+    if (found !== undefined) {
+      rmSync(join(dist, name), { force: true });
+      throw new Error(`${file} imports ${found.path}; ${name} must run without Node`);
+    }
+  }
+}
+
+/** Builds what is stale, or everything; answers with the names of what was built. */
+export async function build(options: { force?: boolean; only?: readonly string[] } = {}): Promise<string[]> {
+  mkdirSync(dist, { recursive: true });
+  const stamps = readStamps();
+  const built: string[] = [];
+  for (const part of parts) {
+    if (options.only !== undefined && !options.only.includes(part.name)) continue;
+    const digest = digestOf([...part.inputs, 'package-lock.json', 'scripts/build.ts']);
+    const there = part.outputs.every((output) => existsSync(join(root, output)));
+    if (!options.force && there && stamps[part.name] === digest) continue;
+    delete stamps[part.name];
+    if (part.name === 'cli.js') for (const chunk of globSync('cli-*.js', { cwd: dist })) rmSync(join(dist, chunk));
+    await part.make();
+    stamps[part.name] = digest;
+    built.push(part.name);
+    writeFileSync(stampFile, `${JSON.stringify(stamps, null, 2)}\n`);
+  }
+  return built;
+}
+
+function readStamps(): Record<string, string> {
+  try {
+    return JSON.parse(readFileSync(stampFile, 'utf8')) as Record<string, string>;
+  } catch {
+    return {};
+  }
+}
+
+/** SHA-256 over names and contents, tests apart. */
+function digestOf(globs: readonly string[]): string {
+  const hash = createHash('sha256');
+  const files = globs.flatMap((glob) => globSync(glob, { cwd: root, withFileTypes: true }));
+  const paths = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));
+  for (const path of [...new Set(paths)].sort()) {
+    if (path.endsWith('.test.ts')) continue;
+    hash.update(`${relative(root, path)}\0`).update(readFileSync(path)).update('\0');
+  }
+  return hash.digest('hex');
+}
+
+if (import.meta.main) {
+  const started = performance.now();
+  const built = await build({ force: process.argv.includes('--force') });
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  if (built.length > 0 || !process.argv.includes('--quiet')) console.log(built.length === 0 ? 'dist/ is up to date' : `built ${built.join(', ')} in ${seconds} s`);
+}

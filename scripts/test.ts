@@ -1,0 +1,102 @@
+/**
+ * Runs the tests: builds what is stale, checks types, then every *.test.ts with node:test, and closes with
+ * `N passed, N failed, N skipped`. Run: npm test [-- FILE-OR-FOLDER ...] [--no-types]
+ */
+import { existsSync, globSync, statSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import { run } from 'node:test';
+import { build, root } from './build.ts';
+import { PROJECTS, typeErrors } from './types.ts';
+
+const CONCURRENCY = 2; // files at once: each scenario file keeps a workerd busy beside itself
+const TIMEOUT = 240_000; // ms for one file
+const PATTERNS = ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts', 'examples/**/*.test.ts'];
+
+interface Failed {
+  readonly name: string;
+  readonly file: string;
+  readonly why: string;
+}
+
+const passed: string[] = [];
+const failed: Failed[] = [];
+const skipped: { readonly name: string; readonly why: string }[] = [];
+
+const args = process.argv.slice(2).filter((argument) => argument !== '--no-types');
+const files = testFiles(args);
+const withTypes = args.length === 0 && !process.argv.includes('--no-types');
+
+try {
+  const built = await build();
+  if (built.length > 0) console.log(`built ${built.join(', ')}`);
+} catch (error) {
+  fail('build', 'scripts/build.ts', error instanceof Error ? error.message : String(error));
+}
+if (withTypes) PROJECTS.forEach(types);
+await tests();
+
+for (const { name, why } of skipped) console.log(`skipped: ${name} (${why})`);
+for (const { name, file, why } of failed) console.log(`\nFAILED: ${name}\n  ${file}\n${why.replace(/^/gm, '  ')}`);
+console.log(`\n${passed.length} passed, ${failed.length} failed, ${skipped.length} skipped`);
+process.exit(failed.length === 0 ? 0 : 1);
+
+function fail(name: string, file: string, why: string): void {
+  failed.push({ name, file, why });
+}
+
+/** The files given, those inside the folders given, or all. */
+function testFiles(given: readonly string[]): string[] {
+  const all = given.length === 0 ? PATTERNS.flatMap((pattern) => globSync(pattern, { cwd: root })) : given.flatMap(expand);
+  const found = [...new Set(all.map((file) => resolve(root, file)))].sort();
+  if (found.length === 0) {
+    console.error(`sallyport: there are no tests in ${given.join(', ') || 'the repository'}`);
+    process.exit(1);
+  }
+  return found;
+}
+
+function expand(path: string): string[] {
+  if (!existsSync(resolve(root, path))) {
+    console.error(`sallyport: there is no file ${path}`);
+    process.exit(1);
+  }
+  return statSync(resolve(root, path)).isDirectory() ? globSync(`${path}/**/*.test.ts`, { cwd: root }) : [path];
+}
+
+function types(project: string): void {
+  const errors = typeErrors(project);
+  if (errors === '') passed.push(`types ${project}`);
+  else fail(`types ${project}`, project, errors);
+}
+
+function tests(): Promise<void> {
+  const stream = run({ files, concurrency: CONCURRENCY, timeout: TIMEOUT, cwd: root });
+  stream.on('test:pass', ({ name, skip, todo, details, file }) => {
+    if (details.type === 'suite') return;
+    const label = `${where(file)}: ${name}`;
+    // A test without a reason to be skipped would be a test that is silently not there.
+    if (skip !== undefined) skipped.push({ name: label, why: typeof skip === 'string' ? skip : 'no reason given' });
+    else if (todo !== undefined) skipped.push({ name: label, why: `to do: ${String(todo)}` });
+    else passed.push(label);
+  });
+  stream.on('test:fail', ({ name, todo, details, file, line }) => {
+    // A suite or a test with parts fails when a part does, which is counted already.
+    if ((details.error as Error & { failureType?: string }).failureType === 'subtestsFailed') return;
+    if (todo !== undefined) skipped.push({ name: `${where(file)}: ${name}`, why: `to do: ${String(todo)}` });
+    else fail(name, `${where(file)}:${line ?? 1}`, errorText(details.error));
+    console.log(`not ok: ${where(file)}: ${name}`);
+  });
+  stream.on('test:stderr', ({ message }) => void process.stderr.write(message));
+  return new Promise((settle) => {
+    stream.on('end', () => settle());
+    stream.resume();
+  });
+}
+
+const where = (file: string | undefined): string => (file === undefined ? '?' : relative(root, file));
+
+function errorText(error: Error): string {
+  const cause = error.cause;
+  if (cause instanceof Error) return cause.stack ?? cause.message;
+  return cause === undefined ? error.message : String(cause);
+}

@@ -1,0 +1,105 @@
+/**
+ * The control socket of an on-prem deployment: one unix socket, mode 0600, that speaks for all its processes. Each of
+ * them has a private one (src/control/); here their answers are asked for and joined.
+ *
+ *   GET  /v1/status    the deployment, its processes and what each says of itself
+ *   POST /v1/reload    compiles the policy files again and swaps them in
+ *   GET  /healthz      200 while any process answers     GET /readyz   200 while all do
+ *   GET  /metrics      Prometheus text, summed over the processes
+ */
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { Gateway } from './gateway.ts';
+import type { Supervisor } from './supervisor.ts';
+
+interface Parts {
+  readonly gateway: Gateway;
+  readonly supervisor: Supervisor;
+}
+
+/** Opens the socket; the answer closes it. */
+export async function openControl(path: string, parts: Parts): Promise<() => void> {
+  rmSync(path, { force: true });
+  const server = createServer((request, response) => {
+    request.resume();
+    answer(parts, request.method ?? '', request.url ?? '', response).catch((error: unknown) => {
+      send(response, 500, { ok: false, reason: error instanceof Error ? error.message : String(error) });
+    });
+  });
+  // SAFETY: the socket is created under this mask, so it is never open to others, not even for a moment.
+  const mask = process.umask(0o177);
+  try {
+    await listening(server, path);
+  } finally {
+    process.umask(mask);
+  }
+  chmodSync(path, 0o600);
+  server.unref();
+  return () => {
+    server.close();
+    server.closeAllConnections();
+  };
+}
+
+function listening(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => resolve());
+  });
+}
+
+async function answer({ gateway, supervisor }: Parts, method: string, target: string, response: ServerResponse): Promise<void> {
+  const call = `${method} ${target.split('?')[0]}`;
+  const ask = (path: string) => Promise.all(supervisor.workers.map((worker) => worker.request('GET', path).catch(() => null)));
+  if (call === 'GET /v1/status') {
+    const own = await ask('/v1/status');
+    const status = gateway.status();
+    const workers = status.workers.map((worker, index) => ({ ...worker, reports: parsed(own[index]?.body) }));
+    send(response, 200, { ...status, workers });
+  } else if (call === 'POST /v1/reload') {
+    const result = await gateway.reload();
+    send(response, result.ok ? 200 : 409, result);
+  } else if (call === 'GET /healthz' || call === 'GET /readyz') {
+    const answers = (await ask(call.slice(4))).map((one) => one?.status === 200);
+    const good = call === 'GET /healthz' ? answers.includes(true) : !answers.includes(false);
+    send(response, good ? 200 : 503, { ok: good, workers: answers });
+  } else if (call === 'GET /metrics') {
+    const texts = (await ask('/metrics')).flatMap((one) => (one?.status === 200 ? [one.body] : []));
+    response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+    response.end(sumMetrics(texts));
+  } else {
+    send(response, 404, { ok: false, reason: `there is no ${call}` });
+  }
+}
+
+function send(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(`${JSON.stringify(body)}\n`);
+}
+
+function parsed(text: string | undefined): unknown {
+  if (text === undefined) return null;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
+}
+
+/** Adds up Prometheus text: equal series are summed, comments are kept once, in the order of their first appearance. */
+export function sumMetrics(texts: readonly string[]): string {
+  const series = new Map<string, number | null>(); // null: a comment
+  for (const text of texts) {
+    for (const line of text.split('\n')) {
+      if (line === '') continue;
+      const space = line.lastIndexOf(' ');
+      if (line.startsWith('#') || space < 0) {
+        series.set(line, null);
+      } else {
+        const name = line.slice(0, space);
+        series.set(name, (series.get(name) ?? 0) + Number(line.slice(space + 1)));
+      }
+    }
+  }
+  return [...series].map(([name, value]) => (value === null ? `${name}\n` : `${name} ${value}\n`)).join('');
+}

@@ -1,0 +1,68 @@
+/** The command table. Each command is one file and is loaded when it is asked for. */
+import { defineCommand, renderUsage, runCommand, type CommandDef } from 'citty';
+import { Failure, sentence } from './failure.ts';
+import { refuseUnknown } from './options.ts';
+import { version } from './version.ts';
+
+type Loader = () => Promise<CommandDef>;
+
+// citty types a command by its own arguments; in a table of all of them only the common part is known.
+const load = (module: Promise<{ default: unknown }>) => module.then((loaded) => loaded.default as CommandDef);
+
+const commands: Record<string, Loader> = {
+  init: () => load(import('./init.ts')),
+  check: () => load(import('./check.ts')),
+  dev: () => load(import('./dev.ts')),
+  serve: () => load(import('./serve.ts')),
+  explain: () => load(import('./explain.ts')),
+  build: () => load(import('./build.ts')),
+  deploy: () => load(import('./deploy.ts')),
+  status: () => load(import('./status.ts')),
+  reload: () => load(import('./reload.ts')),
+};
+
+const main = defineCommand({
+  meta: { name: 'sallyport', version, description: 'Edge gateway: one worker on Cloudflare Workers and on-prem workerd' },
+  subCommands: commands,
+});
+
+/** Runs one command line and sets the exit code; nothing is thrown. */
+export async function run(args: readonly string[]): Promise<void> {
+  const [name = '', ...rest] = args;
+  try {
+    if (name === '' || name === 'help' || name === '--help' || name === '-h') {
+      process.stdout.write(`${await renderUsage(main as CommandDef)}\n`);
+      if (name === '') process.exitCode = 1;
+    } else if (name === 'version' || name === '--version' || name === '-v') {
+      process.stdout.write(rest.includes('--json') ? `${JSON.stringify({ version })}\n` : `${version}\n`);
+    } else {
+      await command(name, rest);
+    }
+  } catch (error) {
+    report(error, rest.includes('--json'));
+  }
+}
+
+async function command(name: string, rest: string[]): Promise<void> {
+  if (!Object.hasOwn(commands, name)) throw new Failure(`there is no command "${name}"; the commands are ${Object.keys(commands).join(', ')} and version`);
+  const found = await commands[name]!();
+  const definitions = typeof found.args === 'function' ? await found.args() : await (found.args ?? {});
+  const end = rest.indexOf('--');
+  if (rest.slice(0, end < 0 ? undefined : end).some((argument) => argument === '--help' || argument === '-h')) {
+    process.stdout.write(`${await renderUsage(found, main as CommandDef)}\n`);
+    return;
+  }
+  refuseUnknown(rest, definitions);
+  await runCommand(found, { rawArgs: rest });
+}
+
+/** A mistake is one sentence; anything else is a defect of ours, and says where. */
+function report(error: unknown, json: boolean): void {
+  const known = error instanceof Failure || (error instanceof Error && (error.name === 'CLIError' || 'syscall' in error));
+  const message = known ? sentence(error) : `internal error, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+  process.stderr.write(`sallyport: ${message}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ ok: false, error: message })}\n`);
+  process.exitCode = 1;
+}
+
+if (import.meta.main) await run(process.argv.slice(2));

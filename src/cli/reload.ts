@@ -1,0 +1,22 @@
+/** `sallyport reload`: a running deployment compiles its policy files again and swaps them in. */
+import { defineCommand } from 'citty';
+import { Failure } from './failure.ts';
+import type { ReloadResult } from './gateway.ts';
+import { renderDiagnostic } from './report.ts';
+import { askControl } from './running.ts';
+
+export default defineCommand({
+  meta: { name: 'reload', description: 'compile the policies of a running deployment again and swap them in' },
+  args: {
+    control: { type: 'string', description: 'control socket; default: of the deployment started in this directory', valueHint: 'path' },
+    json: { type: 'boolean', description: 'print JSON' },
+  },
+  async run({ args }) {
+    const result = (await askControl(args.control, 'POST', '/v1/reload')).body as ReloadResult;
+    if (args.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    else for (const diagnostic of result.diagnostics) process.stdout.write(`${renderDiagnostic(diagnostic)}\n`);
+    if (result.ok && !args.json) process.stdout.write(`generation ${result.generation} is served\n`);
+    if (!result.ok && args.json) process.exitCode = 1;
+    else if (!result.ok) throw new Failure(`${result.reason}; generation ${result.generation} goes on serving`);
+  },
+});

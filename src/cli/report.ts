@@ -1,0 +1,53 @@
+/** Prints what happens in a running deployment: JSON lines for programs, sentences for people. */
+import pc from 'picocolors';
+import type { Diagnostic } from '../compiler/diagnostics.ts';
+import { printable, renderAccess } from './accesslog.ts';
+import type { GatewayEvent } from './gateway.ts';
+
+export function jsonReport(event: GatewayEvent): void {
+  process.stdout.write(`${JSON.stringify(event)}\n`);
+}
+
+export function humanReport(event: GatewayEvent): void {
+  const text = eventText(event);
+  if (text !== '') process.stdout.write(`${text}\n`);
+}
+
+function eventText(event: GatewayEvent): string {
+  switch (event.event) {
+    case 'ready':
+      return `${pc.green('ready')} ${event.url}  apps ${event.apps.join(', ')}  generation ${event.generation}\n${pc.dim(`control socket ${event.control}`)}`;
+    case 'swapped':
+      return `${pc.green('swapped')} generation ${event.generation}, apps ${event.apps.join(', ')} (${event.milliseconds} ms)`;
+    case 'rejected':
+      return [...event.diagnostics.map(renderDiagnostic), `${pc.red('rejected')} ${event.reason}`].join('\n');
+    case 'diagnostics':
+      return event.diagnostics.map(renderDiagnostic).join('\n');
+    case 'restarting':
+      return `${pc.yellow('restarting')} with a drain: ${event.reason}`;
+    case 'stopped':
+      return 'stopped';
+    case 'notice':
+      return `${pc.yellow('note')} ${event.message}`;
+    case 'access':
+      return renderAccess(event);
+    case 'log':
+      return pc.dim(printable(event.message));
+    case 'crashed':
+      return `${pc.red('crashed')} worker ${event.worker}: ${event.cause}; starting again in ${event.restartIn} ms`;
+    case 'restarted':
+      return `${pc.green('restarted')} worker ${event.worker}, pid ${event.pid}`;
+    case 'recycling':
+      return `${pc.yellow('recycling')} worker ${event.worker}: ${event.cause}`;
+  }
+}
+
+/** `file:line:column: error: what`, then why, then what to write instead. */
+export function renderDiagnostic(diagnostic: Diagnostic): string {
+  const { file, line, column, severity, message, code, cause, fix } = diagnostic;
+  const label = severity === 'error' ? pc.red('error') : pc.yellow('warning');
+  const lines = [`${pc.bold(`${file}:${line}:${column}`)}: ${label}: ${message} ${pc.dim(`[${code}]`)}`];
+  if (cause !== undefined) lines.push(`  why: ${cause}`);
+  if (fix !== undefined) lines.push(`  fix: ${fix}`);
+  return lines.join('\n');
+}

@@ -1,0 +1,115 @@
+/** `sallyport serve`: runs policies on this machine until told to stop. */
+import { defineCommand, type ArgsDef } from 'citty';
+import { readFileSync } from 'node:fs';
+import { egressPolicy } from './egress.ts';
+import { Failure, sentence } from './failure.ts';
+import { Gateway, type GatewayOptions } from './gateway.ts';
+import { every, integer, listenAddress } from './options.ts';
+import { humanReport, jsonReport } from './report.ts';
+import { readSecrets } from './secrets.ts';
+
+export const serveArguments = {
+  files: { type: 'positional', description: 'policy files, one app each', required: false },
+  listen: { type: 'string', description: 'address to listen on; port 0 takes a free one', valueHint: 'host:port', default: '127.0.0.1:8080' },
+  workers: { type: 'string', description: 'number of workerd processes', valueHint: 'N', default: '1' },
+  'tls-cert': { type: 'string', description: 'certificate chain, PEM', valueHint: 'file' },
+  'tls-key': { type: 'string', description: 'private key, PEM', valueHint: 'file' },
+  'origin-ca': { type: 'string', description: 'PEM certificates that origins may be signed by, beside public ones; repeatable', valueHint: 'file' },
+  watch: { type: 'boolean', description: 'swap the policy in when a file changes' },
+  'allow-loopback': { type: 'boolean', description: 'origins may have loopback addresses' },
+  'egress-allow': { type: 'string', description: 'an address or CIDR block that origins may have although denied by default; repeatable', valueHint: 'cidr' },
+  secret: { type: 'string', description: 'a named secret; repeatable', valueHint: 'NAME=env:VAR|file:PATH' },
+  grace: { type: 'string', description: 'seconds to drain before a process is killed', valueHint: 'seconds', default: '10' },
+  'max-memory': { type: 'string', description: 'MiB of one process above which it is replaced; 0: no limit', valueHint: 'MiB', default: '1024' },
+  'v8-flag': { type: 'string', description: 'a V8 flag, such as --max-semi-space-size=4; repeatable', valueHint: 'flag' },
+  state: { type: 'string', description: 'directory for images and sockets', valueHint: 'directory' },
+  json: { type: 'boolean', description: 'print JSON lines' },
+} satisfies ArgsDef;
+
+interface Parsed {
+  readonly _: readonly string[];
+  readonly listen: string;
+  readonly workers: string;
+  readonly 'tls-cert'?: string | undefined;
+  readonly 'tls-key'?: string | undefined;
+  readonly watch?: boolean | undefined;
+  readonly 'allow-loopback'?: boolean | undefined;
+  readonly grace: string;
+  readonly 'max-memory': string;
+  readonly state?: string | undefined;
+  readonly json?: boolean | undefined;
+}
+
+export default defineCommand({
+  meta: { name: 'serve', description: 'run policies on this machine under workerd' },
+  args: serveArguments,
+  run: ({ args, rawArgs }) => runGateway(gatewayOptions(args, rawArgs), args.json === true),
+});
+
+export function gatewayOptions(args: Parsed, rawArgs: readonly string[]): GatewayOptions {
+  const files = args._.length > 0 ? args._ : ['sallyport.yaml'];
+  const all = (name: string) => every(rawArgs, serveArguments, name);
+  const workers = integer(args.workers, '--workers', 1, 64);
+  if (workers > 1 && process.platform !== 'linux') throw new Failure('--workers above 1 needs Linux, where each process can have its own socket on one port');
+  return {
+    files,
+    ...listenAddress(args.listen),
+    workers,
+    tls: tlsFiles(args['tls-cert'], args['tls-key']),
+    authorities: all('origin-ca').map((path) => pem(path, 'CERTIFICATE')),
+    egress: egressPolicy(all('egress-allow'), args['allow-loopback'] === true),
+    secrets: readSecrets(all('secret')),
+    grace: integer(args.grace, '--grace', 0, 3600) * 1000,
+    maxMemory: integer(args['max-memory'], '--max-memory', 0, 1048576) * 1048576,
+    v8Flags: all('v8-flag'),
+    state: args.state ?? null,
+    watch: args.watch === true,
+    report: args.json === true ? jsonReport : humanReport,
+  };
+}
+
+function tlsFiles(cert: string | undefined, key: string | undefined): GatewayOptions['tls'] {
+  if (cert === undefined && key === undefined) return null;
+  if (cert === undefined || key === undefined) throw new Failure('--tls-cert and --tls-key belong together');
+  pem(cert, 'CERTIFICATE');
+  pem(key, 'PRIVATE KEY');
+  return { cert, key };
+}
+
+/** The text of a PEM file, or a Failure that says what is wrong with it. */
+function pem(path: string, label: 'CERTIFICATE' | 'PRIVATE KEY'): string {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new Failure(sentence(error));
+  }
+  if (!text.includes(`${label}-----`)) throw new Failure(`${path} holds no PEM ${label.toLowerCase()}`);
+  return text;
+}
+
+/** Runs until SIGINT or SIGTERM; a second signal ends the drain at once. SIGHUP compiles the policies again. */
+export async function runGateway(options: GatewayOptions, json: boolean): Promise<void> {
+  let gateway: Gateway | null = null;
+  let signals = 0;
+  const ended = Promise.withResolvers<void>();
+  const stop = () => {
+    signals++;
+    if (gateway === null) process.exit(130); // nothing is up yet; children end with us
+    gateway.stop(signals > 1 ? 0 : undefined).then(ended.resolve, ended.reject);
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  process.on('SIGHUP', () => void gateway?.reload());
+  // The channel to scripts/bootstrap.mjs: it closes when that process was killed.
+  if (process.connected) process.on('disconnect', stop);
+  if (options.egress.loopback) options.report({ event: 'notice', message: 'origins may have loopback addresses (--allow-loopback)' });
+  try {
+    gateway = await Gateway.open(options);
+  } catch (error) {
+    if (json && error instanceof Failure) options.report({ event: 'stopped' });
+    throw error;
+  }
+  await ended.promise;
+  process.exit(0);
+}

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, suite, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { capnpConfig } from './capnp.ts';
+import { freePort, Supervisor, type ProcessEvent, type SupervisorOptions } from './supervisor.ts';
+import { workerdBinary } from './workerd.ts';
+
+const worker = `
+import { WorkerEntrypoint } from 'cloudflare:workers';
+export default { async fetch(request, env) {
+  const path = new URL(request.url).pathname;
+  if (path === '/slow') await scheduler.wait(700);
+  if (path === '/spin') for (;;);
+  console.log('served ' + path);
+  return new Response(String(request.headers.get('cf-connecting-ip')) + ' ' + env.TOKEN);
+} };
+export class control extends WorkerEntrypoint { fetch() { return new Response('ok'); } }
+`;
+
+suite('supervisor', () => {
+  let folder: string;
+  let lines: string[];
+  let events: ProcessEvent[];
+  let running: Supervisor | null;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
+    lines = [];
+    events = [];
+    running = null;
+    write(worker);
+  });
+  afterEach(async () => {
+    await running?.stop(0);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function write(source: string): void {
+    const module = { name: 'w.js', esModule: source };
+    const main = { modules: [module], compatibilityDate: '2026-11-01', bindings: [{ name: 'TOKEN', fromEnvironment: 'TEST_TOKEN' }] };
+    const config = {
+      services: [{ name: 'main', worker: main }],
+      sockets: [
+        { name: 'http', http: { injectRequestHeaders: [{ name: 'cf-connecting-ip' }] }, service: 'main' },
+        { name: 'control', http: {}, service: { name: 'main', entrypoint: 'control' } },
+      ],
+    };
+    writeFileSync(join(folder, 'config.capnp'), capnpConfig(config));
+  }
+
+  async function supervise(more: Partial<SupervisorOptions> = {}): Promise<{ supervisor: Supervisor; get: (path: string) => Promise<string> }> {
+    const port = await freePort('127.0.0.1', 0);
+    const supervisor = new Supervisor({
+      workerd: workerdBinary(),
+      config: join(folder, 'config.capnp'),
+      sockets: folder,
+      workers: 1,
+      host: '127.0.0.1',
+      port,
+      grace: 3000,
+      maxMemory: 0,
+      environment: { TEST_TOKEN: 'from-the-environment' },
+      onLine: (line) => lines.push(line),
+      onError: () => {},
+      onEvent: (event) => events.push(event),
+      ...more,
+    });
+    running = supervisor;
+    await supervisor.start();
+    // A new connection each time, so that every process of a port gets some.
+    const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close', 'cf-connecting-ip': '9.9.9.9' } })).text();
+    return { supervisor, get };
+  }
+
+  async function until(condition: () => boolean): Promise<void> {
+    for (const end = Date.now() + 10_000; !condition(); await sleep(10)) assert.ok(Date.now() < end, 'it did not happen within 10 s');
+  }
+
+  test('serves with secrets from the environment, and without the headers that only Cloudflare may set', async () => {
+    const { get } = await supervise();
+    assert.equal(await get('/a'), 'null from-the-environment');
+    await until(() => lines.includes('served /a'));
+  });
+
+  test('a crashed process is started again on the same port', async () => {
+    const { supervisor, get } = await supervise();
+    const before = supervisor.status()[0]!.pid;
+    process.kill(before, 'SIGKILL');
+    await until(() => events.some(({ event }) => event === 'restarted'));
+    assert.deepEqual(events.map(({ event }) => event), ['crashed', 'restarted']);
+    assert.notEqual(supervisor.status()[0]!.pid, before);
+    assert.equal(supervisor.status()[0]!.restarts, 1);
+    assert.match(await get('/b'), /environment/);
+  });
+
+  test('several processes share one port', { skip: process.platform !== 'linux' && 'SO_REUSEPORT is used on Linux' }, async () => {
+    const { supervisor, get } = await supervise({ workers: 2 });
+    for (let i = 0; i < 20; i++) assert.match(await get('/c'), /environment/);
+    assert.equal(new Set(supervisor.status().map(({ pid }) => pid)).size, 2);
+    await supervisor.restart();
+    for (let i = 0; i < 20; i++) assert.match(await get('/c'), /environment/);
+    assert.deepEqual(events, [], 'a restart that was asked for is no crash');
+  });
+
+  test('stopping waits for requests in flight, then nothing is left', async () => {
+    const { supervisor, get } = await supervise();
+    const slow = get('/slow');
+    await sleep(150);
+    const { pid } = supervisor.status()[0]!;
+    await supervisor.stop();
+    assert.match(await slow, /environment/);
+    assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
+  });
+
+  test('a process that does not end within the grace is killed', async () => {
+    const { supervisor, get } = await supervise();
+    const stuck = get('/spin').catch(() => 'cut');
+    await sleep(200);
+    const started = Date.now();
+    await supervisor.stop(300);
+    assert.ok(Date.now() - started < 3000);
+    assert.equal(await stuck, 'cut');
+  });
+
+  test('a configuration that workerd refuses is one sentence', async () => {
+    write('export default {}; syntax error');
+    await assert.rejects(supervise(), { name: 'Failure', message: /workerd did not start/ });
+  });
+
+  test('a port that somebody has is one sentence, even when they would share it', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen({ host: '127.0.0.1', port: 0, reusePort: process.platform === 'linux' }, resolve));
+    const { port } = other.address() as { port: number };
+    try {
+      await assert.rejects(freePort('127.0.0.1', port), { name: 'Failure', message: /already in use/ });
+    } finally {
+      other.close();
+    }
+  });
+});

@@ -1,0 +1,346 @@
+/**
+ * Keeps workerd processes running: opens their sockets, starts them, restarts them when they crash or go wrong, and
+ * drains them. Knows processes, sockets and time; nothing of policies.
+ *
+ * Every process has its own listening socket, opened here with SO_REUSEPORT and handed over as descriptor 3, so that
+ * one can be replaced while the others serve. Rejected: one socket shared by all. It would have to stay open in this
+ * process to be handed to a replacement, and an open one accepts connections that nobody here answers.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Failure } from './failure.ts';
+import { unixRequest, type UnixResponse } from './unixhttp.ts';
+
+export const READY_TIMEOUT = 15_000; // ms from start to the first healthy answer
+export const BACKOFF_MIN = 100; // ms before the first restart after a crash, doubled each time
+export const BACKOFF_MAX = 10_000;
+export const STEADY_AFTER = 30_000; // ms of life after which a crash counts as the first again
+export const WATCH_INTERVAL = 2_000; // ms between looks at memory, CPU and health
+export const HEALTH_TIMEOUT = 5_000; // ms for one health answer
+export const HEALTH_MISSES = 3; // unanswered in a row until a process is killed
+export const RECYCLE_INTERVAL = 60_000; // ms at least between two restarts for memory
+
+export interface SupervisorOptions {
+  readonly workerd: string;
+  readonly config: string; // path of the configuration file
+  readonly sockets: string; // directory of the private control sockets, mode 0700
+  readonly workers: number;
+  readonly host: string;
+  readonly port: number; // a free one, see freePort
+  readonly grace: number; // ms between SIGTERM and SIGKILL
+  readonly maxMemory: number; // bytes of resident memory of one process, 0 = no limit
+  /** Secrets, by the name of the environment variable that the configuration refers to. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly onLine: (line: string, worker: number) => void; // standard output: one line
+  readonly onError: (line: string, worker: number) => void; // standard error: one line
+  readonly onEvent: (event: ProcessEvent) => void;
+}
+
+export type ProcessEvent =
+  | { readonly event: 'crashed'; readonly worker: number; readonly pid: number; readonly cause: string; readonly restartIn: number }
+  | { readonly event: 'restarted'; readonly worker: number; readonly pid: number }
+  | { readonly event: 'recycling'; readonly worker: number; readonly pid: number; readonly cause: string };
+
+export interface ProcessStatus {
+  readonly worker: number;
+  readonly pid: number;
+  readonly state: 'starting' | 'ready' | 'draining' | 'down';
+  readonly restarts: number;
+  readonly uptime: number; // seconds
+  readonly memory: number; // bytes resident, 0 where the platform does not say
+  readonly cpu: number; // percent of one core over the last interval
+}
+
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #workers: Worker[];
+  #stopping = false;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#workers = Array.from({ length: options.workers }, (_, index) => new Worker(index, options));
+  }
+
+  get workers(): readonly Worker[] {
+    return this.#workers;
+  }
+
+  /** Starts every process; rejects with a Failure when one does not come up. */
+  async start(): Promise<void> {
+    try {
+      await Promise.all(this.#workers.map((worker) => worker.start()));
+    } catch (error) {
+      await this.stop(0);
+      throw error;
+    }
+  }
+
+  /** Replaces the processes one after the other, each drained first: for a configuration that cannot be swapped in. */
+  async restart(): Promise<void> {
+    for (const worker of this.#workers) {
+      if (this.#stopping) return;
+      await worker.stop(this.#options.grace);
+      await worker.start();
+    }
+  }
+
+  /** SIGTERM, grace, SIGKILL. Calling it again with a shorter grace shortens the wait. */
+  async stop(grace = this.#options.grace): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#workers.map((worker) => worker.stop(grace)));
+  }
+
+  status(): ProcessStatus[] {
+    return this.#workers.map((worker) => worker.status());
+  }
+}
+
+export class Worker {
+  readonly index: number;
+  readonly control: string;
+  readonly #options: SupervisorOptions;
+  #child: ChildProcess | null = null;
+  #exited: Promise<void> = Promise.resolve();
+  #state: ProcessStatus['state'] = 'down';
+  #wanted = false;
+  #restarts = 0;
+  #crashes = 0;
+  #startedAt = 0;
+  #recycledAt = 0;
+  #memory = 0;
+  #cpu = 0;
+  #ticks = 0;
+  #ticksAt = 0;
+  #misses = 0;
+  #watch: NodeJS.Timeout | null = null;
+  #kill: NodeJS.Timeout | null = null;
+
+  constructor(index: number, options: SupervisorOptions) {
+    this.index = index;
+    this.control = join(options.sockets, `worker-${index}.sock`);
+    this.#options = options;
+  }
+
+  /** Starts the process and waits until it answers. */
+  async start(): Promise<void> {
+    this.#wanted = true;
+    await this.#launch();
+  }
+
+  /** Ends the process; it stays down until `start`. */
+  async stop(grace: number): Promise<void> {
+    this.#wanted = false;
+    await this.#drain(grace);
+  }
+
+  async #drain(grace: number): Promise<void> {
+    const child = this.#child;
+    if (child === null) return this.#exited;
+    this.#state = 'draining';
+    child.kill('SIGTERM');
+    if (this.#kill !== null) clearTimeout(this.#kill);
+    this.#kill = setTimeout(() => child.kill('SIGKILL'), grace);
+    await this.#exited;
+  }
+
+  request(method: string, path: string, body?: string, timeout = HEALTH_TIMEOUT): Promise<UnixResponse> {
+    return unixRequest(this.control, method, path, body, timeout);
+  }
+
+  status(): ProcessStatus {
+    return {
+      worker: this.index,
+      pid: this.#child?.pid ?? 0,
+      state: this.#state,
+      restarts: this.#restarts,
+      uptime: this.#child === null ? 0 : Math.round((Date.now() - this.#startedAt) / 1000),
+      memory: this.#memory,
+      cpu: this.#cpu,
+    };
+  }
+
+  async #launch(): Promise<void> {
+    // workerd refuses to start on a socket file that a killed predecessor left behind.
+    rmSync(this.control, { force: true });
+    this.#state = 'starting';
+    this.#startedAt = Date.now();
+    this.#misses = 0;
+    this.#ticksAt = 0;
+    const socket = await openSocket(this.#options.host, this.#options.port);
+    const child = this.#spawn(socket);
+    // SAFETY: in the same turn as the spawn, before this process can accept a connection on its copy.
+    socket.close();
+    this.#child = child;
+
+    const errors: string[] = [];
+    createInterface({ input: child.stdout! }).on('line', (line) => this.#options.onLine(line, this.index));
+    createInterface({ input: child.stderr! }).on('line', (line) => {
+      if (errors.length < 20) errors.push(line);
+      this.#options.onError(line, this.index);
+    });
+    this.#exited = new Promise((resolve) => {
+      child.once('error', () => resolve());
+      child.once('exit', (code, signal) => {
+        this.#child = null;
+        this.#exit(child.pid ?? 0, code, signal);
+        resolve();
+      });
+    });
+    const early = this.#exited.then(() => {
+      throw new Failure(`workerd did not start: ${errors[0] ?? 'it ended without a word'}`);
+    });
+    early.catch(() => {}); // it also rejects after an ordinary end, when nobody waits any more
+    try {
+      await Promise.race([this.#healthy(child), early]);
+    } catch (error) {
+      child.kill('SIGKILL');
+      await this.#exited;
+      throw error;
+    }
+    if (!this.#wanted) return this.#drain(0); // stopped while it was starting
+    this.#state = 'ready';
+    this.#watch = setInterval(() => void this.#look(child), WATCH_INTERVAL);
+    this.#watch.unref();
+  }
+
+  #spawn(socket: Server): ChildProcess {
+    const { workerd, config } = this.#options;
+    const args = ['serve', config, '-S', 'http=3', '-s', `control=unix:${this.control}`];
+    // Its own process group: Ctrl-C in a terminal must reach the supervisor alone, which drains the others. And where
+    // the kernel can be told to, it ends them should the supervisor be killed.
+    const [command, ...prefix] = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--', workerd] : [workerd];
+    const handle = (socket as unknown as { _handle: { fd: number } })._handle;
+    return spawn(command!, [...prefix, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe', handle.fd],
+      detached: true,
+      env: { ...inheritedEnvironment(), ...this.#options.environment },
+    });
+  }
+
+  async #healthy(child: ChildProcess): Promise<void> {
+    const deadline = Date.now() + READY_TIMEOUT;
+    let last = '';
+    while (Date.now() < deadline && this.#child === child) {
+      try {
+        const answer = await this.request('GET', '/readyz', undefined, 1000);
+        if (answer.status === 200) return;
+        last = answer.body.slice(0, 500);
+      } catch {
+        // not listening yet
+      }
+      await sleep(10);
+    }
+    throw new Failure(`workerd was not ready within ${READY_TIMEOUT / 1000} s${last === '' ? '' : `: ${last}`}`);
+  }
+
+  #exit(pid: number, code: number | null, signal: NodeJS.Signals | null): void {
+    const serving = this.#state === 'ready'; // starting: #launch reports it; draining: who drains it goes on
+    this.#state = 'down';
+    this.#memory = 0;
+    this.#cpu = 0;
+    if (this.#watch !== null) clearInterval(this.#watch);
+    if (this.#kill !== null) clearTimeout(this.#kill);
+    this.#watch = this.#kill = null;
+    if (!this.#wanted || !serving) return;
+    this.#crashes = Date.now() - this.#startedAt > STEADY_AFTER ? 1 : this.#crashes + 1;
+    const restartIn = Math.min(BACKOFF_MAX, BACKOFF_MIN * 2 ** (this.#crashes - 1));
+    const cause = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
+    this.#options.onEvent({ event: 'crashed', worker: this.index, pid, cause, restartIn });
+    void this.#respawn(restartIn);
+  }
+
+  async #respawn(delay: number): Promise<void> {
+    for (let wait = delay; ; wait = Math.min(BACKOFF_MAX, wait * 2)) {
+      await sleep(wait);
+      if (!this.#wanted || this.#child !== null) return;
+      this.#restarts++;
+      try {
+        await this.#launch();
+        this.#options.onEvent({ event: 'restarted', worker: this.index, pid: this.#child!.pid! });
+        return;
+      } catch (error) {
+        this.#crashes++;
+        const cause = error instanceof Error ? error.message : String(error);
+        this.#options.onEvent({ event: 'crashed', worker: this.index, pid: 0, cause, restartIn: Math.min(BACKOFF_MAX, wait * 2) });
+      }
+    }
+  }
+
+  /** workerd has no memory or CPU limit of its own: one runaway loop stalls every request of the process. */
+  async #look(child: ChildProcess): Promise<void> {
+    if (this.#state !== 'ready' || this.#child !== child) return;
+    const usage = processUsage(child.pid!);
+    if (usage !== null) {
+      const now = Date.now();
+      if (this.#ticksAt > 0) this.#cpu = Math.round(((usage.cpu - this.#ticks) / (now - this.#ticksAt)) * 100);
+      this.#ticks = usage.cpu;
+      this.#ticksAt = now;
+      this.#memory = usage.memory;
+      const { maxMemory, grace } = this.#options;
+      if (maxMemory > 0 && usage.memory > maxMemory && now - this.#recycledAt > RECYCLE_INTERVAL) {
+        this.#recycledAt = now;
+        const cause = `${Math.round(usage.memory / 1048576)} MiB resident, the limit is ${Math.round(maxMemory / 1048576)}`;
+        this.#options.onEvent({ event: 'recycling', worker: this.index, pid: child.pid!, cause });
+        await this.#drain(grace);
+        return this.#respawn(0);
+      }
+    }
+    try {
+      await this.request('GET', '/healthz');
+      this.#misses = 0;
+    } catch {
+      if (this.#child !== child || this.#state !== 'ready') return;
+      if (++this.#misses < HEALTH_MISSES) return;
+      this.#options.onEvent({ event: 'recycling', worker: this.index, pid: child.pid!, cause: `no answer to ${HEALTH_MISSES} health checks` });
+      child.kill('SIGKILL'); // a stalled event loop does not see SIGTERM; the exit handler starts the next one
+    }
+  }
+}
+
+const SETPRIV = '/usr/bin/setpriv';
+
+/** What workerd needs of the environment: nothing of ours may leak into it, names of secrets apart. */
+function inheritedEnvironment(): Record<string, string> {
+  const kept = ['PATH', 'HOME', 'TZ', 'LANG', 'SSL_CERT_FILE', 'SSL_CERT_DIR'];
+  return Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+}
+
+/** CPU milliseconds used and bytes resident, from /proc; null on other systems. */
+export function processUsage(pid: number): { cpu: number; memory: number } | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
+    return { cpu: (Number(fields[11]) + Number(fields[12])) * 10, memory: pages * 4096 };
+  } catch {
+    return null;
+  }
+}
+
+/** `port`, or any when it is 0, if nobody listens there; else a Failure. Without SO_REUSEPORT first: with it, a second deployment would silently share the port. */
+export async function freePort(host: string, port: number): Promise<number> {
+  const probe = await listen(host, port, false);
+  const { port: free } = probe.address() as { port: number };
+  await new Promise((resolve) => probe.close(resolve));
+  return free;
+}
+
+const openSocket = (host: string, port: number): Promise<Server> => listen(host, port, process.platform === 'linux');
+
+function listen(host: string, port: number, reusePort: boolean): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const where = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+      if (error.code === 'EADDRINUSE') reject(new Failure(`${where} is already in use; stop what listens there or choose another address with --listen`));
+      else if (error.code === 'EACCES') reject(new Failure(`${where} may not be opened by this user`));
+      else if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND') reject(new Failure(`${host} is not an address of this machine`));
+      else reject(error);
+    });
+    server.listen({ host, port, reusePort, backlog: 1024 }, () => resolve(server));
+  });
+}

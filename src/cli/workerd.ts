@@ -1,0 +1,106 @@
+/** The workerd configuration of a deployment: what src/platform/bindings.ts says the worker expects around it. */
+import { createRequire } from 'node:module';
+import { basename, join } from 'node:path';
+import { capnpConfig, Embed, type CapnpValue } from './capnp.ts';
+import { connectAddress, type Pinned } from './egress.ts';
+import { Failure, sentence } from './failure.ts';
+
+export const COMPATIBILITY_DATE = '2026-11-01';
+/** The same everywhere: no Node APIs, so that one bundle runs on any target; and clients that leave are noticed. */
+export const COMPATIBILITY_FLAGS = ['no_nodejs_compat', 'no_nodejs_compat_v2', 'enable_request_signal', 'request_signal_passthrough'];
+
+export interface WorkerdOptions {
+  readonly origins: readonly Pinned[];
+  /** Names of the secrets that are given, by the environment variable that holds each. */
+  readonly secrets: ReadonlyMap<string, string>;
+  readonly tls: { readonly cert: string; readonly key: string } | null; // PEM
+  /** PEM certificates that origins may be signed by, beside those that browsers trust. */
+  readonly authorities: readonly string[];
+  readonly v8Flags: readonly string[];
+  /** A directory of images, or a list of image files (beside the configuration) that become part of it. */
+  readonly images: { readonly directory: string } | { readonly embedded: readonly string[] };
+  /** Addresses to listen on; without, they come from the command line. */
+  readonly listen?: string;
+  /** null: none; without, its address comes from the command line. */
+  readonly control?: string | null;
+}
+
+/** Files named `worker.js` and `engine.wasm` (and `images.js`) are expected beside the configuration. */
+export function workerdConfig(options: WorkerdOptions): string {
+  const dials: Record<string, string> = {};
+  const bindings: CapnpValue[] = [{ name: 'PLATFORM', text: 'workerd' }];
+  const services: CapnpValue[] = [];
+  options.origins.forEach((pinned, index) => {
+    const service = `origin-${index}`;
+    dials[pinned.dial.key] = `ORIGIN_${index}`;
+    bindings.push({ name: `ORIGIN_${index}`, service });
+    services.push({ name: service, external: external(pinned, options.authorities) });
+  });
+  bindings.push({ name: 'DIALS', json: JSON.stringify(dials) });
+  for (const [name, variable] of options.secrets) bindings.push({ name: `SECRET_${name}`, fromEnvironment: variable });
+
+  const modules: CapnpValue[] = [
+    { name: 'worker.js', esModule: new Embed('worker.js') },
+    { name: './engine.wasm', wasm: new Embed('engine.wasm') },
+  ];
+  services.push({ name: 'images', ...('directory' in options.images ? { disk: { path: options.images.directory } } : embedded(options.images.embedded)) });
+  bindings.push({ name: 'IMAGES', service: 'images' });
+  modules.push({ name: './images.js', esModule: 'export default null;\n' });
+
+  // Nothing of the worker may reach a network but through the services above: a fetch that names no dial fails here.
+  services.push({ name: 'internet', network: { allow: [] } });
+  services.push({
+    name: 'main',
+    worker: { modules, compatibilityDate: COMPATIBILITY_DATE, compatibilityFlags: COMPATIBILITY_FLAGS, bindings, globalOutbound: 'internet' },
+  });
+  // A null value strips the header. Only Cloudflare's own edge may set it; here it would be the client's word.
+  const http: CapnpValue = { injectRequestHeaders: [{ name: 'cf-connecting-ip' }] };
+  const { tls } = options;
+  const secured = tls === null ? { http } : { https: { options: http, tlsOptions: { keypair: { privateKey: tls.key, certificateChain: tls.cert } } } };
+  return capnpConfig({
+    services,
+    sockets: [
+      { name: 'http', address: options.listen, ...secured, service: 'main' },
+      ...(options.control === null ? [] : [{ name: 'control', address: options.control, http: {}, service: { name: 'main', entrypoint: 'control' } }]),
+    ],
+    v8Flags: options.v8Flags.length === 0 ? undefined : [...options.v8Flags],
+  });
+}
+
+/** A worker that answers as the disk service does, from modules of its own: for a binary that carries its images. */
+function embedded(files: readonly string[]): { worker: CapnpValue } {
+  const modules: CapnpValue[] = files.map((file, index) => ({ name: `file-${index}`, data: new Embed(file) }));
+  const lines = files.map((file, index) => `import file${index} from 'file-${index}'; files.set(${JSON.stringify(`/${basename(file)}`)}, file${index});`);
+  const source = `const files = new Map();
+${lines.join('\n')}
+export default { fetch(request) {
+  const file = files.get(new URL(request.url).pathname);
+  return file === undefined ? new Response(null, { status: 404 }) : new Response(file);
+} };
+`;
+  const worker = { modules: [{ name: 'images.js', esModule: source }, ...modules], compatibilityDate: COMPATIBILITY_DATE, compatibilityFlags: COMPATIBILITY_FLAGS };
+  return { worker };
+}
+
+function external(pinned: Pinned, authorities: readonly string[]): CapnpValue {
+  // A socket file that never exists: connecting fails at once, and the client gets 502.
+  const address = connectAddress(pinned) ?? 'unix:/nonexistent/sallyport-denied.sock';
+  if (!pinned.dial.secure) return { address, http: {} };
+  return { address, https: { options: {}, tlsOptions: { trustBrowserCas: true, trustedCertificates: authorities }, certificateHost: pinned.dial.certificateHost } };
+}
+
+/** The workerd binary of the installed package. */
+export function workerdBinary(): string {
+  try {
+    const found = createRequire(import.meta.url)('workerd') as { default: string };
+    return found.default;
+  } catch (error) {
+    throw new Failure(`workerd is not installed for ${process.platform} ${process.arch} (${sentence(error)}); README says what to change in package.json`);
+  }
+}
+
+/** Where `npm run build` puts the worker, the engine and explain.js; beside the command in an installed package. */
+export function artefact(name: 'worker.js' | 'engine.wasm' | 'explain.js' | 'agents.img'): string {
+  const here = import.meta.dirname;
+  return here.endsWith(join('src', 'cli')) ? join(here, '..', '..', 'dist', name) : join(here, name);
+}
