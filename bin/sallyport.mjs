@@ -23,7 +23,9 @@ if (!existsSync(main)) {
 } else {
   const node = bundledNode();
   if (!node) {
-    process.stderr.write(`sallyport: Node 24 is needed (this is ${process.versions.node}); npm install node@24 puts one beside this package\n`);
+    process.stderr.write(
+      `sallyport: Node 24 is needed (this is ${process.versions.node}); npm install node@24 puts one beside this package\n`,
+    );
     process.exit(1);
   }
   const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });

@@ -43,11 +43,14 @@ function install() {
   const flags = ['ci', '--no-fund', '--no-audit', '--loglevel=error'];
   // Standard output belongs to the script that is about to run.
   const options = { cwd: root, stdio: ['inherit', 2, 'inherit'] };
-  const result = npm ? spawnSync(process.execPath, [npm, ...flags], options) : spawnSync('npm', flags, { ...options, shell: windows });
+  const result = npm
+    ? spawnSync(process.execPath, [npm, ...flags], options)
+    : spawnSync('npm', flags, { ...options, shell: windows });
   if (result.error || result.status !== 0) {
     fail(`npm ci failed${result.error ? ` (${result.error.message})` : ''}; the lines above say why`);
   }
-  if (!installed()) fail('npm ci ended well, but node_modules is not what package-lock.json says; remove node_modules and try again');
+  if (!installed())
+    fail('npm ci ended well, but node_modules is not what package-lock.json says; remove node_modules and try again');
 }
 
 if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {

@@ -105,7 +105,9 @@ const parts: readonly Part[] = [
 /** The worker must run where no Node API exists, so an import of one is an error here and not there. */
 function refuseNode(metafile: Metafile, name: string): void {
   for (const [file, input] of Object.entries(metafile.inputs)) {
-    const found = input.imports.find((imported) => imported.path.startsWith('node:') || imported.path === 'crypto' || imported.path === 'fs');
+    const found = input.imports.find(
+      (imported) => imported.path.startsWith('node:') || imported.path === 'crypto' || imported.path === 'fs',
+    );
     if (found !== undefined) {
       rmSync(join(dist, name), { force: true });
       throw new Error(`${file} imports ${found.path}; ${name} must run without Node`);
@@ -148,7 +150,10 @@ function digestOf(globs: readonly string[]): string {
   const paths = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));
   for (const path of [...new Set(paths)].sort()) {
     if (path.endsWith('.test.ts')) continue;
-    hash.update(`${relative(root, path)}\0`).update(readFileSync(path)).update('\0');
+    hash
+      .update(`${relative(root, path)}\0`)
+      .update(readFileSync(path))
+      .update('\0');
   }
   return hash.digest('hex');
 }
@@ -157,5 +162,6 @@ if (import.meta.main) {
   const started = performance.now();
   const built = await build({ force: process.argv.includes('--force') });
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  if (built.length > 0 || !process.argv.includes('--quiet')) console.log(built.length === 0 ? 'dist/ is up to date' : `built ${built.join(', ')} in ${seconds} s`);
+  if (built.length > 0 || !process.argv.includes('--quiet'))
+    console.log(built.length === 0 ? 'dist/ is up to date' : `built ${built.join(', ')} in ${seconds} s`);
 }

@@ -48,6 +48,10 @@ if (import.meta.main) {
     console.log('sizes moved; if that is meant, run npm run sizes -- --update and commit sizes.json');
     process.exitCode = 1;
   } else {
-    console.log(`sizes: ${Object.entries(now).map(([name, size]) => `${name} ${size.bytes} (${size.gzip} gzip)`).join(', ')}`);
+    console.log(
+      `sizes: ${Object.entries(now)
+        .map(([name, size]) => `${name} ${size.bytes} (${size.gzip} gzip)`)
+        .join(', ')}`,
+    );
   }
 }

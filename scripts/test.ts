@@ -10,7 +10,13 @@ import { PROJECTS, typeErrors } from './types.ts';
 
 const CONCURRENCY = 2; // files at once: each scenario file keeps a workerd busy beside itself
 const TIMEOUT = 240_000; // ms for one file
-const PATTERNS = ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/**/*.test.ts', 'bench/**/*.test.ts', 'examples/**/*.test.ts'];
+const PATTERNS = [
+  'src/**/*.test.ts',
+  'scripts/**/*.test.ts',
+  'test/**/*.test.ts',
+  'bench/**/*.test.ts',
+  'examples/**/*.test.ts',
+];
 
 interface Failed {
   readonly name: string;
@@ -46,7 +52,8 @@ function fail(name: string, file: string, why: string): void {
 
 /** The files given, those inside the folders given, or all. */
 function testFiles(given: readonly string[]): string[] {
-  const all = given.length === 0 ? PATTERNS.flatMap((pattern) => globSync(pattern, { cwd: root })) : given.flatMap(expand);
+  const all =
+    given.length === 0 ? PATTERNS.flatMap((pattern) => globSync(pattern, { cwd: root })) : given.flatMap(expand);
   const found = [...new Set(all.map((file) => resolve(root, file)))].sort();
   if (found.length === 0) {
     console.error(`sallyport: there are no tests in ${given.join(', ') || 'the repository'}`);

@@ -6,7 +6,10 @@ export const PROJECTS = ['tsconfig.worker.json', 'tsconfig.node.json'];
 
 /** What the compiler complains about, '' when nothing. */
 export function typeErrors(project: string): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project], { cwd: root, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project], {
+    cwd: root,
+    encoding: 'utf8',
+  });
   return status === 0 ? '' : `${stdout}${stderr}`.trim() || `tsc ended with ${status}`;
 }
 

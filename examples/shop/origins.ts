@@ -20,13 +20,15 @@ const matching = (query: string) => products.filter(({ name }) => name.toLowerCa
 /** Pages: `/`, `/search?q=`, `/admin`. */
 const web: RequestListener = (request, response) => {
   const url = new URL(request.url ?? '/', 'http://shop');
-  const list = (found: typeof products) => `<ul>${found.map(({ name, price }) => `<li>${escape(name)}: ${price.toFixed(2)}</li>`).join('')}</ul>`;
+  const list = (found: typeof products) =>
+    `<ul>${found.map(({ name, price }) => `<li>${escape(name)}: ${price.toFixed(2)}</li>`).join('')}</ul>`;
   const html = (status: number, title: string, body: string) => {
     response.writeHead(status, { 'content-type': 'text/html; charset=utf-8' });
     response.end(page(title, body));
   };
   if (url.pathname === '/') html(200, 'The castle shop', list(products));
-  else if (url.pathname === '/search') html(200, `Search: ${url.searchParams.get('q') ?? ''}`, list(matching(url.searchParams.get('q') ?? '')));
+  else if (url.pathname === '/search')
+    html(200, `Search: ${url.searchParams.get('q') ?? ''}`, list(matching(url.searchParams.get('q') ?? '')));
   else if (url.pathname.startsWith('/admin')) html(200, 'Stock room', '<p>Only the office should see this.</p>');
   else html(404, 'Not here', `<p>${escape(url.pathname)} is not in the shop.</p>`);
 };

@@ -4,7 +4,17 @@
  */
 import { defineCommand } from 'citty';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, openSync, closeSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { disassemble } from '../compiler/disassemble.ts';
@@ -19,9 +29,18 @@ const buildArguments = {
   outdir: { type: 'string', description: 'where to write', valueHint: 'directory', default: 'build' },
   binary: { type: 'boolean', description: 'one self-contained executable, outdir/sallyport' },
   disassemble: { type: 'boolean', description: 'print what the images say' },
-  listen: { type: 'string', description: 'address that the executable listens on', valueHint: 'host:port', default: '127.0.0.1:8080' },
+  listen: {
+    type: 'string',
+    description: 'address that the executable listens on',
+    valueHint: 'host:port',
+    default: '127.0.0.1:8080',
+  },
   'allow-loopback': { type: 'boolean', description: 'origins may have loopback addresses' },
-  'egress-allow': { type: 'string', description: 'an address or CIDR block that origins may have; repeatable', valueHint: 'cidr' },
+  'egress-allow': {
+    type: 'string',
+    description: 'an address or CIDR block that origins may have; repeatable',
+    valueHint: 'cidr',
+  },
   json: { type: 'boolean', description: 'print JSON' },
 } as const;
 
@@ -35,7 +54,12 @@ export default defineCommand({
     const outdir = resolve(args.outdir);
     writeImages(join(outdir, 'images'), deployment);
     for (const name of ['worker.js', 'engine.wasm'] as const) copyFileSync(artefact(name), join(outdir, name));
-    const files = ['images/current.json', ...[...deployment.images.keys()].map((hash) => `images/${hash}.img`), 'worker.js', 'engine.wasm'];
+    const files = [
+      'images/current.json',
+      ...[...deployment.images.keys()].map((hash) => `images/${hash}.img`),
+      'worker.js',
+      'engine.wasm',
+    ];
     if (args.binary === true) {
       const policy = egressPolicy(every(rawArgs, buildArguments, 'egress-allow'), args['allow-loopback'] === true);
       const origins = await Promise.all(deployment.dials.map((dial) => pin(parseDial(dial), policy)));
@@ -44,14 +68,28 @@ export default defineCommand({
       files.push('sallyport');
     }
     const sizes = files.map((file) => ({ file, bytes: statSync(join(outdir, file)).size }));
-    const result = { ok: true, outdir, generation: deployment.manifest.generation, files: sizes, secrets: deployment.secrets };
-    process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${sizes.map(({ file, bytes }) => `${String(bytes).padStart(10)} bytes  ${file}`).join('\n')}\n${outdir}\n`);
+    const result = {
+      ok: true,
+      outdir,
+      generation: deployment.manifest.generation,
+      files: sizes,
+      secrets: deployment.secrets,
+    };
+    process.stdout.write(
+      json
+        ? `${JSON.stringify(result)}\n`
+        : `${sizes.map(({ file, bytes }) => `${String(bytes).padStart(10)} bytes  ${file}`).join('\n')}\n${outdir}\n`,
+    );
   },
 });
 
 function print(deployment: Deployment, json: boolean): void {
   const images = [...deployment.images].map(([hash, bytes]) => ({ hash, text: disassemble(bytes) }));
-  process.stdout.write(json ? `${JSON.stringify({ ok: true, manifest: deployment.manifest, images })}\n` : images.map(({ hash, text }) => `; ${hash}.img\n${text}\n`).join('\n'));
+  process.stdout.write(
+    json
+      ? `${JSON.stringify({ ok: true, manifest: deployment.manifest, images })}\n`
+      : images.map(({ hash, text }) => `; ${hash}.img\n${text}\n`).join('\n'),
+  );
 }
 
 function writeImages(folder: string, deployment: Deployment): void {
@@ -81,7 +119,10 @@ function writeBinary(outdir: string, deployment: Deployment, origins: readonly P
     writeFileSync(join(folder, 'config.capnp'), config);
     // Its standard output is the executable, 160 MB: straight into the file.
     const output = openSync(binary, 'w', 0o755);
-    const { status, stderr } = spawnSync(workerdBinary(), ['compile', join(folder, 'config.capnp')], { stdio: ['ignore', output, 'pipe'], encoding: 'utf8' });
+    const { status, stderr } = spawnSync(workerdBinary(), ['compile', join(folder, 'config.capnp')], {
+      stdio: ['ignore', output, 'pipe'],
+      encoding: 'utf8',
+    });
     closeSync(output);
     if (status !== 0) throw new Failure(`workerd could not compile: ${stderr.trim()}`);
     chmodSync(binary, 0o755);

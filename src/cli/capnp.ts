@@ -8,7 +8,8 @@ export class Embed {
   }
 }
 
-export type CapnpValue = string | number | boolean | Embed | readonly CapnpValue[] | { readonly [field: string]: CapnpValue | undefined };
+export type CapnpValue =
+  string | number | boolean | Embed | readonly CapnpValue[] | { readonly [field: string]: CapnpValue | undefined };
 
 /** One value. Fields that are `undefined` are left out, which is how a null pointer is written. */
 export function capnpText(value: CapnpValue): string {

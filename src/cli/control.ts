@@ -48,9 +48,15 @@ function listening(server: Server, path: string): Promise<void> {
   });
 }
 
-async function answer({ gateway, supervisor }: Parts, method: string, target: string, response: ServerResponse): Promise<void> {
+async function answer(
+  { gateway, supervisor }: Parts,
+  method: string,
+  target: string,
+  response: ServerResponse,
+): Promise<void> {
   const call = `${method} ${target.split('?')[0]}`;
-  const ask = (path: string) => Promise.all(supervisor.workers.map((worker) => worker.request('GET', path).catch(() => null)));
+  const ask = (path: string) =>
+    Promise.all(supervisor.workers.map((worker) => worker.request('GET', path).catch(() => null)));
   if (call === 'GET /v1/status') {
     const own = await ask('/v1/status');
     const status = gateway.status();

@@ -4,7 +4,16 @@
  */
 import { defineCommand } from 'citty';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -19,13 +28,25 @@ export default defineCommand({
     files: { type: 'positional', description: 'policy files, one app each', required: false },
     'dry-run': { type: 'boolean', description: 'bundle, print sizes, upload nothing' },
     name: { type: 'string', description: 'name of the worker', default: 'sallyport' },
-    outdir: { type: 'string', description: 'where the bundle is written', valueHint: 'directory', default: 'dist-cloudflare' },
+    outdir: {
+      type: 'string',
+      description: 'where the bundle is written',
+      valueHint: 'directory',
+      default: 'dist-cloudflare',
+    },
     json: { type: 'boolean', description: 'print JSON' },
   },
   async run({ args }) {
-    if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(args.name)) throw new Failure(`--name takes lower-case letters, digits and hyphens, not "${args.name}"`);
-    if (!args['dry-run']) throw new Failure('deploy works with --dry-run only so far; what it writes can be uploaded with wrangler deploy --no-bundle');
-    const deployment = requireDeployment(await compileFiles(args._.length > 0 ? args._ : ['sallyport.yaml'], 'cloudflare'), args.json === true);
+    if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(args.name))
+      throw new Failure(`--name takes lower-case letters, digits and hyphens, not "${args.name}"`);
+    if (!args['dry-run'])
+      throw new Failure(
+        'deploy works with --dry-run only so far; what it writes can be uploaded with wrangler deploy --no-bundle',
+      );
+    const deployment = requireDeployment(
+      await compileFiles(args._.length > 0 ? args._ : ['sallyport.yaml'], 'cloudflare'),
+      args.json === true,
+    );
     const project = mkdtempSync(join(tmpdir(), 'sallyport-deploy-'));
     try {
       writeProject(project, args.name, deployment);
@@ -34,8 +55,18 @@ export default defineCommand({
       writeConfiguration(outdir, args.name);
       const modules = readdirSync(outdir).filter((file) => /\.(js|wasm|img)$/.test(file));
       const sizes = modules.map((file) => ({ file, ...sizeOf(join(outdir, file)) }));
-      const total = sizes.reduce((sum, { bytes, gzip }) => ({ bytes: sum.bytes + bytes, gzip: sum.gzip + gzip }), { bytes: 0, gzip: 0 });
-      const result = { ok: true, outdir, generation: deployment.manifest.generation, modules: sizes, total, secrets: deployment.secrets.map((name) => `SECRET_${name}`) };
+      const total = sizes.reduce((sum, { bytes, gzip }) => ({ bytes: sum.bytes + bytes, gzip: sum.gzip + gzip }), {
+        bytes: 0,
+        gzip: 0,
+      });
+      const result = {
+        ok: true,
+        outdir,
+        generation: deployment.manifest.generation,
+        modules: sizes,
+        total,
+        secrets: deployment.secrets.map((name) => `SECRET_${name}`),
+      };
       process.stdout.write(args.json ? `${JSON.stringify(result)}\n` : `${describe(result)}\n`);
     } finally {
       rmSync(project, { recursive: true, force: true });
@@ -53,7 +84,10 @@ export function writeProject(folder: string, name: string, deployment: Deploymen
     { type: 'CompiledWasm', globs: ['**/*.wasm'], fallthrough: false },
     { type: 'Data', globs: ['**/*.img'], fallthrough: false },
   ];
-  writeFileSync(join(folder, 'wrangler.json'), JSON.stringify({ ...configuration(name), main: 'worker.js', rules }, null, 2));
+  writeFileSync(
+    join(folder, 'wrangler.json'),
+    JSON.stringify({ ...configuration(name), main: 'worker.js', rules }, null, 2),
+  );
 }
 
 export function imagesModule(deployment: Deployment): string {
@@ -80,14 +114,24 @@ function writeConfiguration(outdir: string, name: string): void {
     { type: 'CompiledWasm', globs: ['**/*.wasm'] },
     { type: 'Data', globs: ['**/*.img'] },
   ];
-  writeFileSync(join(outdir, 'wrangler.json'), `${JSON.stringify({ ...configuration(name), main: 'worker.js', no_bundle: true, find_additional_modules: true, rules }, null, 2)}\n`);
+  writeFileSync(
+    join(outdir, 'wrangler.json'),
+    `${JSON.stringify({ ...configuration(name), main: 'worker.js', no_bundle: true, find_additional_modules: true, rules }, null, 2)}\n`,
+  );
 }
 
 function bundle(project: string, outdir: string): void {
-  if (existsSync(outdir)) for (const file of readdirSync(outdir)) if (/\.(js|js\.map|wasm|img)$/.test(file)) rmSync(join(outdir, file));
+  if (existsSync(outdir))
+    for (const file of readdirSync(outdir)) if (/\.(js|js\.map|wasm|img)$/.test(file)) rmSync(join(outdir, file));
   mkdirSync(outdir, { recursive: true });
   const args = [wrangler(), 'deploy', '--dry-run', '--outdir', outdir, '--config', join(project, 'wrangler.json')];
-  const env = { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: '1', NO_COLOR: '1', WRANGLER_LOG_PATH: join(project, 'logs') };
+  const env = {
+    ...process.env,
+    WRANGLER_SEND_METRICS: 'false',
+    CI: '1',
+    NO_COLOR: '1',
+    WRANGLER_LOG_PATH: join(project, 'logs'),
+  };
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: project, encoding: 'utf8', env });
   if (status !== 0) throw new Failure(`wrangler could not bundle:\n${stderr.trim() || stdout.trim()}`);
 }
@@ -111,9 +155,19 @@ function sizeOf(path: string): { bytes: number; gzip: number } {
   return { bytes: content.length, gzip: gzipSync(content, { level: 9 }).length };
 }
 
-function describe(result: { outdir: string; modules: readonly { file: string; bytes: number; gzip: number }[]; total: { bytes: number; gzip: number }; secrets: readonly string[] }): string {
-  const row = (name: string, { bytes, gzip }: { bytes: number; gzip: number }) => `${String(bytes).padStart(9)} bytes ${String(gzip).padStart(8)} gzip  ${name}`;
-  const lines = [...result.modules.map((module) => row(module.file, module)), row('in all', result.total), `dry run: nothing was uploaded; the bundle is in ${result.outdir}`];
+function describe(result: {
+  outdir: string;
+  modules: readonly { file: string; bytes: number; gzip: number }[];
+  total: { bytes: number; gzip: number };
+  secrets: readonly string[];
+}): string {
+  const row = (name: string, { bytes, gzip }: { bytes: number; gzip: number }) =>
+    `${String(bytes).padStart(9)} bytes ${String(gzip).padStart(8)} gzip  ${name}`;
+  const lines = [
+    ...result.modules.map((module) => row(module.file, module)),
+    row('in all', result.total),
+    `dry run: nothing was uploaded; the bundle is in ${result.outdir}`,
+  ];
   if (result.secrets.length > 0) lines.push(`secrets to set with wrangler secret put: ${result.secrets.join(', ')}`);
   return lines.join('\n');
 }

@@ -28,7 +28,10 @@ export interface Compiled {
 }
 
 /** Compiles policy files, one app each. Throws a Failure when a file cannot be read or nothing is built. */
-export async function compileFiles(files: readonly string[], target: 'workerd' | 'cloudflare' = 'workerd'): Promise<Compiled> {
+export async function compileFiles(
+  files: readonly string[],
+  target: 'workerd' | 'cloudflare' = 'workerd',
+): Promise<Compiled> {
   const read: string[] = [];
   const readFile = (path: string): string => {
     read.push(resolve(path));
@@ -39,7 +42,10 @@ export async function compileFiles(files: readonly string[], target: 'workerd' |
     }
   };
   const agents = readAgents();
-  const { diagnostics, deployment } = await compile(files.map((path) => ({ path, text: readFile(path) })), { target, readFile, agents });
+  const { diagnostics, deployment } = await compile(
+    files.map((path) => ({ path, text: readFile(path) })),
+    { target, readFile, agents },
+  );
   return { diagnostics, deployment: deployment === null ? null : { ...deployment, read } };
 }
 

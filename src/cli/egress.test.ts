@@ -6,8 +6,24 @@ const closed = egressPolicy([], false);
 
 test('loopback, link-local, metadata, unspecified and multicast addresses are refused', () => {
   for (const address of [
-    '127.0.0.1', '127.255.0.9', '::1', '0.0.0.0', '0.1.2.3', '::', '169.254.169.254', '169.254.0.1', '100.100.100.200', '192.0.0.192',
-    'fe80::1', 'febf::1', 'fec0::1', 'fd00:ec2::254', 'fd20:ce::254', '224.0.0.1', 'ff02::1', '255.255.255.255',
+    '127.0.0.1',
+    '127.255.0.9',
+    '::1',
+    '0.0.0.0',
+    '0.1.2.3',
+    '::',
+    '169.254.169.254',
+    '169.254.0.1',
+    '100.100.100.200',
+    '192.0.0.192',
+    'fe80::1',
+    'febf::1',
+    'fec0::1',
+    'fd00:ec2::254',
+    'fd20:ce::254',
+    '224.0.0.1',
+    'ff02::1',
+    '255.255.255.255',
   ]) {
     assert.notEqual(refusal(address, closed), null, address);
   }
@@ -15,15 +31,30 @@ test('loopback, link-local, metadata, unspecified and multicast addresses are re
 
 test('another spelling of a refused IPv4 address is refused too', () => {
   for (const address of [
-    '::ffff:127.0.0.1', '::ffff:7f00:1', '::ffff:169.254.169.254', '::ffff:0:127.0.0.1', '::127.0.0.1',
-    '64:ff9b::169.254.169.254', '64:ff9b::a9fe:a9fe', '2002:a9fe:a9fe::1', '0:0:0:0:0:ffff:7f00:0001',
+    '::ffff:127.0.0.1',
+    '::ffff:7f00:1',
+    '::ffff:169.254.169.254',
+    '::ffff:0:127.0.0.1',
+    '::127.0.0.1',
+    '64:ff9b::169.254.169.254',
+    '64:ff9b::a9fe:a9fe',
+    '2002:a9fe:a9fe::1',
+    '0:0:0:0:0:ffff:7f00:0001',
   ]) {
     assert.notEqual(refusal(address, closed), null, address);
   }
 });
 
 test('public and private addresses are where origins live', () => {
-  for (const address of ['10.0.0.1', '172.16.3.4', '192.168.1.1', '93.184.216.34', 'fd12:3456::1', '2606:4700::1111', '2002:0a00:1::1']) {
+  for (const address of [
+    '10.0.0.1',
+    '172.16.3.4',
+    '192.168.1.1',
+    '93.184.216.34',
+    'fd12:3456::1',
+    '2606:4700::1111',
+    '2002:0a00:1::1',
+  ]) {
     assert.equal(refusal(address, closed), null, address);
   }
 });
@@ -43,15 +74,35 @@ test('the operator opens what is listed and nothing beside it', () => {
 });
 
 test('what is not an address or a block is one sentence', () => {
-  for (const entry of ['localhost', '10.0.0.0/33', '10.0.0.0/', '10.0.0.0/8/8', '::/129', '', '10.0.0/8', '10.0.0.0/-1', '10.0.0.0/0x8']) {
+  for (const entry of [
+    'localhost',
+    '10.0.0.0/33',
+    '10.0.0.0/',
+    '10.0.0.0/8/8',
+    '::/129',
+    '',
+    '10.0.0/8',
+    '10.0.0.0/-1',
+    '10.0.0.0/0x8',
+  ]) {
     assert.throws(() => egressPolicy([entry], false), { name: 'Failure' }, entry);
   }
 });
 
 test('a dial key gives host, port and the name that TLS verifies', () => {
-  assert.deepEqual(parseDial('http://127.0.0.1:9001'), { key: 'http://127.0.0.1:9001', secure: false, host: '127.0.0.1', port: 9001, certificateHost: '127.0.0.1' });
+  assert.deepEqual(parseDial('http://127.0.0.1:9001'), {
+    key: 'http://127.0.0.1:9001',
+    secure: false,
+    host: '127.0.0.1',
+    port: 9001,
+    certificateHost: '127.0.0.1',
+  });
   assert.deepEqual(parseDial('https://[::1]:8443 as shop.example'), {
-    key: 'https://[::1]:8443 as shop.example', secure: true, host: '::1', port: 8443, certificateHost: 'shop.example',
+    key: 'https://[::1]:8443 as shop.example',
+    secure: true,
+    host: '::1',
+    port: 8443,
+    certificateHost: 'shop.example',
   });
   assert.equal(parseDial('https://shop.example').port, 443);
   assert.throws(() => parseDial('ftp://x'), { name: 'Failure' });

@@ -103,10 +103,17 @@ function wordsOf(address: string): number[] | null {
 export function parseDial(key: string): Dial {
   const [origin = '', certificateHost] = key.split(' as ');
   const url = URL.parse(origin);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) throw new Failure(`"${key}" is not an origin`);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:'))
+    throw new Failure(`"${key}" is not an origin`);
   const secure = url.protocol === 'https:';
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  return { key, secure, host, port: url.port === '' ? (secure ? 443 : 80) : Number(url.port), certificateHost: certificateHost ?? host };
+  return {
+    key,
+    secure,
+    host,
+    port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+    certificateHost: certificateHost ?? host,
+  };
 }
 
 /**
@@ -116,7 +123,9 @@ export function parseDial(key: string): Dial {
 export async function pin(dial: Dial, policy: EgressPolicy, before?: string | null): Promise<Pinned> {
   let addresses: string[];
   try {
-    addresses = isIP(dial.host) ? [dial.host] : (await lookup(dial.host, { all: true })).map((answer) => answer.address);
+    addresses = isIP(dial.host)
+      ? [dial.host]
+      : (await lookup(dial.host, { all: true })).map((answer) => answer.address);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const cause = code === 'ENOTFOUND' || code === 'EAI_AGAIN' ? 'its name does not resolve' : sentence(error);
@@ -128,11 +137,17 @@ export async function pin(dial: Dial, policy: EgressPolicy, before?: string | nu
   if (chosen !== undefined) return { dial, address: chosen, problem: null };
   const [first = '', why = 'not an address'] = [...refusals][0] ?? [];
   const advice = why === 'a loopback address' ? '--allow-loopback or --egress-allow' : '--egress-allow';
-  return { dial, address: null, problem: `${dial.key} is denied: ${first} is ${why}; the operator may allow it with ${advice}` };
+  return {
+    dial,
+    address: null,
+    problem: `${dial.key} is denied: ${first} is ${why}; the operator may allow it with ${advice}`,
+  };
 }
 
 /** `host:port` as workerd reads it. */
 export function connectAddress(pinned: Pinned): string | null {
   if (pinned.address === null) return null;
-  return isIP(pinned.address) === 6 ? `[${pinned.address}]:${pinned.dial.port}` : `${pinned.address}:${pinned.dial.port}`;
+  return isIP(pinned.address) === 6
+    ? `[${pinned.address}]:${pinned.dial.port}`
+    : `${pinned.address}:${pinned.dial.port}`;
 }

@@ -2,7 +2,17 @@
  * An on-prem deployment that is running: policies compiled into a state directory, workerd supervised, policies
  * swapped in, and one control socket for all of it. `serve`, `dev` and `npm start` differ in its options only.
  */
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Diagnostic } from '../compiler/diagnostics.ts';
@@ -40,8 +50,21 @@ export interface GatewayOptions {
 }
 
 export type GatewayEvent =
-  | { readonly event: 'ready'; readonly url: string; readonly control: string; readonly pid: number; readonly generation: string; readonly workers: number; readonly apps: readonly string[] }
-  | { readonly event: 'swapped'; readonly generation: string; readonly apps: readonly string[]; readonly milliseconds: number }
+  | {
+      readonly event: 'ready';
+      readonly url: string;
+      readonly control: string;
+      readonly pid: number;
+      readonly generation: string;
+      readonly workers: number;
+      readonly apps: readonly string[];
+    }
+  | {
+      readonly event: 'swapped';
+      readonly generation: string;
+      readonly apps: readonly string[];
+      readonly milliseconds: number;
+    }
   | { readonly event: 'rejected'; readonly diagnostics: readonly Diagnostic[]; readonly reason: string }
   | { readonly event: 'restarting'; readonly reason: string }
   | { readonly event: 'stopped' }
@@ -156,7 +179,10 @@ export class Gateway {
     this.#publish(deployment);
     await this.#supervisor.start();
     this.#closeControl = await openControl(this.#control, { gateway: this, supervisor: this.#supervisor });
-    writePrivate(join(state, 'serve.json'), JSON.stringify({ pid: process.pid, url: this.url, control: this.#control }));
+    writePrivate(
+      join(state, 'serve.json'),
+      JSON.stringify({ pid: process.pid, url: this.url, control: this.#control }),
+    );
     if (options.watch) this.#watch();
     this.#resolver = setInterval(() => void this.#resolveAgain(), RESOLVE_INTERVAL);
     this.#resolver.unref();
@@ -206,7 +232,12 @@ export class Gateway {
     }
     if (diagnostics.length > 0) this.#options.report({ event: 'diagnostics', diagnostics });
     const { generation } = deployment.manifest;
-    this.#options.report({ event: 'swapped', generation, apps: names(deployment), milliseconds: Math.round(performance.now() - startedAt) });
+    this.#options.report({
+      event: 'swapped',
+      generation,
+      apps: names(deployment),
+      milliseconds: Math.round(performance.now() - startedAt),
+    });
     this.#watch();
     return { ok: true, generation, reason: '', diagnostics };
   }
@@ -222,7 +253,9 @@ export class Gateway {
     this.#publish(deployment);
     const swap = async (target: Deployment) => {
       const answers = await Promise.allSettled(
-        this.#supervisor.workers.map((worker) => worker.request('POST', '/v1/swap', JSON.stringify(target.manifest), SWAP_TIMEOUT)),
+        this.#supervisor.workers.map((worker) =>
+          worker.request('POST', '/v1/swap', JSON.stringify(target.manifest), SWAP_TIMEOUT),
+        ),
       );
       for (const answer of answers) {
         if (answer.status === 'rejected') continue; // down: it reads current.json when it is back
@@ -249,7 +282,8 @@ export class Gateway {
     writePrivate(join(folder, 'current.json'), JSON.stringify(deployment.manifest));
     // A process that starts while this happens may still read the manifest before.
     const kept = new Set([...deployment.images.keys(), ...this.#deployment.images.keys()].map((hash) => `${hash}.img`));
-    for (const name of readdirSync(folder)) if (name.endsWith('.img') && !kept.has(name)) rmSync(join(folder, name), { force: true });
+    for (const name of readdirSync(folder))
+      if (name.endsWith('.img') && !kept.has(name)) rmSync(join(folder, name), { force: true });
     this.#deployment = deployment;
   }
 
@@ -326,7 +360,9 @@ export class Gateway {
 
   #clean(): void {
     if (this.#options.state === null) rmSync(this.#state, { recursive: true, force: true });
-    else for (const name of ['serve.json', 'control.sock', 'config.capnp']) rmSync(join(this.#state, name), { force: true });
+    else
+      for (const name of ['serve.json', 'control.sock', 'config.capnp'])
+        rmSync(join(this.#state, name), { force: true });
     rmSync(this.#sockets, { recursive: true, force: true });
   }
 }
@@ -337,10 +373,16 @@ const variableOf = (secret: string): string => `SALLYPORT_SECRET_${secret}`;
 
 function missingSecret(deployment: Deployment, secrets: ReadonlyMap<string, string>): string | null {
   const missing = deployment.secrets.find((name) => !secrets.has(name));
-  return missing === undefined ? null : `the policy needs the secret ${missing}; give it with --secret ${missing}=env:VARIABLE or --secret ${missing}=file:PATH`;
+  return missing === undefined
+    ? null
+    : `the policy needs the secret ${missing}; give it with --secret ${missing}=env:VARIABLE or --secret ${missing}=file:PATH`;
 }
 
-async function pinAll(keys: readonly string[], policy: EgressPolicy, before: ReadonlyMap<string, Pinned>): Promise<Map<string, Pinned>> {
+async function pinAll(
+  keys: readonly string[],
+  policy: EgressPolicy,
+  before: ReadonlyMap<string, Pinned>,
+): Promise<Map<string, Pinned>> {
   const pinned = await Promise.all(keys.map((key) => pin(parseDial(key), policy, before.get(key)?.address)));
   return new Map(pinned.map((entry) => [entry.dial.key, entry]));
 }

@@ -22,7 +22,11 @@ const commands: Record<string, Loader> = {
 };
 
 const main = defineCommand({
-  meta: { name: 'sallyport', version, description: 'Edge gateway: one worker on Cloudflare Workers and on-prem workerd' },
+  meta: {
+    name: 'sallyport',
+    version,
+    description: 'Edge gateway: one worker on Cloudflare Workers and on-prem workerd',
+  },
   subCommands: commands,
 });
 
@@ -44,7 +48,10 @@ export async function run(args: readonly string[]): Promise<void> {
 }
 
 async function command(name: string, rest: string[]): Promise<void> {
-  if (!Object.hasOwn(commands, name)) throw new Failure(`there is no command "${name}"; the commands are ${Object.keys(commands).join(', ')} and version`);
+  if (!Object.hasOwn(commands, name))
+    throw new Failure(
+      `there is no command "${name}"; the commands are ${Object.keys(commands).join(', ')} and version`,
+    );
   const found = await commands[name]!();
   const definitions = typeof found.args === 'function' ? await found.args() : await (found.args ?? {});
   const end = rest.indexOf('--');
@@ -58,8 +65,11 @@ async function command(name: string, rest: string[]): Promise<void> {
 
 /** A mistake is one sentence; anything else is a defect of ours, and says where. */
 function report(error: unknown, json: boolean): void {
-  const known = error instanceof Failure || (error instanceof Error && (error.name === 'CLIError' || 'syscall' in error));
-  const message = known ? sentence(error) : `internal error, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+  const known =
+    error instanceof Failure || (error instanceof Error && (error.name === 'CLIError' || 'syscall' in error));
+  const message = known
+    ? sentence(error)
+    : `internal error, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
   process.stderr.write(`sallyport: ${message}\n`);
   if (json) process.stdout.write(`${JSON.stringify({ ok: false, error: message })}\n`);
   process.exitCode = 1;

@@ -10,7 +10,12 @@ const args = {
 } satisfies ArgsDef;
 
 test('an option may be given several times, in any spelling', () => {
-  assert.deepEqual(every(['-H', 'a: 1', 'f', '--header', 'b', '--header=c=d', '-Hx', '--watch'], args, 'header'), ['a: 1', 'b', 'c=d', 'x']);
+  assert.deepEqual(every(['-H', 'a: 1', 'f', '--header', 'b', '--header=c=d', '-Hx', '--watch'], args, 'header'), [
+    'a: 1',
+    'b',
+    'c=d',
+    'x',
+  ]);
   assert.deepEqual(every(['--', '-H', 'a'], args, 'header'), []);
 });
 
@@ -33,5 +38,6 @@ test('listen addresses', () => {
 
 test('whole numbers in a range', () => {
   assert.equal(integer('4', '--workers', 1, 64), 4);
-  for (const wrong of ['0', '65', '1.5', '-1', '', '1e1', '0x2']) assert.throws(() => integer(wrong, '--workers', 1, 64), { name: 'Failure' }, wrong);
+  for (const wrong of ['0', '65', '1.5', '-1', '', '1e1', '0x2'])
+    assert.throws(() => integer(wrong, '--workers', 1, 64), { name: 'Failure' }, wrong);
 });

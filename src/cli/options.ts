@@ -49,7 +49,9 @@ export function refuseUnknown(rawArgs: readonly string[], args: ArgsDef): void {
 
 /** Every value that was given for an option, in order. */
 export function every(rawArgs: readonly string[], args: ArgsDef, name: string): string[] {
-  return [...written(rawArgs, args)].flatMap((option) => (option.name === name && option.value !== null ? [option.value] : []));
+  return [...written(rawArgs, args)].flatMap((option) =>
+    option.name === name && option.value !== null ? [option.value] : [],
+  );
 }
 
 /** A whole number in a range, or a Failure that names the option. */
@@ -63,7 +65,8 @@ export function integer(value: string, option: string, min: number, max: number)
 /** `host:port`, `[v6]:port`, or a port alone. */
 export function listenAddress(value: string): { host: string; port: number } {
   const parts = /^(?:(\[[0-9a-fA-F:.]+\]|[^:\s/[\]]+):)?(\d{1,5})$/.exec(value);
-  if (parts === null || Number(parts[2]) > 65535) throw new Failure(`--listen takes host:port, such as 127.0.0.1:8080, not "${value}"`);
+  if (parts === null || Number(parts[2]) > 65535)
+    throw new Failure(`--listen takes host:port, such as 127.0.0.1:8080, not "${value}"`);
   const host = (parts[1] ?? '127.0.0.1').replace(/^\[|\]$/g, '');
   return { host: host === '*' ? '::' : host, port: Number(parts[2]) };
 }

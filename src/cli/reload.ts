@@ -8,7 +8,11 @@ import { askControl } from './running.ts';
 export default defineCommand({
   meta: { name: 'reload', description: 'compile the policies of a running deployment again and swap them in' },
   args: {
-    control: { type: 'string', description: 'control socket; default: of the deployment started in this directory', valueHint: 'path' },
+    control: {
+      type: 'string',
+      description: 'control socket; default: of the deployment started in this directory',
+      valueHint: 'path',
+    },
     json: { type: 'boolean', description: 'print JSON' },
   },
   async run({ args }) {

@@ -16,7 +16,8 @@ export function readSecrets(options: readonly string[]): Map<string, string> {
 
 function fromEnvironment(name: string, variable: string): string {
   const value = process.env[variable];
-  if (value === undefined) throw new Failure(`the secret ${name} is to come from the environment variable ${variable}, which is not set`);
+  if (value === undefined)
+    throw new Failure(`the secret ${name} is to come from the environment variable ${variable}, which is not set`);
   return value;
 }
 

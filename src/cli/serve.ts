@@ -10,18 +10,45 @@ import { readSecrets } from './secrets.ts';
 
 export const serveArguments = {
   files: { type: 'positional', description: 'policy files, one app each', required: false },
-  listen: { type: 'string', description: 'address to listen on; port 0 takes a free one', valueHint: 'host:port', default: '127.0.0.1:8080' },
+  listen: {
+    type: 'string',
+    description: 'address to listen on; port 0 takes a free one',
+    valueHint: 'host:port',
+    default: '127.0.0.1:8080',
+  },
   workers: { type: 'string', description: 'number of workerd processes', valueHint: 'N', default: '1' },
   'tls-cert': { type: 'string', description: 'certificate chain, PEM', valueHint: 'file' },
   'tls-key': { type: 'string', description: 'private key, PEM', valueHint: 'file' },
-  'origin-ca': { type: 'string', description: 'PEM certificates that origins may be signed by, beside public ones; repeatable', valueHint: 'file' },
+  'origin-ca': {
+    type: 'string',
+    description: 'PEM certificates that origins may be signed by, beside public ones; repeatable',
+    valueHint: 'file',
+  },
   watch: { type: 'boolean', description: 'swap the policy in when a file changes' },
   'allow-loopback': { type: 'boolean', description: 'origins may have loopback addresses' },
-  'egress-allow': { type: 'string', description: 'an address or CIDR block that origins may have although denied by default; repeatable', valueHint: 'cidr' },
+  'egress-allow': {
+    type: 'string',
+    description: 'an address or CIDR block that origins may have although denied by default; repeatable',
+    valueHint: 'cidr',
+  },
   secret: { type: 'string', description: 'a named secret; repeatable', valueHint: 'NAME=env:VAR|file:PATH' },
-  grace: { type: 'string', description: 'seconds to drain before a process is killed', valueHint: 'seconds', default: '10' },
-  'max-memory': { type: 'string', description: 'MiB of one process above which it is replaced; 0: no limit', valueHint: 'MiB', default: '1024' },
-  'v8-flag': { type: 'string', description: 'a V8 flag, such as --max-semi-space-size=4; repeatable', valueHint: 'flag' },
+  grace: {
+    type: 'string',
+    description: 'seconds to drain before a process is killed',
+    valueHint: 'seconds',
+    default: '10',
+  },
+  'max-memory': {
+    type: 'string',
+    description: 'MiB of one process above which it is replaced; 0: no limit',
+    valueHint: 'MiB',
+    default: '1024',
+  },
+  'v8-flag': {
+    type: 'string',
+    description: 'a V8 flag, such as --max-semi-space-size=4; repeatable',
+    valueHint: 'flag',
+  },
   state: { type: 'string', description: 'directory for images and sockets', valueHint: 'directory' },
   json: { type: 'boolean', description: 'print JSON lines' },
 } satisfies ArgsDef;
@@ -50,7 +77,8 @@ export function gatewayOptions(args: Parsed, rawArgs: readonly string[]): Gatewa
   const files = args._.length > 0 ? args._ : ['sallyport.yaml'];
   const all = (name: string) => every(rawArgs, serveArguments, name);
   const workers = integer(args.workers, '--workers', 1, 64);
-  if (workers > 1 && process.platform !== 'linux') throw new Failure('--workers above 1 needs Linux, where each process can have its own socket on one port');
+  if (workers > 1 && process.platform !== 'linux')
+    throw new Failure('--workers above 1 needs Linux, where each process can have its own socket on one port');
   return {
     files,
     ...listenAddress(args.listen),
@@ -103,7 +131,8 @@ export async function runGateway(options: GatewayOptions, json: boolean): Promis
   process.on('SIGHUP', () => void gateway?.reload());
   // The channel to scripts/bootstrap.mjs: it closes when that process was killed.
   if (process.connected) process.on('disconnect', stop);
-  if (options.egress.loopback) options.report({ event: 'notice', message: 'origins may have loopback addresses (--allow-loopback)' });
+  if (options.egress.loopback)
+    options.report({ event: 'notice', message: 'origins may have loopback addresses (--allow-loopback)' });
   try {
     gateway = await Gateway.open(options);
   } catch (error) {

@@ -41,7 +41,11 @@ suite('supervisor', () => {
 
   function write(source: string): void {
     const module = { name: 'w.js', esModule: source };
-    const main = { modules: [module], compatibilityDate: '2026-11-01', bindings: [{ name: 'TOKEN', fromEnvironment: 'TEST_TOKEN' }] };
+    const main = {
+      modules: [module],
+      compatibilityDate: '2026-11-01',
+      bindings: [{ name: 'TOKEN', fromEnvironment: 'TEST_TOKEN' }],
+    };
     const config = {
       services: [{ name: 'main', worker: main }],
       sockets: [
@@ -52,7 +56,9 @@ suite('supervisor', () => {
     writeFileSync(join(folder, 'config.capnp'), capnpConfig(config));
   }
 
-  async function supervise(more: Partial<SupervisorOptions> = {}): Promise<{ supervisor: Supervisor; get: (path: string) => Promise<string> }> {
+  async function supervise(
+    more: Partial<SupervisorOptions> = {},
+  ): Promise<{ supervisor: Supervisor; get: (path: string) => Promise<string> }> {
     const port = await freePort('127.0.0.1', 0);
     const supervisor = new Supervisor({
       workerd: workerdBinary(),
@@ -72,12 +78,18 @@ suite('supervisor', () => {
     running = supervisor;
     await supervisor.start();
     // A new connection each time, so that every process of a port gets some.
-    const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { connection: 'close', 'cf-connecting-ip': '9.9.9.9' } })).text();
+    const get = async (path: string) =>
+      (
+        await fetch(`http://127.0.0.1:${port}${path}`, {
+          headers: { connection: 'close', 'cf-connecting-ip': '9.9.9.9' },
+        })
+      ).text();
     return { supervisor, get };
   }
 
   async function until(condition: () => boolean): Promise<void> {
-    for (const end = Date.now() + 10_000; !condition(); await sleep(10)) assert.ok(Date.now() < end, 'it did not happen within 10 s');
+    for (const end = Date.now() + 10_000; !condition(); await sleep(10))
+      assert.ok(Date.now() < end, 'it did not happen within 10 s');
   }
 
   test('serves with secrets from the environment, and without the headers that only Cloudflare may set', async () => {
@@ -91,20 +103,27 @@ suite('supervisor', () => {
     const before = supervisor.status()[0]!.pid;
     process.kill(before, 'SIGKILL');
     await until(() => events.some(({ event }) => event === 'restarted'));
-    assert.deepEqual(events.map(({ event }) => event), ['crashed', 'restarted']);
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      ['crashed', 'restarted'],
+    );
     assert.notEqual(supervisor.status()[0]!.pid, before);
     assert.equal(supervisor.status()[0]!.restarts, 1);
     assert.match(await get('/b'), /environment/);
   });
 
-  test('several processes share one port', { skip: process.platform !== 'linux' && 'SO_REUSEPORT is used on Linux' }, async () => {
-    const { supervisor, get } = await supervise({ workers: 2 });
-    for (let i = 0; i < 20; i++) assert.match(await get('/c'), /environment/);
-    assert.equal(new Set(supervisor.status().map(({ pid }) => pid)).size, 2);
-    await supervisor.restart();
-    for (let i = 0; i < 20; i++) assert.match(await get('/c'), /environment/);
-    assert.deepEqual(events, [], 'a restart that was asked for is no crash');
-  });
+  test(
+    'several processes share one port',
+    { skip: process.platform !== 'linux' && 'SO_REUSEPORT is used on Linux' },
+    async () => {
+      const { supervisor, get } = await supervise({ workers: 2 });
+      for (let i = 0; i < 20; i++) assert.match(await get('/c'), /environment/);
+      assert.equal(new Set(supervisor.status().map(({ pid }) => pid)).size, 2);
+      await supervisor.restart();
+      for (let i = 0; i < 20; i++) assert.match(await get('/c'), /environment/);
+      assert.deepEqual(events, [], 'a restart that was asked for is no crash');
+    },
+  );
 
   test('stopping waits for requests in flight, then nothing is left', async () => {
     const { supervisor, get } = await supervise();
@@ -133,7 +152,9 @@ suite('supervisor', () => {
 
   test('a port that somebody has is one sentence, even when they would share it', async () => {
     const other = createServer();
-    await new Promise<void>((resolve) => other.listen({ host: '127.0.0.1', port: 0, reusePort: process.platform === 'linux' }, resolve));
+    await new Promise<void>((resolve) =>
+      other.listen({ host: '127.0.0.1', port: 0, reusePort: process.platform === 'linux' }, resolve),
+    );
     const { port } = other.address() as { port: number };
     try {
       await assert.rejects(freePort('127.0.0.1', port), { name: 'Failure', message: /already in use/ });

@@ -41,7 +41,13 @@ export interface SupervisorOptions {
 }
 
 export type ProcessEvent =
-  | { readonly event: 'crashed'; readonly worker: number; readonly pid: number; readonly cause: string; readonly restartIn: number }
+  | {
+      readonly event: 'crashed';
+      readonly worker: number;
+      readonly pid: number;
+      readonly cause: string;
+      readonly restartIn: number;
+    }
   | { readonly event: 'restarted'; readonly worker: number; readonly pid: number }
   | { readonly event: 'recycling'; readonly worker: number; readonly pid: number; readonly cause: string };
 
@@ -265,7 +271,13 @@ export class Worker {
       } catch (error) {
         this.#crashes++;
         const cause = error instanceof Error ? error.message : String(error);
-        this.#options.onEvent({ event: 'crashed', worker: this.index, pid: 0, cause, restartIn: Math.min(BACKOFF_MAX, wait * 2) });
+        this.#options.onEvent({
+          event: 'crashed',
+          worker: this.index,
+          pid: 0,
+          cause,
+          restartIn: Math.min(BACKOFF_MAX, wait * 2),
+        });
       }
     }
   }
@@ -295,7 +307,12 @@ export class Worker {
     } catch {
       if (this.#child !== child || this.#state !== 'ready') return;
       if (++this.#misses < HEALTH_MISSES) return;
-      this.#options.onEvent({ event: 'recycling', worker: this.index, pid: child.pid!, cause: `no answer to ${HEALTH_MISSES} health checks` });
+      this.#options.onEvent({
+        event: 'recycling',
+        worker: this.index,
+        pid: child.pid!,
+        cause: `no answer to ${HEALTH_MISSES} health checks`,
+      });
       child.kill('SIGKILL'); // a stalled event loop does not see SIGTERM; the exit handler starts the next one
     }
   }
@@ -306,7 +323,9 @@ const SETPRIV = '/usr/bin/setpriv';
 /** What workerd needs of the environment: nothing of ours may leak into it, names of secrets apart. */
 function inheritedEnvironment(): Record<string, string> {
   const kept = ['PATH', 'HOME', 'TZ', 'LANG', 'SSL_CERT_FILE', 'SSL_CERT_DIR'];
-  return Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+  return Object.fromEntries(
+    kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
 }
 
 /** CPU milliseconds used and bytes resident, from /proc; null on other systems. */
@@ -336,9 +355,13 @@ function listen(host: string, port: number, reusePort: boolean): Promise<Server>
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => {
       const where = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-      if (error.code === 'EADDRINUSE') reject(new Failure(`${where} is already in use; stop what listens there or choose another address with --listen`));
+      if (error.code === 'EADDRINUSE')
+        reject(
+          new Failure(`${where} is already in use; stop what listens there or choose another address with --listen`),
+        );
       else if (error.code === 'EACCES') reject(new Failure(`${where} may not be opened by this user`));
-      else if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND') reject(new Failure(`${host} is not an address of this machine`));
+      else if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND')
+        reject(new Failure(`${host} is not an address of this machine`));
       else reject(error);
     });
     server.listen({ host, port, reusePort, backlog: 1024 }, () => resolve(server));

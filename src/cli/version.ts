@@ -2,6 +2,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const manifest = [join(import.meta.dirname, '..', 'package.json'), join(import.meta.dirname, '..', '..', 'package.json')].find((path) => existsSync(path));
+const manifest = [
+  join(import.meta.dirname, '..', 'package.json'),
+  join(import.meta.dirname, '..', '..', 'package.json'),
+].find((path) => existsSync(path));
 
-export const version: string = manifest === undefined ? 'unknown' : (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version;
+export const version: string =
+  manifest === undefined ? 'unknown' : (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version;

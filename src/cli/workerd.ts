@@ -7,7 +7,12 @@ import { Failure, sentence } from './failure.ts';
 
 export const COMPATIBILITY_DATE = '2026-11-01';
 /** The same everywhere: no Node APIs, so that one bundle runs on any target; and clients that leave are noticed. */
-export const COMPATIBILITY_FLAGS = ['no_nodejs_compat', 'no_nodejs_compat_v2', 'enable_request_signal', 'request_signal_passthrough'];
+export const COMPATIBILITY_FLAGS = [
+  'no_nodejs_compat',
+  'no_nodejs_compat_v2',
+  'enable_request_signal',
+  'request_signal_passthrough',
+];
 
 export interface WorkerdOptions {
   readonly origins: readonly Pinned[];
@@ -43,7 +48,12 @@ export function workerdConfig(options: WorkerdOptions): string {
     { name: 'worker.js', esModule: new Embed('worker.js') },
     { name: './engine.wasm', wasm: new Embed('engine.wasm') },
   ];
-  services.push({ name: 'images', ...('directory' in options.images ? { disk: { path: options.images.directory } } : embedded(options.images.embedded)) });
+  services.push({
+    name: 'images',
+    ...('directory' in options.images
+      ? { disk: { path: options.images.directory } }
+      : embedded(options.images.embedded)),
+  });
   bindings.push({ name: 'IMAGES', service: 'images' });
   modules.push({ name: './images.js', esModule: 'export default null;\n' });
 
@@ -51,17 +61,28 @@ export function workerdConfig(options: WorkerdOptions): string {
   services.push({ name: 'internet', network: { allow: [] } });
   services.push({
     name: 'main',
-    worker: { modules, compatibilityDate: COMPATIBILITY_DATE, compatibilityFlags: COMPATIBILITY_FLAGS, bindings, globalOutbound: 'internet' },
+    worker: {
+      modules,
+      compatibilityDate: COMPATIBILITY_DATE,
+      compatibilityFlags: COMPATIBILITY_FLAGS,
+      bindings,
+      globalOutbound: 'internet',
+    },
   });
   // A null value strips the header. Only Cloudflare's own edge may set it; here it would be the client's word.
   const http: CapnpValue = { injectRequestHeaders: [{ name: 'cf-connecting-ip' }] };
   const { tls } = options;
-  const secured = tls === null ? { http } : { https: { options: http, tlsOptions: { keypair: { privateKey: tls.key, certificateChain: tls.cert } } } };
+  const secured =
+    tls === null
+      ? { http }
+      : { https: { options: http, tlsOptions: { keypair: { privateKey: tls.key, certificateChain: tls.cert } } } };
   return capnpConfig({
     services,
     sockets: [
       { name: 'http', address: options.listen, ...secured, service: 'main' },
-      ...(options.control === null ? [] : [{ name: 'control', address: options.control, http: {}, service: { name: 'main', entrypoint: 'control' } }]),
+      ...(options.control === null
+        ? []
+        : [{ name: 'control', address: options.control, http: {}, service: { name: 'main', entrypoint: 'control' } }]),
     ],
     v8Flags: options.v8Flags.length === 0 ? undefined : [...options.v8Flags],
   });
@@ -70,7 +91,10 @@ export function workerdConfig(options: WorkerdOptions): string {
 /** A worker that answers as the disk service does, from modules of its own: for a binary that carries its images. */
 function embedded(files: readonly string[]): { worker: CapnpValue } {
   const modules: CapnpValue[] = files.map((file, index) => ({ name: `file-${index}`, data: new Embed(file) }));
-  const lines = files.map((file, index) => `import file${index} from 'file-${index}'; files.set(${JSON.stringify(`/${basename(file)}`)}, file${index});`);
+  const lines = files.map(
+    (file, index) =>
+      `import file${index} from 'file-${index}'; files.set(${JSON.stringify(`/${basename(file)}`)}, file${index});`,
+  );
   const source = `const files = new Map();
 ${lines.join('\n')}
 export default { fetch(request) {
@@ -78,7 +102,11 @@ export default { fetch(request) {
   return file === undefined ? new Response(null, { status: 404 }) : new Response(file);
 } };
 `;
-  const worker = { modules: [{ name: 'images.js', esModule: source }, ...modules], compatibilityDate: COMPATIBILITY_DATE, compatibilityFlags: COMPATIBILITY_FLAGS };
+  const worker = {
+    modules: [{ name: 'images.js', esModule: source }, ...modules],
+    compatibilityDate: COMPATIBILITY_DATE,
+    compatibilityFlags: COMPATIBILITY_FLAGS,
+  };
   return { worker };
 }
 
@@ -86,7 +114,14 @@ function external(pinned: Pinned, authorities: readonly string[]): CapnpValue {
   // A socket file that never exists: connecting fails at once, and the client gets 502.
   const address = connectAddress(pinned) ?? 'unix:/nonexistent/sallyport-denied.sock';
   if (!pinned.dial.secure) return { address, http: {} };
-  return { address, https: { options: {}, tlsOptions: { trustBrowserCas: true, trustedCertificates: authorities }, certificateHost: pinned.dial.certificateHost } };
+  return {
+    address,
+    https: {
+      options: {},
+      tlsOptions: { trustBrowserCas: true, trustedCertificates: authorities },
+      certificateHost: pinned.dial.certificateHost,
+    },
+  };
 }
 
 /** The workerd binary of the installed package. */
@@ -95,7 +130,9 @@ export function workerdBinary(): string {
     const found = createRequire(import.meta.url)('workerd') as { default: string };
     return found.default;
   } catch (error) {
-    throw new Failure(`workerd is not installed for ${process.platform} ${process.arch} (${sentence(error)}); README says what to change in package.json`);
+    throw new Failure(
+      `workerd is not installed for ${process.platform} ${process.arch} (${sentence(error)}); README says what to change in package.json`,
+    );
   }
 }
 
