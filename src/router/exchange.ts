@@ -2,49 +2,178 @@
  * One request on its way through the phases: the facts that phases share, and nothing they do not.
  * Phases never import each other; each reads what earlier ones left here and writes what later ones need.
  */
-import type { Plan, RouteAction } from '../plan.ts';
+import type { Filter, Plan, RouteAction } from '../plan.ts';
 import type { Platform } from '../platform/platform.ts';
-import type { Generation, Head, HeadResult } from '../waf/engine.ts';
+import type { Effect, Engine, Generation, Head, HeadResult } from '../waf/engine.ts';
+import type { HeldBody } from './body.ts';
+import type { Lease } from './generation.ts';
 import type { Verdict } from './verdict.ts';
 
 export interface Exchange {
   readonly id: string; // request id, also sent as x-request-id
   readonly request: Request;
   readonly platform: Platform;
+  readonly engine: Engine;
   readonly startedAt: number; // ms since the epoch
   /** The images this exchange uses until it ends, whatever is swapped in meanwhile. */
   readonly generation: Generation;
+  readonly lease: Lease;
+  /** 32 random bits and seconds since the epoch, the same for every engine call of this exchange. */
+  readonly seed: number;
+  readonly now: number;
 
   /** sanitize: header lines once iterated, without `x-sallyport-*`; names lower case. */
   headers: [name: string, value: string][];
   head: Head;
+  /** sanitize: names of header lines that must not reach the origin: hop by hop, ours, or nominated by Connection. */
+  dropped: string[];
+  /** sanitize: values that later phases ask for, so that nobody searches the list; '' when absent. */
+  readonly seen: SeenHeaders;
   /** address: what the platform vouches for as the peer; `result.client` is the client by the policy's rule. */
   peer: string;
 
   /** match (the engine's head call). */
-  result: HeadResult | null;
+  result: HeadResult |  action: RouteAction | null;
+  /** inspect: what rules of stage body asked for. */
+  bodyEffects: readonly Effect[];
   plan: Plan | null;
   action: RouteAction | null;
+  /** Filters that apply: those of the route, then those of the weighted backend that was drawn. */
+  filters: readonly Filter[];
+  /** Where the request goes: the backend that was drawn or that a `route` rule forces, index into plan.backends. */
+  backend: number; // -1: none can take it (answers 500)
+  routeName: string;
 
-  /** Where the request goes, as rewritten so far. */
-  target: { scheme: string; host: string; path: string; query: string };
-  /** Backend forced by a `route` rule, index into plan.backends, else -1. */
-  backend: number;
-  /** Request headers as they will go to the origin; made on first change. */
+  /** Scheme and Host as the client sees them; `authority` keeps the port. */
+  scheme: string;
+  authority: string;
+  /** Where the request goes, as rewritten so far; `host` is '' until a filter rewrites it. */
+  target: { host: string; path: string; query: string };
+  /** Request headers as they will go to the origin; made once, by rewrite. */
   outgoing: Headers | null;
+  /** The request body when a phase had to hold it; null: it streams. */
+  body: HeldBody | null;
 
   /** Every decision in order; the last enforcing one is what the client got. */
   readonly verdicts: Verdict[];
   /** Set by the phase that answers; later request phases are not run. */
   response: Response | null;
+  /** True when `response.headers` may be changed in place. */
+  owned: boolean;
+  /** Stickiness: a Set-Cookie line for the response, '' for none. */
+  sticky: string;
 
   /** For the log: who answered and how it went. */
-  upstream: { backend: string; endpoint: string; attempts: number; status: number; error: string };
+  readonly upstream: { backend: string; endpoint: string; attempts: number; status: number; error: string };
   waitUntil(promise: Promise<unknown>): void;
+}
+
+export interface SeenHeaders {
+  host: string;
+  cookie: string;
+  origin: string;
+  upgrade: string;
+  loop: string; // cdn-loop
+  forwarded: string;
+  forwardedFor: string; // x-forwarded-for
+  forwardedHost: string;
+  forwardedProto: string;
+  via: string;
+  accept: string;
+  encoding: string; // content-encoding
+  length: string; // content-length
+  cookieFixed: boolean; // the cookie value differs from what the runtime joined
 }
 
 /** A request phase: sets `exchange.response` to end the request, else the next phase runs. */
 export interface Phase {
   readonly name: string;
   run(exchange: Exchange): void | Promise<void>;
+}
+
+/** The response with headers that may be changed: a copy, made once and only when something has to change. */
+export function ownHeaders(exchange: Exchange): Headers {
+  const response = exchange.response;
+  if (response === null) throw new Error('there is no response yet');
+  if (exchange.owned) return response.headers;
+  // encodeBody: the body is what the origin sent, encoded already; without this workerd compresses it a second time.
+  const init: ResponseInit & { encodeBody: 'manual'; webSocket?: unknown } = {
+    status: response.status,
+    statusText: response.statusText,
+    headers: response.headers,
+    encodeBody: 'manual',
+  };
+  const webSocket = (response as { webSocket?: unknown }).webSocket;
+  if (webSocket !== undefined && webSocket !== null) init.webSocket = webSocket;
+  exchange.response = new Response(response.body, init);
+  exchange.owned = true;
+  return exchange.response.headers;
+}
+
+/** What the surroundings give to a new exchange. */
+export interface ExchangeInit {
+  readonly request: Request;
+  readonly platform: Platform;
+  readonly engine: Engine;
+  readonly lease: Lease;
+  waitUntil(promise: Promise<unknown>): void;
+}
+
+export function createExchange(init: ExchangeInit): Exchange {
+  const { request } = init;
+  const startedAt = Date.now();
+  return {
+    id: requestId(),
+    request,
+    platform: init.platform,
+    engine: init.engine,
+    startedAt,
+    generation: init.lease.generation,
+    lease: init.lease,
+    seed: (Math.random() * 0x1_0000_0000) >>> 0,
+    now: Math.floor(startedAt / 1000),
+    headers: [],
+    head: { text: '', fields: 0 },
+    dropped: [],
+    seen: {
+      ...NOTHING_SEEN,
+    },
+    peer: '',
+    result: null,
+    plan: null,
+    action: null,
+    bodyEffects: NONE,
+    filters: NONE,
+    backend: -1,
+    routeName: '',
+    scheme: request.url.startsWith('https:') ? 'https' : 'http',
+    authority: '',
+    target: { host: '', path: '/', query: '' },
+    outgoing: null,
+    body: null,
+    verdicts: [],
+    response: null,
+    owned: false,
+    sticky: '',
+    upstream: { backend: '', endpoint: '', attempts: 0, status: 0, error: '' },
+    waitUntil: init.waitUntil,
+  };
+}
+
+const NONE: readonly never[] = [];
+const NOTHING_SEEN: SeenHeaders = {
+  ...{ host: '', cookie: '', origin: '', upgrade: '', loop: '', forwarded: '', forwardedFor: '', forwardedHost: '' },
+  ...{ forwardedProto: '', via: '', accept: '', encoding: '', length: '', cookieFixed: false },
+};
+
+let idPrefix = '';
+let idCount = 0;
+
+/** Unique, not secret: 64 random bits of this isolate and a counter. PERF: a UUID per request costs more than it tells. */
+export function requestId(): string {
+  if (idPrefix === '') {
+    // Not at module level: the runtime gives out no randomness there.
+    for (const word of crypto.getRandomValues(new Uint32Array(2))) idPrefix += word.toString(16).padStart(8, '0');
+  }
+  return idPrefix + '-' + (idCount++).toString(36);
 }

@@ -1,0 +1,101 @@
+/** The control API, described in OpenAPI 3.1. */
+const problem = {
+  description: 'Problem details (RFC 9457)',
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+};
+const text = (description: string) => ({ description, content: { 'text/plain': { schema: { type: 'string' } } } });
+const json = (description: string, schema: string) => ({
+  description,
+  content: { 'application/json': { schema: { $ref: `#/components/schemas/${schema}` } } },
+});
+const hash = { type: 'string', pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of an image, lower-case hex' };
+
+export const OPENAPI = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Sallyport control API',
+    version: '1',
+    description: 'Health, metrics, status and policy swap of one worker process. On-prem it listens on a private unix socket.',
+    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+  },
+  paths: {
+    '/healthz': { get: { operationId: 'health', summary: 'The process runs', responses: { 200: text('ok') } } },
+    '/readyz': {
+      get: {
+        operationId: 'ready',
+        summary: 'A policy is being served; loads the first one when asked',
+        responses: { 200: text('ready'), 503: problem },
+      },
+    },
+    '/metrics': { get: { operationId: 'metrics', summary: 'Counters in Prometheus text format', responses: { 200: text('metrics') } } },
+    '/v1/status': { get: { operationId: 'status', summary: 'What is being served', responses: { 200: json('status', 'Status') } } },
+    '/v1/swap': {
+      post: {
+        operationId: 'swap',
+        summary: 'Load a generation beside the one that serves, then make it current',
+        requestBody: { required: true, content: { 'application/json': { schema: { $ref: '#/components/schemas/Manifest' } } } },
+        responses: {
+          200: json('swapped', 'Swapped'),
+          400: { ...problem, description: 'Not a manifest; nothing changed' },
+          409: { ...problem, description: 'An image is missing or altered; the old generation goes on serving' },
+          413: { ...problem, description: 'Manifest too large; nothing changed' },
+          422: { ...problem, description: 'The engine refused an image; the old generation goes on serving' },
+        },
+      },
+    },
+    '/v1/openapi.json': {
+      get: {
+        operationId: 'openapi',
+        summary: 'This description',
+        responses: { 200: { description: 'OpenAPI', content: { 'application/json': { schema: { type: 'object' } } } } },
+      },
+    },
+  },
+  components: {
+    schemas: {
+      Manifest: {
+        type: 'object',
+        required: ['generation', 'hosts', 'apps'],
+        properties: {
+          generation: { type: 'string', minLength: 1, maxLength: 200 },
+          hosts: hash,
+          agents: { oneOf: [hash, { type: 'null' }] },
+          apps: {
+            type: 'array',
+            items: { type: 'object', required: ['name', 'image'], properties: { name: { type: 'string' }, image: hash } },
+          },
+        },
+      },
+      Swapped: {
+        type: 'object',
+        required: ['before', 'manifest'],
+        properties: { before: { type: ['string', 'null'] }, manifest: { $ref: '#/components/schemas/Manifest' } },
+      },
+      Status: {
+        type: 'object',
+        required: ['platform', 'startedAt', 'manifest', 'loadedAt', 'exchanges', 'swaps', 'draining', 'heldBytes'],
+        properties: {
+          platform: { enum: ['workerd', 'cloudflare'] },
+          startedAt: { type: ['string', 'null'], format: 'date-time' },
+          manifest: { oneOf: [{ $ref: '#/components/schemas/Manifest' }, { type: 'null' }] },
+          loadedAt: { type: ['string', 'null'], format: 'date-time' },
+          exchanges: { type: 'integer' },
+          swaps: { type: 'integer' },
+          draining: { type: 'integer' },
+          heldBytes: { type: 'integer' },
+        },
+      },
+      Problem: {
+        type: 'object',
+        required: ['type', 'title', 'status', 'detail', 'requestId'],
+        properties: {
+          type: { type: 'string' },
+          title: { type: 'string' },
+          status: { type: 'integer' },
+          detail: { type: 'string' },
+          requestId: { type: 'string' },
+        },
+      },
+    },
+  },
+};

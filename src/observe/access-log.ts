@@ -1,0 +1,77 @@
+/**
+ * One line of JSON per request. Every text that a client chose goes through JSON.stringify, so nothing can break out of
+ * its line or forge another. The query is left out: it is where tokens and personal data travel. What a rule matched in
+ * it is in the verdict's evidence. Headers and bodies are never logged.
+ *
+ * The line is written when the head of the answer is there, since a body that streams natively never passes JavaScript:
+ * `ms` is the time to that moment, `bytes` the Content-Length of the answer or null when it has none.
+ */
+import type { Exchange } from '../router/exchange.ts';
+import type { Verdict } from '../router/verdict.ts';
+
+let lastSecond = -1;
+let secondText = '';
+
+/** ISO 8601 with milliseconds. PERF: the part up to the second is made once a second. */
+function timeOf(ms: number): string {
+  const second = Math.floor(ms / 1000);
+  if (second !== lastSecond) {
+    lastSecond = second;
+    secondText = new Date(second * 1000).toISOString().slice(0, 20);
+  }
+  const rest = ms - second * 1000;
+  return secondText + (rest < 10 ? '00' : rest < 100 ? '0' : '') + rest + 'Z';
+}
+
+export function logLine(exchange: Exchange, status: number, bytes: string | null, duration: number): string {
+  const { result, upstream, verdicts, seen } = exchange;
+  const agent = result === null || result.agent < 0 ? undefined : exchange.generation.agents[result.agent];
+  let line =
+    `{"time":"${timeOf(exchange.startedAt)}","id":"${exchange.id}","app":` +
+    text(exchange.plan?.app ?? '') +
+    ',"route":' +
+    text(exchange.routeName) +
+    ',"method":' +
+    text(exchange.request.method) +
+    ',"host":' +
+    text(seen.host) +
+    ',"path":' +
+    text(pathOf(exchange)) +
+    `,"status":${status},"bytes":${bytes !== null && /^[0-9]{1,15}$/.test(bytes) ? bytes : 'null'},"ms":${duration},"client":` +
+    text(result?.client || exchange.peer);
+  if (agent !== undefined) line += ',"agent":' + text(agent.name);
+  if (upstream.backend !== '')
+    line +=
+      ',"upstream":{"backend":' +
+      text(upstream.backend) +
+      ',"endpoint":' +
+      text(upstream.endpoint) +
+      `,"attempts":${upstream.attempts},"status":${upstream.status}` +
+      (upstream.error === '' ? '}' : ',"error":' + text(upstream.error) + '}');
+  return line + (verdicts.length === 0 ? ',"verdict":[]}' : ',"verdict":' + verdictsText(verdicts) + '}');
+}
+
+const MAX_PATH = 2048;
+
+function pathOf(exchange: Exchange): string {
+  let { path } = exchange.result ?? { path: '' };
+  if (path === '') {
+    // Refused before it had a canonical form: the raw one, without the query.
+    const { url } = exchange.request;
+    const start = url.indexOf('/', url.indexOf('://') + 3);
+    const end = url.indexOf('?');
+    path = start < 0 || (end >= 0 && start > end) ? '' : url.slice(start, end < 0 ? url.length : end);
+  }
+  return path.length > MAX_PATH ? path.slice(0, MAX_PATH) : path;
+}
+
+// Printable ASCII without `"` and `\`: what JSON.stringify would only put in quotes.
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
+function text(value: string): string {
+  return PLAIN.test(value) ? '"' + value + '"' : JSON.stringify(value);
+}
+
+function verdictsText(verdicts: readonly Verdict[]): string {
+  return JSON.stringify(verdicts);
+}

@@ -1,0 +1,109 @@
+/** Counters of this isolate, in Prometheus' text format. Each process has its own: sum them where they are collected. */
+import type { Exchange } from '../router/exchange.ts';
+
+/** Upper bounds of the duration histogram, milliseconds. */
+const BUCKETS = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000];
+const UPSTREAM_STATUSES = new Set([408, 499, 500, 502, 503, 504]);
+
+interface AppCounters {
+  readonly requests: number[]; // by status class, 0 to 5
+  readonly verdicts: Map<string, number>; // phase, action, mode
+  readonly durations: number[]; // by bucket, the last is +Inf
+  durationSum: number; // ms
+  upstreamErrors: Map<number, number>;
+  retries: number;
+  steps: number;
+}
+
+const apps = new Map<string, AppCounters>();
+
+function countersOf(app: string): AppCounters {
+  let counters = apps.get(app);
+  if (counters === undefined) {
+    counters = {
+      ...{ requests: [0, 0, 0, 0, 0, 0], verdicts: new Map(), durations: BUCKETS.map(() => 0).concat(0) },
+      ...{ durationSum: 0, upstreamErrors: new Map(), retries: 0, steps: 0 },
+    };
+    apps.set(app, counters);
+  }
+  return counters;
+}
+
+/** Counts an exchange that has its answer. Names of apps come from the policy, never from a request. */
+export function count(exchange: Exchange, status: number, duration: number): void {
+  const counters = countersOf(exchange.plan?.app ?? '');
+  const group = Math.min(5, (status / 100) | 0);
+  counters.requests[group] = (counters.requests[group] ?? 0) + 1;
+  let bucket = 0;
+  while (bucket < BUCKETS.length && duration > (BUCKETS[bucket] ?? 0)) bucket++;
+  counters.durations[bucket] = (counters.durations[bucket] ?? 0) + 1;
+  counters.durationSum += duration;
+  counters.steps += exchange.result?.steps ?? 0;
+  if (exchange.upstream.attempts > 1) counters.retries += exchange.upstream.attempts - 1;
+  for (const verdict of exchange.verdicts) {
+    const key = `phase="${verdict.phase}",action="${verdict.action}",mode="${verdict.mode}"`;
+    counters.verdicts.set(key, (counters.verdicts.get(key) ?? 0) + 1);
+    if (verdict.phase === 'upstream' && UPSTREAM_STATUSES.has(verdict.status))
+      counters.upstreamErrors.set(verdict.status, (counters.upstreamErrors.get(verdict.status) ?? 0) + 1);
+  }
+}
+
+/** What else `/metrics` shows, known to other parts. */
+export interface Gauges {
+  readonly heldBytes: number;
+  readonly generation: string;
+  readonly generations: number; // swaps so far
+  readonly draining: number; // replaced generations still in use
+}
+
+/** Prometheus text exposition format 0.0.4. */
+export function render(gauges: Gauges): string {
+  const out: string[] = [];
+  const family = (name: string, type: string, help: string, lines: () => void): void => {
+    out.push(`# HELP sallyport_${name} ${help}`, `# TYPE sallyport_${name} ${type}`);
+    lines();
+  };
+  const line = (name: string, labels: string, value: number): void => {
+    out.push(`sallyport_${name}${labels === '' ? '' : `{${labels}}`} ${value}`);
+  };
+  family('requests_total', 'counter', 'Requests answered, by app and status class.', () => {
+    for (const [app, c] of apps)
+      c.requests.forEach((n, group) => n > 0 && line('requests_total', `app="${label(app)}",status="${group}xx"`, n));
+  });
+  family('request_duration_seconds', 'histogram', 'Time until the head of the answer was there.', () => {
+    for (const [app, c] of apps) {
+      let total = 0;
+      c.durations.forEach((n, i) => {
+        total += n;
+        const bound = BUCKETS[i];
+        line('request_duration_seconds_bucket', `app="${label(app)}",le="${bound === undefined ? '+Inf' : bound / 1000}"`, total);
+      });
+      line('request_duration_seconds_sum', `app="${label(app)}"`, c.durationSum / 1000);
+      line('request_duration_seconds_count', `app="${label(app)}"`, total);
+    }
+  });
+  family('verdicts_total', 'counter', 'Decisions, by phase, action and mode.', () => {
+    for (const [app, c] of apps) for (const [key, n] of c.verdicts) line('verdicts_total', `app="${label(app)}",${key}`, n);
+  });
+  family('upstream_errors_total', 'counter', 'Answers made because no origin gave one.', () => {
+    for (const [app, c] of apps)
+      for (const [status, n] of c.upstreamErrors) line('upstream_errors_total', `app="${label(app)}",status="${status}"`, n);
+  });
+  family('upstream_retries_total', 'counter', 'Tries after the first one.', () => {
+    for (const [app, c] of apps) line('upstream_retries_total', `app="${label(app)}"`, c.retries);
+  });
+  family('engine_steps_total', 'counter', 'Steps of the head calls of the engine.', () => {
+    for (const [app, c] of apps) line('engine_steps_total', `app="${label(app)}"`, c.steps);
+  });
+  family('held_body_bytes', 'gauge', 'Bytes of request bodies held now.', () => line('held_body_bytes', '', gauges.heldBytes));
+  family('generation_info', 'gauge', 'The generation that serves now.', () =>
+    line('generation_info', `generation="${label(gauges.generation)}"`, 1),
+  );
+  family('generation_swaps_total', 'counter', 'Generations loaded.', () => line('generation_swaps_total', '', gauges.generations));
+  family('generations_draining', 'gauge', 'Replaced generations still in use.', () => line('generations_draining', '', gauges.draining));
+  return out.join('\n') + '\n';
+}
+
+function label(text: string): string {
+  return text.replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : '\\' + c));
+}

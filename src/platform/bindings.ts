@@ -1,0 +1,37 @@
+/**
+ * What the worker expects around it: the one place that names its modules and bindings. Both targets use the same
+ * bundle; a capnp config (on-prem) or a wrangler config (Cloudflare) provides what is listed here.
+ *
+ * MODULES, beside the main module, imported by these very specifiers:
+ *   `./engine.wasm`  the engine, as a WebAssembly.Module
+ *   `./images.js`    ES module. On-prem `export default null`. On Cloudflare
+ *                    `export default { manifest: Manifest, images: { [sha256 hex]: ArrayBuffer } }`
+ *
+ * ENTRYPOINTS: the default one serves apps; `control` serves the control API (private socket on-prem).
+ */
+export interface Env {
+  /** Which platform file to use. */
+  readonly PLATFORM: 'workerd' | 'cloudflare';
+  /** On-prem: `disk` service holding `current.json` (a Manifest) and `<sha256 hex>.img` files. */
+  readonly IMAGES?: Fetcher;
+  /**
+   * On-prem: JSON object, as a `json` binding or as text: `Endpoint.dial` -> name of the binding that is an `external`
+   * service for that address. Host is free there.
+   */
+  readonly DIALS?: Readonly<Record<string, string>> | string;
+  /** On-prem: `network` service for endpoints without an entry in DIALS; sends the Host of the endpoint's address. */
+  readonly ORIGINS?: Fetcher;
+  /** `SECRET_<NAME>`: text of the secret that policies call NAME. `DIALS` may name any other binding. */
+  readonly [name: string]: unknown;
+}
+
+/** A service binding. */
+export interface Fetcher {
+  fetch(url: string | Request, init?: RequestInit): Promise<Response>;
+}
+
+/** Default export of `./images.js`. */
+export type Bundle = {
+  readonly manifest: import('../plan.ts').Manifest;
+  readonly images: Readonly<Record<string, ArrayBuffer>>;
+} | null;

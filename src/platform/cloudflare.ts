@@ -1,0 +1,25 @@
+/** Cloudflare Workers: images are modules of the bundle, origins by global fetch, the peer as the network vouches for. */
+import { authorityOf, hostnameOf } from './authority.ts';
+import type { Bundle, Env } from './bindings.ts';
+import { memoryImages } from './images.ts';
+import type { Platform } from './platform.ts';
+import type { WorkerRequestInit } from './runtime.ts';
+import { secretOf } from './secrets.ts';
+
+export function cloudflarePlatform(env: Env, bundle: Bundle): Platform {
+  return {
+    name: 'cloudflare',
+    images: memoryImages(bundle),
+    // Set by Cloudflare's edge, which overwrites what a client sends.
+    peer: (request) => request.headers.get('cf-connecting-ip') ?? '',
+    dial(endpoint, url, init) {
+      // Host is the URL's authority here. Where the connection goes elsewhere, `resolveOverride` says so; it acts only
+      // inside the own zone, which the compiler checks for this target.
+      const host = hostnameOf(authorityOf(url));
+      const address = hostnameOf(authorityOf(endpoint.dial.split(' ', 1)[0] ?? ''));
+      const options: WorkerRequestInit = address === host ? init : { ...init, cf: { resolveOverride: address } };
+      return fetch(url, options);
+    },
+    secret: (name) => secretOf(env, name),
+  };
+}

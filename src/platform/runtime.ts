@@ -1,0 +1,36 @@
+/**
+ * What workerd adds to the web APIs, as far as the worker uses it. Declared here and not taken from a types package, so
+ * that the same sources also type-check, and run, under Node for unit tests and `explain`.
+ */
+
+export interface WorkerResponse extends Response {
+  readonly webSocket?: unknown;
+}
+
+export interface WorkerResponseInit extends ResponseInit {
+  /** `manual`: the body is encoded already as content-encoding says; without it workerd compresses again. */
+  encodeBody?: 'automatic' | 'manual';
+  webSocket?: unknown;
+}
+
+export interface WorkerRequestInit extends RequestInit {
+  /** `manual`: a body that is read here arrives as it was sent, not inflated. */
+  encodeResponseBody?: 'automatic' | 'manual';
+  cf?: { resolveOverride?: string };
+}
+
+export interface ExecutionContext {
+  waitUntil(promise: Promise<unknown>): void;
+}
+
+interface LengthStream {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+}
+type LengthStreamClass = new (length: number | bigint) => LengthStream;
+
+/** A stream of known length, so that Content-Length is kept; a plain one where the runtime has no such class. */
+export function lengthStream(length: number): LengthStream {
+  const known = (globalThis as { FixedLengthStream?: LengthStreamClass }).FixedLengthStream;
+  return known === undefined || length < 0 ? new TransformStream<Uint8Array, Uint8Array>() : new known(length);
+}

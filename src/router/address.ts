@@ -1,0 +1,16 @@
+/** Phase 2: who is at the other end, as the platform vouches for it; completes the head for the engine. */
+import { HEAD_FIXED_FIELDS } from '../../assembly/abi.ts';
+import type { Phase } from './exchange.ts';
+
+export const address: Phase = {
+  name: 'address',
+  run(exchange) {
+    const { request, head } = exchange;
+    const peer = exchange.platform.peer(request);
+    exchange.peer = peer;
+    exchange.head = {
+      text: request.method + '\0' + request.url + '\0' + peer + '\0' + head.text,
+      fields: head.fields + HEAD_FIXED_FIELDS,
+    };
+  },
+};

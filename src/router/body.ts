@@ -1,0 +1,205 @@
+/**
+ * The one holder of request bodies, shared by rules that look at the body, retry and mirror. A body is held up to a
+ * limit; what goes on to the origin is the held prefix and then the rest, with its Content-Length kept. A body that
+ * nobody has to hold never comes here: it streams.
+ *
+ * All bytes held in an isolate are counted against MAX_HELD_BYTES.
+ */
+import { MAX_GENERATION_SECONDS, MAX_HELD_BYTES } from '../../assembly/abi.ts';
+import { lengthStream } from '../platform/runtime.ts';
+
+/** A body that is being held must arrive within this time: the runtime itself has no timeout for bodies. */
+export const HOLD_SECONDS = 60;
+
+/** Why a body could not be held: no room in this isolate, too slow, or the client went away. */
+export type HoldFailure = 'busy' | 'slow' | 'broken';
+
+const held = new Set<HeldBody>();
+let heldBytes = 0;
+
+/** Bytes of request bodies that this isolate holds now. */
+export function bytesHeld(): number {
+  return heldBytes;
+}
+
+export class HeldBody {
+  /** What was read: all of the body, or its first bytes (at least `limit` of them). */
+  bytes: Uint8Array = EMPTY;
+  /** True when `bytes` is the whole body, so that it can be sent more than once. */
+  complete = false;
+  /** Content-Length as declared, -1 if there was none. */
+  readonly declared: number;
+  readonly #startedAt = Date.now();
+  readonly #stream: ReadableStream<Uint8Array>;
+  #reserved = 0;
+  #sent = false;
+
+  constructor(stream: ReadableStream<Uint8Array>, declared: number) {
+    this.#stream = stream;
+    this.declared = declared;
+    held.add(this);
+  }
+
+  /** Reads until the end or until `limit` bytes are there. */
+  async read(limit: number): Promise<HoldFailure | null> {
+    const reader = this.#stream.getReader();
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    let failure: HoldFailure | null = null;
+    const timer = setTimeout(() => {
+      failure = 'slow';
+      reader.cancel().catch(ignore);
+    }, HOLD_SECONDS * 1000);
+    try {
+      // One byte more than the limit tells a body that just fits from one that does not.
+      while (length <= limit) {
+        const { done, value } = await reader.read();
+        if (done) {
+          this.complete = failure === null;
+          break;
+        }
+        if (!this.#reserve(value.byteLength)) {
+          failure = 'busy';
+          break;
+        }
+        chunks.push(value);
+        length += value.byteLength;
+      }
+    } catch {
+      failure ??= 'broken';
+    } finally {
+      clearTimeout(timer);
+    }
+    this.bytes = chunks.length === 1 ? (chunks[0] ?? EMPTY) : join(chunks, length);
+    if (failure !== null) {
+      this.release();
+      reader.cancel().catch(ignore);
+      return failure;
+    }
+    reader.releaseLock();
+    return null;
+  }
+
+  /** True when the body can be sent (again). */
+  get replayable(): boolean {
+    return this.complete || !this.#sent;
+  }
+
+  /** The body to send: the held bytes, or a stream of them and the rest, which exists once. */
+  send(): Uint8Array | ReadableStream<Uint8Array> {
+    if (this.complete) return this.bytes;
+    if (this.#sent) throw new Error('a body that is not held whole can be sent once');
+    this.#sent = true;
+    const { readable, writable } = lengthStream(this.declared);
+    const stream = this.#stream;
+    const first = this.bytes;
+    const pump = async (): Promise<void> => {
+      const writer = writable.getWriter();
+      await writer.write(first);
+      writer.releaseLock();
+      await stream.pipeTo(writable);
+    };
+    // A failure on either side ends both: the origin's fetch or the client's upload rejects on its own.
+    pump().catch((error: unknown) => {
+      stream.cancel(error).catch(ignore);
+      writable.abort(error).catch(ignore);
+    });
+    return readable;
+  }
+
+  /** Reads no further; for bodies that are refused. */
+  discard(): void {
+    this.release();
+    if (!this.complete && !this.#sent) this.#stream.cancel().catch(ignore);
+  }
+
+  /** Gives back the room; call it once nothing will send the body again. */
+  release(): void {
+    heldBytes -= this.#reserved;
+    this.#reserved = 0;
+    held.delete(this);
+  }
+
+  #reserve(bytes: number): boolean {
+    if (heldBytes + bytes > MAX_HELD_BYTES) {
+      forgetAbandoned();
+      if (heldBytes + bytes > MAX_HELD_BYTES) return false;
+    }
+    heldBytes += bytes;
+    this.#reserved += bytes;
+    return true;
+  }
+
+  /** True for an exchange that ended without its `finally`: the runtime drops those whose client vanished. */
+  abandoned(now: number): boolean {
+    return now - this.#startedAt > MAX_GENERATION_SECONDS * 1000;
+  }
+}
+
+function forgetAbandoned(): void {
+  const now = Date.now();
+  for (const body of held) if (body.abandoned(now)) body.release();
+}
+
+const EMPTY = new Uint8Array(0);
+const ignore = (): void => {};
+
+function join(chunks: readonly Uint8Array[], length: number): Uint8Array {
+  if (length === 0) return EMPTY;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
+}
+
+const DIGITS = /^[0-9]{1,15}$/;
+
+/** Content-Length as a number, -1 when there is none (or none that can be believed). */
+export function declaredLength(value: string): number {
+  return DIGITS.test(value) ? Number(value) : -1;
+}
+
+/** Why a body can't be judged although it was held. */
+export type InflateFailure = 'encoding' | 'corrupt' | 'ratio';
+
+const MAX_RATIO = 100;
+
+/**
+ * Inflates what was held for inspection, up to `limit` bytes and MAX_RATIO; the original goes to the origin unchanged.
+ * `whole` is false where the held bytes are a prefix: an abrupt end is no fault then.
+ */
+export async function inflate(
+  bytes: Uint8Array,
+  encoding: string,
+  limit: number,
+  whole: boolean,
+): Promise<{ bytes: Uint8Array; truncated: boolean } | InflateFailure> {
+  const name = encoding.trim().toLowerCase();
+  if (name !== 'gzip' && name !== 'x-gzip' && name !== 'deflate') return 'encoding';
+  const most = Math.min(limit, bytes.byteLength * MAX_RATIO);
+  const inflater = new DecompressionStream(name === 'deflate' ? 'deflate' : 'gzip');
+  const writer = inflater.writable.getWriter();
+  writer.write(bytes as Uint8Array<ArrayBuffer>).then(() => (whole ? writer.close() : undefined)).catch(ignore);
+  const reader = (inflater.readable as ReadableStream<Uint8Array>).getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    while (length <= most) {
+      const { done, value } = await reader.read();
+      if (done) return { bytes: join(chunks, length), truncated: !whole };
+      chunks.push(value);
+      length += value.byteLength;
+      // A prefix never ends the stream: stop once what was written must have come out.
+      if (!whole && inflater.writable.locked && length >= most) break;
+    }
+  } catch {
+    return whole ? 'corrupt' : { bytes: join(chunks, length), truncated: true };
+  } finally {
+    reader.cancel().catch(ignore);
+  }
+  if (length > bytes.byteLength * MAX_RATIO) return 'ratio';
+  return { bytes: join(chunks, length).subarray(0, most), truncated: true };
+}

@@ -1,0 +1,41 @@
+/** Copies of a request to another backend, whose answers nobody waits for (Gateway API HTTPRequestMirrorFilter). */
+import { pick } from './balance.ts';
+import type { Exchange } from './exchange.ts';
+import { urlFor } from './target.ts';
+
+/** A mirror that does not answer is given up after this time, so that it can't hold the worker's context open. */
+const MIRROR_SECONDS = 30;
+
+/** Backends that get a copy of this request: each mirror filter draws on its own. */
+export function mirrorsOf(exchange: Exchange): number[] {
+  const backends: number[] = [];
+  for (const filter of exchange.filters)
+    if (filter.type === 'mirror' && (filter.percent >= 100 || Math.random() * 100 < filter.percent)) backends.push(filter.backend);
+  return backends;
+}
+
+/** Sends copies. A body has to be held whole: what streams can't be sent twice, and is then not mirrored. */
+export function sendMirrors(exchange: Exchange, backends: readonly number[]): void {
+  const { request, plan, body, outgoing } = exchange;
+  if (plan === null || outgoing === null) return;
+  if (request.body !== null && (body === null || !body.complete)) return;
+  const { sticky } = exchange;
+  for (const index of backends) {
+    const backend = plan.backends[index];
+    const state = backend === undefined ? null : pick(exchange, backend, []);
+    if (state === null) continue;
+    const init: RequestInit = {
+      method: request.method,
+      headers: outgoing,
+      body: body === null ? null : (body.bytes as Uint8Array<ArrayBuffer>),
+      redirect: 'manual',
+      signal: AbortSignal.timeout(MIRROR_SECONDS * 1000),
+    };
+    const sent = exchange.platform
+      .dial(state.endpoint, urlFor(exchange, state), init)
+      .then((response) => response.body?.cancel())
+      .catch(() => {}); // fire and forget: a mirror's failure is its own
+    exchange.waitUntil(sent);
+  }
+  exchange.sticky = sticky; // picking for a mirror must not stick the client to it
+}

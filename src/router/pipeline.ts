@@ -1,0 +1,67 @@
+/** The request's path: the list of phases, in order. ARCHITECTURE.md holds the same list. */
+import { observe } from '../observe/observe.ts';
+import { address } from './address.ts';
+import { cors } from './cors.ts';
+import { direct } from './direct.ts';
+import type { Exchange, Phase } from './exchange.ts';
+import { headers } from './headers.ts';
+import { inspect } from './inspect.ts';
+import { match } from './match.ts';
+import { problem } from './problem.ts';
+import { redirect } from './redirect.ts';
+import { response } from './response.ts';
+import { rewrite } from './rewrite.ts';
+import { sanitize } from './sanitize.ts';
+import { upstream } from './upstream.ts';
+
+/** Until one of them answers. */
+export const REQUEST_PHASES: readonly Phase[] = [
+  sanitize,
+  address,
+  match,
+  cors,
+  redirect,
+  direct,
+  inspect,
+  rewrite,
+  upstream,
+];
+
+/** On every answer, whoever gave it. */
+export const RESPONSE_PHASES: readonly Phase[] = [response, headers];
+
+/** Runs an exchange to its answer. Never rejects: what a phase throws becomes a 500 with the request's id. */
+export async function serve(exchange: Exchange): Promise<Response> {
+  exchange.lease.users++;
+  let answer: Response;
+  try {
+    for (const phase of REQUEST_PHASES) {
+      const pending = phase.run(exchange);
+      // PERF: most phases decide at once; only a promise is awaited.
+      if (pending !== undefined) await pending;
+      if (exchange.response !== null) break;
+    }
+    for (const phase of RESPONSE_PHASES) {
+      const pending = phase.run(exchange);
+      if (pending !== undefined) await pending;
+    }
+    answer = exchange.response ?? broken(exchange, new Error('no phase answered'));
+  } catch (error) {
+    answer = broken(exchange, error);
+  } finally {
+    exchange.lease.users--;
+  }
+  observe(exchange, answer);
+  return answer;
+}
+
+/** Fails closed: nothing of the request goes further, nothing of the error reaches the client. */
+function broken(exchange: Exchange, error: unknown): Response {
+  exchange.body?.discard();
+  exchange.response?.body?.cancel().catch(() => {});
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  console.error(JSON.stringify({ level: 'error', id: exchange.id, message: text.slice(0, 2000) }));
+  const reason = 'the gateway failed to process this request';
+  exchange.verdicts.push({ action: 'block', phase: 'pipeline', rule: '', status: 500, reason, mode: 'enforce' });
+  return problem(exchange.id, exchange.request.method, exchange.seen.accept, { status: 500, reason, rule: '' }, 'proxy_internal_error');
+}

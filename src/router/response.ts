@@ -1,0 +1,37 @@
+/** Phase 10: the engine's response call, only where the policy has a rule that looks at the response. */
+import type { Phase } from './exchange.ts';
+import { refuse } from './problem.ts';
+import { judge } from './rules.ts';
+
+export const response: Phase = {
+  name: 'response',
+  run(exchange) {
+    const { plan, result, response: answer, owned } = exchange;
+    // What the gateway answered itself is not the origin's, and needs no judging.
+    if (plan === null || result === null || answer === null || !plan.stages.response || exchange.upstream.status === 0) return;
+    if (exchange.lease.released) {
+      const reason = 'the policy was replaced while the origin answered';
+      drop(answer);
+      refuse(exchange, { action: 'block', phase: 'response', rule: '', status: 503, reason, mode: 'enforce' }, 'destination_unavailable');
+      return;
+    }
+    let text = answer.status + '\0';
+    let fields = 1;
+    for (const [name, value] of answer.headers as unknown as Iterable<[string, string]>) {
+      text += name + '\0' + value + '\0';
+      fields += 2;
+    }
+    const { engine, generation, head, seed, now } = exchange;
+    const found = engine.response(generation, result.app, head, result.client, { text, fields }, seed, now);
+    exchange.response = null;
+    judge(exchange, plan, found.effects, found.terminal, found.rule);
+    if (exchange.response !== null) return drop(answer);
+    exchange.response = answer;
+    exchange.owned = owned;
+  },
+};
+
+/** An origin's answer that is replaced is not read to its end. */
+function drop(answer: Response): void {
+  answer.body?.cancel().catch(() => {});
+}

@@ -1,0 +1,126 @@
+/**
+ * Phase 1: iterates the request's headers, once, and prepares the head for the engine.
+ *
+ * PERF: iterating Headers costs more than anything else that the worker does itself (about 2.4 µs for 12 lines), so
+ * later phases find what they need in `exchange.seen` and never ask the Headers object.
+ */
+import type { Exchange, Phase } from './exchange.ts';
+
+const OURS = 'x-sallyport-';
+
+/**
+ * Two Cookie lines arrive joined by `, `, as the runtime does with every header; RFC 6265 and RFC 9113 section 8.2.3
+ * want `; `. A comma with a space can't be in a cookie value (RFC 6265 section 4.1.1), but some are written so anyway:
+ * only one that is followed by `name=` is taken for a seam. The look-ahead stops at the next comma, so this is linear.
+ */
+const COOKIE_SEAM = /, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g;
+
+export const sanitize: Phase = {
+  name: 'sanitize',
+  run(exchange) {
+    const { request, headers, seen, dropped } = exchange;
+    let text = '';
+    let connection = '';
+    for (const entry of request.headers as unknown as Iterable<[string, string]>) {
+      const name = entry[0];
+      const value = entry[1];
+      switch (name) {
+        case 'host':
+          seen.host = exchange.authority = value;
+          break;
+        case 'cookie':
+          seen.cookie = value;
+          if (value.includes(', ')) {
+            const fixed = value.replace(COOKIE_SEAM, '; ');
+            if (fixed !== value) {
+              entry[1] = seen.cookie = fixed;
+              seen.cookieFixed = true;
+            }
+          }
+          break;
+        case 'origin':
+          seen.origin = value;
+          break;
+        case 'accept':
+          seen.accept = value;
+          break;
+        case 'content-encoding':
+          seen.encoding = value;
+          break;
+        case 'content-length':
+          seen.length = value;
+          break;
+        case 'cdn-loop':
+          seen.loop = value;
+          break;
+        case 'via':
+          seen.via = value;
+          break;
+        case 'forwarded':
+          seen.forwarded = value;
+          break;
+        case 'x-forwarded-for':
+          seen.forwardedFor = value;
+          break;
+        case 'x-forwarded-host':
+          seen.forwardedHost = value;
+          break;
+        case 'x-forwarded-proto':
+          seen.forwardedProto = value;
+          break;
+        // SPEC: RFC 9110 section 7.6.1. Hop by hop, and what proxies of old added to the list.
+        case 'connection':
+          connection = value;
+          dropped.push(name);
+          break;
+        case 'upgrade':
+          seen.upgrade = value.toLowerCase();
+          dropped.push(name);
+          break;
+        // The runtime has answered `Expect: 100-continue` itself by the time the body is read.
+        case 'expect':
+        case 'keep-alive':
+        case 'proxy-authorization':
+        case 'proxy-connection':
+        case 'te':
+        case 'trailer':
+        case 'transfer-encoding':
+          dropped.push(name);
+          break;
+        // On-prem this is whatever the client wrote, and applications believe it.
+        case 'cf-connecting-ip':
+          if (exchange.platform.name !== 'cloudflare') {
+            dropped.push(name);
+            continue;
+          }
+          break;
+        default:
+          if (name.startsWith(OURS)) {
+            dropped.push(name);
+            continue;
+          }
+      }
+      headers.push(entry);
+      text += name + '\0' + entry[1] + '\0';
+    }
+    if (connection !== '' && connection !== 'keep-alive') dropNominated(exchange, connection);
+    // address puts method, url and peer in front.
+    exchange.head = { text, fields: headers.length * 2 };
+  },
+};
+
+/** SPEC: RFC 9110 section 7.6.1: remove every field that Connection names, but never one that framing or routing needs. */
+function dropNominated(exchange: Exchange, connection: string): void {
+  for (const part of connection.toLowerCase().split(',')) {
+    const name = part.trim();
+    // A client could otherwise make us lose the very headers that tell the origin who it is talking to.
+    if (!TOKEN.test(name) || PROTECTED.has(name) || exchange.dropped.includes(name)) continue;
+    exchange.dropped.push(name);
+  }
+}
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+const PROTECTED = new Set([
+  ...['close', 'keep-alive', 'host', 'content-length', 'content-type', 'content-encoding', 'authorization', 'cookie'],
+  ...['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'via', 'cdn-loop', 'x-request-id'],
+]);

@@ -1,0 +1,192 @@
+/**
+ * Phase 9: pick an endpoint, dial, judge the answer, try again where the policy allows it.
+ *
+ * Failures: no connection, reset or nonsense 502; nobody to ask 503; too late 504; no backend configured 500.
+ */
+import type { Backend, Plan } from '../plan.ts';
+import type { WorkerRequestInit } from '../platform/runtime.ts';
+import { pick } from './balance.ts';
+import { declaredLength, HeldBody } from './body.ts';
+import { type EndpointState, endpointsOf } from './endpoints.ts';
+import { type Exchange, ownHeaders, type Phase } from './exchange.ts';
+import { mirrorsOf, sendMirrors } from './mirror.ts';
+import { note } from './outlier.ts';
+import { type ProxyError, refuse } from './problem.ts';
+import { backoff, budgetOf } from './retry.ts';
+import { urlFor } from './target.ts';
+import { upgraded, upgrades } from './websocket.ts';
+
+export const upstream: Phase = {
+  name: 'upstream',
+  run(exchange) {
+    const { plan } = exchange;
+    const backend = plan?.backends[exchange.backend];
+    // SPEC: Gateway API HTTPRouteRule.backendRefs: no valid backend, or all of weight 0, is 500.
+    if (plan === null || backend === undefined)
+      return failed(exchange, 500, 'no backend is configured for this route', 'proxy_configuration_error');
+    exchange.upstream.backend = backend.name;
+    return send(exchange, plan, backend);
+  },
+};
+
+/** The status that logs show for a client that went away before the answer; nobody receives it. */
+const CLIENT_GONE = 499;
+
+async function send(exchange: Exchange, plan: Plan, backend: Backend): Promise<void> {
+  const { request, outgoing, action } = exchange;
+  if (outgoing === null) throw new Error('upstream comes after rewrite');
+  const retry = action?.retry ?? null;
+  const mirrors = mirrorsOf(exchange);
+  if (request.body !== null && exchange.body === null && (retry !== null || mirrors.length > 0)) await hold(exchange, plan);
+  if (exchange.response !== null) return;
+  if (mirrors.length > 0) sendMirrors(exchange, mirrors);
+  if (upgrades(exchange)) outgoing.set('upgrade', 'websocket');
+  const budget = retry === null ? null : budgetOf(retry);
+  budget?.request(Date.now());
+  const most = retry === null ? 1 : retry.attempts + 1;
+  const tried: EndpointState[] = [];
+  for (let attempt = 1; ; attempt++) {
+    const state = pick(exchange, backend, tried);
+    if (state === null) return failed(exchange, 503, 'no endpoint of the backend can be used', 'destination_unavailable');
+    const outcome = await dial(exchange, backend, state, attempt);
+    const again =
+      retry !== null &&
+      budget !== null &&
+      attempt < most &&
+      outcome.retryable &&
+      (outcome.connection || retry.codes.includes(outcome.status)) &&
+      replayable(exchange) &&
+      timeLeft(exchange) > 0 &&
+      budget.take(retry, Date.now());
+    if (!again) return finish(exchange, outcome);
+    outcome.response?.body?.cancel().catch(() => {});
+    tried.push(state);
+    const wait = Math.min(backoff(retry, attempt), timeLeft(exchange));
+    if (wait >= 1) await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+}
+
+interface Outcome {
+  readonly response: Response | null;
+  readonly status: number; // of the response, or the one that the gateway will answer with
+  readonly connection: boolean; // no response, for a reason other than time
+  readonly retryable: boolean;
+  readonly reason: string;
+  readonly error: ProxyError;
+}
+
+async function dial(exchange: Exchange, backend: Backend, state: EndpointState, attempt: number): Promise<Outcome> {
+  const { request, upstream: log } = exchange;
+  const own = exchange.action?.timeouts;
+  const left = timeLeft(exchange);
+  const perTry = own === undefined || own.backendRequest === 0 ? Infinity : own.backendRequest;
+  const time = Math.min(left, perTry);
+  // PERF: no timer without a timeout. Such a request ends when the origin answers or drops it, or the client resets; a
+  // client that closes only its own direction (FIN) is noticed at the first write, so `timeouts.request` is what bounds
+  // the wait on an origin that stays silent for ever.
+  const timer = time === Infinity ? null : AbortSignal.timeout(Math.max(1, Math.ceil(time)));
+  const signal = timer === null ? request.signal : AbortSignal.any([request.signal, timer]);
+  log.endpoint = state.endpoint.url;
+  log.attempts = attempt;
+  state.active++;
+  try {
+    const response = await exchange.platform.dial(state.endpoint, urlFor(exchange, state), initFor(exchange, state, signal));
+    const { status } = response;
+    log.status = status;
+    if (backend.health !== null) note(state, endpointsOf(backend), backend.health, status, Date.now());
+    // Of 1xx only 101 to a WebSocket can be passed on; the runtime can't send what is above 599.
+    if ((status < 200 && !upgraded(response)) || status > 599) {
+      response.body?.cancel().catch(() => {});
+      return { ...FAILURE, connection: false, reason: `the origin answered with status ${status}`, error: 'http_protocol_error' };
+    }
+    return { response, status, connection: false, retryable: true, reason: '', error: '' };
+  } catch (error) {
+    log.status = 0;
+    if (request.signal?.aborted === true) {
+      log.error = 'client gone';
+      return { ...FAILURE, status: CLIENT_GONE, connection: false, retryable: false, reason: 'the client went away' };
+    }
+    const late = timer?.aborted === true;
+    if (backend.health !== null) note(state, endpointsOf(backend), backend.health, late ? 504 : 0, Date.now());
+    if (late) return { ...FAILURE, status: 504, connection: false, reason: 'the origin did not answer in time', error: 'http_response_timeout' };
+    log.error = messageOf(error);
+    return FAILURE;
+  } finally {
+    state.active--;
+  }
+}
+
+const FAILURE: Outcome = {
+  ...{ response: null, status: 502, connection: true, retryable: true },
+  ...{ reason: 'the origin could not be reached', error: 'connection_terminated' },
+};
+
+function initFor(exchange: Exchange, _state: EndpointState, signal: AbortSignal): RequestInit {
+  const { request, body, outgoing } = exchange;
+  const init: WorkerRequestInit = {
+    method: request.method,
+    headers: outgoing as Headers,
+    redirect: 'manual', // never followed: a redirect is the client's to see
+    signal,
+    encodeResponseBody: 'manual', // compressed bodies stay as the origin sent them
+  };
+  if (body !== null) init.body = body.send() as ReadableStream<Uint8Array<ArrayBuffer>>;
+  else if (request.body !== null) init.body = request.body;
+  return init;
+}
+
+function finish(exchange: Exchange, outcome: Outcome): void {
+  exchange.body?.release();
+  const { response } = outcome;
+  if (response === null) return failed(exchange, outcome.status, outcome.reason, outcome.error);
+  exchange.response = response;
+  exchange.owned = false;
+  if (!upgraded(response)) stripNominated(exchange, response);
+}
+
+/** SPEC: RFC 9110 section 7.6.1: the runtime drops Connection itself on the way out, but not what it names. */
+function stripNominated(exchange: Exchange, response: Response): void {
+  const connection = response.headers.get('connection');
+  if (connection === null || connection === 'keep-alive' || connection === 'close') return;
+  for (const part of connection.toLowerCase().split(',')) {
+    const name = part.trim();
+    if (name === '' || name === 'keep-alive' || name === 'close' || !response.headers.has(name)) continue;
+    if (name === 'content-length' || name === 'content-type' || name === 'content-encoding' || name === 'set-cookie') continue;
+    ownHeaders(exchange).delete(name);
+  }
+}
+
+/** Holds a body that a retry or a mirror would need again; one that is not small enough streams and is sent once. */
+async function hold(exchange: Exchange, plan: Plan): Promise<void> {
+  const { request, seen } = exchange;
+  const declared = declaredLength(seen.length);
+  // Without a length the body may be one half of a conversation: waiting for its end could wait for ever.
+  if (declared < 0 || declared > plan.body.limit || request.method === 'GET' || request.method === 'HEAD') return;
+  const body = new HeldBody(request.body as ReadableStream<Uint8Array>, declared);
+  const failure = await body.read(plan.body.limit);
+  if (failure === null) exchange.body = body;
+  else if (failure === 'busy') failed(exchange, 503, 'too many request bodies are being held', 'destination_unavailable');
+  else failed(exchange, failure === 'slow' ? 408 : 400, 'the request body did not arrive', 'http_request_error');
+}
+
+function replayable(exchange: Exchange): boolean {
+  return exchange.request.body === null || (exchange.body !== null && exchange.body.replayable);
+}
+
+/** Milliseconds until `timeouts.request` is over. */
+function timeLeft(exchange: Exchange): number {
+  const total = exchange.action?.timeouts.request ?? 0;
+  return total === 0 ? Infinity : Math.max(0, exchange.startedAt + total - Date.now());
+}
+
+function failed(exchange: Exchange, status: number, reason: string, error: ProxyError): void {
+  exchange.body?.discard();
+  if (exchange.upstream.error === '') exchange.upstream.error = reason;
+  refuse(exchange, { action: 'respond', phase: 'upstream', rule: exchange.routeName, status, reason, mode: 'enforce' }, error);
+}
+
+/** The runtime's words about a failed connection, for the log only. */
+function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.length > 200 ? text.slice(0, 200) : text;
+}

@@ -1,0 +1,62 @@
+/**
+ * The worker: composes engine, platform, pipeline and control API. Modules and bindings that it expects around it are
+ * listed in src/platform/bindings.ts; the same bundle runs on Cloudflare and on-prem.
+ */
+import { Hono } from 'hono';
+import { controlApi } from '../control/api.ts';
+import type { Env } from '../platform/bindings.ts';
+import { cloudflarePlatform } from '../platform/cloudflare.ts';
+import type { Platform } from '../platform/platform.ts';
+import type { ExecutionContext } from '../platform/runtime.ts';
+import { workerdPlatform } from '../platform/workerd.ts';
+import { createEngine } from '../waf/engine.ts';
+import module from './engine.wasm';
+import { createExchange, requestId } from './exchange.ts';
+import { Generations } from './generation.ts';
+import bundle from './images.js';
+import { serve } from './pipeline.ts';
+import { problem } from './problem.ts';
+
+const engine = createEngine(module);
+const generations = new Generations(engine);
+
+let platform: Platform | null = null;
+
+function platformOf(env: Env): Platform {
+  return (platform ??= env.PLATFORM === 'cloudflare' ? cloudflarePlatform(env, bundle) : workerdPlatform(env));
+}
+
+async function handle(request: Request, env: Env, context: ExecutionContext): Promise<Response> {
+  let lease = generations.current;
+  try {
+    if (lease === null) lease = await generations.first(platformOf(env).images);
+    else generations.sweep(Date.now());
+    if (lease !== null) {
+      const waitUntil = (promise: Promise<unknown>): void => context.waitUntil(promise);
+      return await serve(createExchange({ request, platform: platformOf(env), engine, lease, waitUntil }));
+    }
+  } catch (error) {
+    // Loading failed; `serve` itself never rejects.
+    console.error(JSON.stringify({ level: 'error', message: error instanceof Error ? error.message : String(error) }));
+  }
+  const verdict = { status: 503, reason: 'no policy is being served', rule: '' };
+  return problem(requestId(), request.method, request.headers.get('accept') ?? '', verdict, 'proxy_configuration_error');
+}
+
+/** One route: matching is the engine's work, and Hono's own look at the path would only cost time. */
+const app = new Hono<{ Bindings: Env }>({ getPath: () => '/' });
+app.all('/', (c) => handle(c.req.raw, c.env, c.executionCtx));
+
+export default {
+  fetch(request: Request, env: Env, context: ExecutionContext): Response | Promise<Response> {
+    // Hono answers HEAD by running GET and dropping the body; an origin answers HEAD itself, with its own Content-Length.
+    if (request.method === 'HEAD') return handle(request, env, context);
+    return app.fetch(request, env, context as never);
+  },
+};
+
+export const control = {
+  fetch(request: Request, env: Env): Response | Promise<Response> {
+    return controlApi(request, { generations, platform: platformOf(env) });
+  },
+};
