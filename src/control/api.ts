@@ -21,7 +21,6 @@ export interface ControlContext {
 /** A manifest names images by hash; 10,000 apps take less than this. */
 const MAX_MANIFEST_BYTES = 2 * 1024 * 1024;
 
-const startedAt = Date.now();
 const api = new Hono<{ Bindings: ControlContext }>();
 
 export function controlApi(request: Request, context: ControlContext): Response | Promise<Response> {
@@ -57,7 +56,6 @@ api.get('/v1/status', (c) => {
   const lease = generations.current;
   return c.json({
     platform: platform.name,
-    startedAt: startedAt === 0 ? null : new Date(startedAt).toISOString(),
     manifest: lease === null ? null : lease.manifest,
     loadedAt: lease === null ? null : new Date(lease.loadedAt).toISOString(),
     exchanges: lease === null ? 0 : lease.users,
@@ -103,7 +101,7 @@ api.onError((error, c) => {
 async function readText(request: Request): Promise<string | null> {
   if (request.body === null) return '';
   const reader = (request.body as ReadableStream<Uint8Array>).getReader();
-  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
   let text = '';
   let length = 0;
   for (;;) {

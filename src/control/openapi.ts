@@ -15,7 +15,8 @@ export const OPENAPI = {
   info: {
     title: 'Sallyport control API',
     version: '1',
-    description: 'Health, metrics, status and policy swap of one worker process. On-prem it listens on a private unix socket.',
+    description:
+      'Health, metrics, status and policy swap of one worker process. On-prem it listens on a private unix socket.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   paths: {
@@ -27,13 +28,24 @@ export const OPENAPI = {
         responses: { 200: text('ready'), 503: problem },
       },
     },
-    '/metrics': { get: { operationId: 'metrics', summary: 'Counters in Prometheus text format', responses: { 200: text('metrics') } } },
-    '/v1/status': { get: { operationId: 'status', summary: 'What is being served', responses: { 200: json('status', 'Status') } } },
+    '/metrics': {
+      get: {
+        operationId: 'metrics',
+        summary: 'Counters in Prometheus text format',
+        responses: { 200: text('metrics') },
+      },
+    },
+    '/v1/status': {
+      get: { operationId: 'status', summary: 'What is being served', responses: { 200: json('status', 'Status') } },
+    },
     '/v1/swap': {
       post: {
         operationId: 'swap',
         summary: 'Load a generation beside the one that serves, then make it current',
-        requestBody: { required: true, content: { 'application/json': { schema: { $ref: '#/components/schemas/Manifest' } } } },
+        requestBody: {
+          required: true,
+          content: { 'application/json': { schema: { $ref: '#/components/schemas/Manifest' } } },
+        },
         responses: {
           200: json('swapped', 'Swapped'),
           400: { ...problem, description: 'Not a manifest; nothing changed' },
@@ -62,7 +74,11 @@ export const OPENAPI = {
           agents: { oneOf: [hash, { type: 'null' }] },
           apps: {
             type: 'array',
-            items: { type: 'object', required: ['name', 'image'], properties: { name: { type: 'string' }, image: hash } },
+            items: {
+              type: 'object',
+              required: ['name', 'image'],
+              properties: { name: { type: 'string' }, image: hash },
+            },
           },
         },
       },
@@ -73,10 +89,9 @@ export const OPENAPI = {
       },
       Status: {
         type: 'object',
-        required: ['platform', 'startedAt', 'manifest', 'loadedAt', 'exchanges', 'swaps', 'draining', 'heldBytes'],
+        required: ['platform', 'manifest', 'loadedAt', 'exchanges', 'swaps', 'draining', 'heldBytes'],
         properties: {
           platform: { enum: ['workerd', 'cloudflare'] },
-          startedAt: { type: ['string', 'null'], format: 'date-time' },
           manifest: { oneOf: [{ $ref: '#/components/schemas/Manifest' }, { type: 'null' }] },
           loadedAt: { type: ['string', 'null'], format: 'date-time' },
           exchanges: { type: 'integer' },

@@ -76,18 +76,24 @@ export function render(gauges: Gauges): string {
       c.durations.forEach((n, i) => {
         total += n;
         const bound = BUCKETS[i];
-        line('request_duration_seconds_bucket', `app="${label(app)}",le="${bound === undefined ? '+Inf' : bound / 1000}"`, total);
+        line(
+          'request_duration_seconds_bucket',
+          `app="${label(app)}",le="${bound === undefined ? '+Inf' : bound / 1000}"`,
+          total,
+        );
       });
       line('request_duration_seconds_sum', `app="${label(app)}"`, c.durationSum / 1000);
       line('request_duration_seconds_count', `app="${label(app)}"`, total);
     }
   });
   family('verdicts_total', 'counter', 'Decisions, by phase, action and mode.', () => {
-    for (const [app, c] of apps) for (const [key, n] of c.verdicts) line('verdicts_total', `app="${label(app)}",${key}`, n);
+    for (const [app, c] of apps)
+      for (const [key, n] of c.verdicts) line('verdicts_total', `app="${label(app)}",${key}`, n);
   });
   family('upstream_errors_total', 'counter', 'Answers made because no origin gave one.', () => {
     for (const [app, c] of apps)
-      for (const [status, n] of c.upstreamErrors) line('upstream_errors_total', `app="${label(app)}",status="${status}"`, n);
+      for (const [status, n] of c.upstreamErrors)
+        line('upstream_errors_total', `app="${label(app)}",status="${status}"`, n);
   });
   family('upstream_retries_total', 'counter', 'Tries after the first one.', () => {
     for (const [app, c] of apps) line('upstream_retries_total', `app="${label(app)}"`, c.retries);
@@ -95,12 +101,18 @@ export function render(gauges: Gauges): string {
   family('engine_steps_total', 'counter', 'Steps of the head calls of the engine.', () => {
     for (const [app, c] of apps) line('engine_steps_total', `app="${label(app)}"`, c.steps);
   });
-  family('held_body_bytes', 'gauge', 'Bytes of request bodies held now.', () => line('held_body_bytes', '', gauges.heldBytes));
+  family('held_body_bytes', 'gauge', 'Bytes of request bodies held now.', () =>
+    line('held_body_bytes', '', gauges.heldBytes),
+  );
   family('generation_info', 'gauge', 'The generation that serves now.', () =>
     line('generation_info', `generation="${label(gauges.generation)}"`, 1),
   );
-  family('generation_swaps_total', 'counter', 'Generations loaded.', () => line('generation_swaps_total', '', gauges.generations));
-  family('generations_draining', 'gauge', 'Replaced generations still in use.', () => line('generations_draining', '', gauges.draining));
+  family('generation_swaps_total', 'counter', 'Generations loaded.', () =>
+    line('generation_swaps_total', '', gauges.generations),
+  );
+  family('generations_draining', 'gauge', 'Replaced generations still in use.', () =>
+    line('generations_draining', '', gauges.draining),
+  );
   return out.join('\n') + '\n';
 }
 

@@ -3,7 +3,6 @@ import { authorityOf, hostnameOf } from './authority.ts';
 import type { Bundle, Env } from './bindings.ts';
 import { memoryImages } from './images.ts';
 import type { Platform } from './platform.ts';
-import type { WorkerRequestInit } from './runtime.ts';
 import { secretOf } from './secrets.ts';
 
 export function cloudflarePlatform(env: Env, bundle: Bundle): Platform {
@@ -17,8 +16,8 @@ export function cloudflarePlatform(env: Env, bundle: Bundle): Platform {
       // inside the own zone, which the compiler checks for this target.
       const host = hostnameOf(authorityOf(url));
       const address = hostnameOf(authorityOf(endpoint.dial.split(' ', 1)[0] ?? ''));
-      const options: WorkerRequestInit = address === host ? init : { ...init, cf: { resolveOverride: address } };
-      return fetch(url, options);
+      if (address === host) return fetch(url, init);
+      return fetch(url, { ...init, cf: { resolveOverride: address } } as RequestInit);
     },
     secret: (name) => secretOf(env, name),
   };

@@ -28,7 +28,9 @@ export function dryPlatform(options: DryOptions): Platform {
     async dial(endpoint, url, init) {
       const headers = [...new Headers(init.headers as Headers)];
       options.onDial?.({ endpoint: endpoint.url, dial: endpoint.dial, method: init.method ?? 'GET', url, headers });
-      return new Response(`dry run: nothing was sent to ${endpoint.url}\n`, { headers: { 'content-type': 'text/plain' } });
+      return new Response(`dry run: nothing was sent to ${endpoint.url}\n`, {
+        headers: { 'content-type': 'text/plain' },
+      });
     },
     secret: (name) => {
       const secrets = options.secrets;

@@ -3,20 +3,31 @@
  * that the same sources also type-check, and run, under Node for unit tests and `explain`.
  */
 
-export interface WorkerResponse extends Response {
-  readonly webSocket?: unknown;
+/** The other end of a WebSocket that the origin accepted, null or absent if it did not. */
+export function webSocketOf(response: Response): unknown {
+  return (response as { webSocket?: unknown }).webSocket ?? null;
 }
 
-export interface WorkerResponseInit extends ResponseInit {
+/** ResponseInit with what workerd reads beside it. */
+export function responseInit(options: {
+  status: number;
+  statusText: string;
+  headers: Headers;
   /** `manual`: the body is encoded already as content-encoding says; without it workerd compresses again. */
-  encodeBody?: 'automatic' | 'manual';
+  encodeBody: 'manual';
   webSocket?: unknown;
+}): ResponseInit {
+  return options as ResponseInit;
 }
 
-export interface WorkerRequestInit extends RequestInit {
-  /** `manual`: a body that is read here arrives as it was sent, not inflated. */
-  encodeResponseBody?: 'automatic' | 'manual';
-  cf?: { resolveOverride?: string };
+/** RequestInit with what workerd reads beside it. */
+export function requestInit(
+  options: RequestInit & {
+    /** `manual`: a body that is read here arrives as it was sent, not inflated. */
+    encodeResponseBody?: 'manual';
+  },
+): RequestInit {
+  return options as RequestInit;
 }
 
 export interface ExecutionContext {

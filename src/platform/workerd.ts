@@ -26,7 +26,8 @@ export function workerdPlatform(env: Env): Platform {
     dial(endpoint, url, init) {
       const binding = bindings.get(endpoint.dial);
       if (binding !== undefined) return binding.fetch(url, init);
-      if (env.ORIGINS === undefined) return Promise.reject(new Error(`no connection is configured for ${endpoint.dial}`));
+      if (env.ORIGINS === undefined)
+        return Promise.reject(new Error(`no connection is configured for ${endpoint.dial}`));
       // A network service connects to the authority of the URL, so Host can't differ from the address there.
       return env.ORIGINS.fetch(toAddress(endpoint, url), init);
     },

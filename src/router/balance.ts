@@ -40,7 +40,8 @@ export function pick(exchange: Exchange, backend: Backend, tried: readonly Endpo
   const { stickiness } = backend;
   if (stickiness === null) return choose(exchange, backend, candidates);
   const wanted = cookieOf(exchange.seen.cookie, stickiness.cookie);
-  const stuck = wanted === '' ? undefined : candidates.find((state) => state.id === wanted && state.endpoint.weight > 0);
+  const stuck =
+    wanted === '' ? undefined : candidates.find((state) => state.id === wanted && state.endpoint.weight > 0);
   if (stuck !== undefined) {
     exchange.sticky = '';
     return stuck;

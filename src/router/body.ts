@@ -182,7 +182,10 @@ export async function inflate(
   const most = Math.min(limit, bytes.byteLength * MAX_RATIO);
   const inflater = new DecompressionStream(name === 'deflate' ? 'deflate' : 'gzip');
   const writer = inflater.writable.getWriter();
-  writer.write(bytes as Uint8Array<ArrayBuffer>).then(() => (whole ? writer.close() : undefined)).catch(ignore);
+  writer
+    .write(bytes as Uint8Array<ArrayBuffer>)
+    .then(() => (whole ? writer.close() : undefined))
+    .catch(ignore);
   const reader = (inflater.readable as ReadableStream<Uint8Array>).getReader();
   const chunks: Uint8Array[] = [];
   let length = 0;

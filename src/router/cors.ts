@@ -15,15 +15,30 @@ export const cors: Phase = {
     if (method === '') return; // an ordinary OPTIONS request
     if (!allows(plan, exchange.seen.origin)) {
       const reason = 'this origin is not allowed';
-      const verdict = { action: 'block', phase: 'cors', rule: exchange.routeName, status: 403, reason, mode: 'enforce' } as const;
+      const verdict = {
+        action: 'block',
+        phase: 'cors',
+        rule: exchange.routeName,
+        status: 403,
+        reason,
+        mode: 'enforce',
+      } as const;
       refuse(exchange, verdict, 'http_request_denied');
       return;
     }
     const headers = new Headers();
     const requested = find(exchange, 'access-control-request-headers');
     // A list with `*` is answered with what was asked for: with credentials a browser takes `*` literally.
-    set(headers, 'access-control-allow-methods', plan.allowMethods.includes('*') ? method : plan.allowMethods.join(', '));
-    set(headers, 'access-control-allow-headers', plan.allowHeaders.includes('*') ? requested : plan.allowHeaders.join(', '));
+    set(
+      headers,
+      'access-control-allow-methods',
+      plan.allowMethods.includes('*') ? method : plan.allowMethods.join(', '),
+    );
+    set(
+      headers,
+      'access-control-allow-headers',
+      plan.allowHeaders.includes('*') ? requested : plan.allowHeaders.join(', '),
+    );
     headers.set('access-control-max-age', String(plan.maxAge));
     headers.set('vary', 'Access-Control-Request-Method, Access-Control-Request-Headers');
     headers.set('content-length', '0');
@@ -31,7 +46,14 @@ export const cors: Phase = {
     exchange.response = new Response(null, { status: 200, headers });
     exchange.owned = true;
     exchange.verdicts.push({
-      ...{ action: 'respond', phase: 'cors', rule: exchange.routeName, status: 200, reason: 'preflight answered', mode: 'enforce' },
+      ...{
+        action: 'respond',
+        phase: 'cors',
+        rule: exchange.routeName,
+        status: 200,
+        reason: 'preflight answered',
+        mode: 'enforce',
+      },
     });
   },
 };

@@ -14,7 +14,14 @@ export const direct: Phase = {
       exchange.response = new Response(empty || body === '' ? null : body, { status, headers });
       exchange.owned = true;
       exchange.verdicts.push({
-        ...{ action: 'respond', phase: 'direct', rule: exchange.routeName, status, reason: 'answered by the policy', mode: 'enforce' },
+        ...{
+          action: 'respond',
+          phase: 'direct',
+          rule: exchange.routeName,
+          status,
+          reason: 'answered by the policy',
+          mode: 'enforce',
+        },
       });
       return;
     }

@@ -4,6 +4,7 @@
  */
 import type { Filter, Plan, RouteAction } from '../plan.ts';
 import type { Platform } from '../platform/platform.ts';
+import { responseInit, webSocketOf } from '../platform/runtime.ts';
 import type { Effect, Engine, Generation, Head, HeadResult } from '../waf/engine.ts';
 import type { HeldBody } from './body.ts';
 import type { Lease } from './generation.ts';
@@ -33,11 +34,11 @@ export interface Exchange {
   peer: string;
 
   /** match (the engine's head call). */
-  result: HeadResult |  action: RouteAction | null;
-  /** inspect: what rules of stage body asked for. */
-  bodyEffects: readonly Effect[];
+  result: HeadResult | null;
   plan: Plan | null;
   action: RouteAction | null;
+  /** inspect: what rules of stage body asked for. */
+  bodyEffects: readonly Effect[];
   /** Filters that apply: those of the route, then those of the weighted backend that was drawn. */
   filters: readonly Filter[];
   /** Where the request goes: the backend that was drawn or that a `route` rule forces, index into plan.backends. */
@@ -96,16 +97,11 @@ export function ownHeaders(exchange: Exchange): Headers {
   const response = exchange.response;
   if (response === null) throw new Error('there is no response yet');
   if (exchange.owned) return response.headers;
-  // encodeBody: the body is what the origin sent, encoded already; without this workerd compresses it a second time.
-  const init: ResponseInit & { encodeBody: 'manual'; webSocket?: unknown } = {
-    status: response.status,
-    statusText: response.statusText,
-    headers: response.headers,
-    encodeBody: 'manual',
-  };
-  const webSocket = (response as { webSocket?: unknown }).webSocket;
-  if (webSocket !== undefined && webSocket !== null) init.webSocket = webSocket;
-  exchange.response = new Response(response.body, init);
+  const { status, statusText } = response;
+  const webSocket = webSocketOf(response);
+  // The body is what the origin sent, encoded already.
+  const init = { status, statusText, headers: response.headers, encodeBody: 'manual' } as const;
+  exchange.response = new Response(response.body, responseInit(webSocket === null ? init : { ...init, webSocket }));
   exchange.owned = true;
   return exchange.response.headers;
 }

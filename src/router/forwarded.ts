@@ -20,7 +20,8 @@ export function applyForwarded(exchange: Exchange, headers: Headers): void {
   } else {
     const keep = trusted && xForwardedFor === 'append';
     // Appended is the peer, the address that this hop saw; replaced, the client as the policy established it.
-    if (keep && seen.forwardedFor !== '') headers.set('x-forwarded-for', peer === '' ? seen.forwardedFor : seen.forwardedFor + ', ' + peer);
+    if (keep && seen.forwardedFor !== '')
+      headers.set('x-forwarded-for', peer === '' ? seen.forwardedFor : seen.forwardedFor + ', ' + peer);
     else if (result.client !== '') headers.set('x-forwarded-for', result.client);
     else if (seen.forwardedFor !== '') headers.delete('x-forwarded-for');
     headers.set('x-forwarded-proto', exchange.scheme);

@@ -14,8 +14,10 @@ export class SecretError extends Error {
 
 /** Applies set, add and remove, in this order. Throws SecretError, since a request without its credential must not go out. */
 export function applyChange(headers: Headers, change: HeaderChange, platform: Platform): void {
-  for (const [name, value] of change.set) headers.set(name, typeof value === 'string' ? value : resolve(platform, value.secret));
-  for (const [name, value] of change.add) headers.append(name, typeof value === 'string' ? value : resolve(platform, value.secret));
+  for (const [name, value] of change.set)
+    headers.set(name, typeof value === 'string' ? value : resolve(platform, value.secret));
+  for (const [name, value] of change.add)
+    headers.append(name, typeof value === 'string' ? value : resolve(platform, value.secret));
   for (const name of change.remove) headers.delete(name);
 }
 

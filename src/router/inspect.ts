@@ -43,7 +43,8 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   let truncated = over;
   if (seen.encoding !== '' && seen.encoding.trim().toLowerCase() !== 'identity' && bytes.byteLength > 0) {
     const plain = await inflate(bytes, seen.encoding, limit, !over);
-    if (plain === 'encoding') return fail(exchange, 415, 'the content encoding of the request body can not be inspected');
+    if (plain === 'encoding')
+      return fail(exchange, 415, 'the content encoding of the request body can not be inspected');
     if (plain === 'corrupt') return fail(exchange, 400, 'the request body is not what its content encoding says');
     if (plain === 'ratio') return tooLarge(exchange, body);
     if (plain.truncated && !over && plan.body.over === 'reject') return tooLarge(exchange, body);

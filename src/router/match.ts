@@ -92,11 +92,14 @@ function trust(exchange: Exchange): void {
 
 function unacceptable(exchange: Exchange, result: HeadResult): void {
   const { outcome, reason } = result;
-  if (outcome === OUTCOME_NO_APP) return deny(exchange, 404, 'host', 'no application has this host name', 'http_request_denied');
+  if (outcome === OUTCOME_NO_APP)
+    return deny(exchange, 404, 'host', 'no application has this host name', 'http_request_denied');
   if (outcome === OUTCOME_NO_ROUTE) return deny(exchange, 404, 'route', 'no route matches', 'http_request_denied');
   const inspection = INSPECTION[reason];
   if (inspection !== undefined && exchange.plan !== null) {
-    const effect = result.effects.find((e) => e.kind === EFFECT_INSPECTION && e.mode === MODE_ENFORCE && e.a === reason);
+    const effect = result.effects.find(
+      (e) => e.kind === EFFECT_INSPECTION && e.mode === MODE_ENFORCE && e.a === reason,
+    );
     if (effect !== undefined) return refuse(exchange, inspectionVerdict(exchange.plan, effect), 'http_request_denied');
   }
   const refusal = REFUSALS[reason] ?? { status: 400, reason: 'the request is not acceptable' };

@@ -10,7 +10,8 @@ const MIRROR_SECONDS = 30;
 export function mirrorsOf(exchange: Exchange): number[] {
   const backends: number[] = [];
   for (const filter of exchange.filters)
-    if (filter.type === 'mirror' && (filter.percent >= 100 || Math.random() * 100 < filter.percent)) backends.push(filter.backend);
+    if (filter.type === 'mirror' && (filter.percent >= 100 || Math.random() * 100 < filter.percent))
+      backends.push(filter.backend);
   return backends;
 }
 

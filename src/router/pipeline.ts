@@ -63,5 +63,11 @@ function broken(exchange: Exchange, error: unknown): Response {
   console.error(JSON.stringify({ level: 'error', id: exchange.id, message: text.slice(0, 2000) }));
   const reason = 'the gateway failed to process this request';
   exchange.verdicts.push({ action: 'block', phase: 'pipeline', rule: '', status: 500, reason, mode: 'enforce' });
-  return problem(exchange.id, exchange.request.method, exchange.seen.accept, { status: 500, reason, rule: '' }, 'proxy_internal_error');
+  return problem(
+    exchange.id,
+    exchange.request.method,
+    exchange.seen.accept,
+    { status: 500, reason, rule: '' },
+    'proxy_internal_error',
+  );
 }

@@ -15,7 +15,14 @@ export const redirect: Phase = {
       exchange.response = new Response(null, { status, headers: { location } });
       exchange.owned = true;
       exchange.verdicts.push({
-        ...{ action: 'redirect', phase: 'redirect', rule: exchange.routeName, status, reason: 'redirected', mode: 'enforce' },
+        ...{
+          action: 'redirect',
+          phase: 'redirect',
+          rule: exchange.routeName,
+          status,
+          reason: 'redirected',
+          mode: 'enforce',
+        },
       });
       return;
     }

@@ -8,11 +8,16 @@ export const response: Phase = {
   run(exchange) {
     const { plan, result, response: answer, owned } = exchange;
     // What the gateway answered itself is not the origin's, and needs no judging.
-    if (plan === null || result === null || answer === null || !plan.stages.response || exchange.upstream.status === 0) return;
+    if (plan === null || result === null || answer === null || !plan.stages.response || exchange.upstream.status === 0)
+      return;
     if (exchange.lease.released) {
       const reason = 'the policy was replaced while the origin answered';
       drop(answer);
-      refuse(exchange, { action: 'block', phase: 'response', rule: '', status: 503, reason, mode: 'enforce' }, 'destination_unavailable');
+      refuse(
+        exchange,
+        { action: 'block', phase: 'response', rule: '', status: 503, reason, mode: 'enforce' },
+        'destination_unavailable',
+      );
       return;
     }
     let text = answer.status + '\0';

@@ -3,7 +3,15 @@
  * drawn backend, in their order; then what rules rewrite. Rules come last, so they see the request as the client sent it
  * and have the last word on what is forwarded. Nothing is matched again.
  */
-import { EFFECT_RULE, EFFECT_VALUE, ACTION_REWRITE, MODE_ENFORCE, VALUE_HEADER, VALUE_PATH, VALUE_QUERY } from '../../assembly/abi.ts';
+import {
+  EFFECT_RULE,
+  EFFECT_VALUE,
+  ACTION_REWRITE,
+  MODE_ENFORCE,
+  VALUE_HEADER,
+  VALUE_PATH,
+  VALUE_QUERY,
+} from '../../assembly/abi.ts';
 import type { Effect } from '../waf/engine.ts';
 import type { Exchange, Phase } from './exchange.ts';
 import { applyForwarded } from './forwarded.ts';
@@ -29,7 +37,8 @@ export const rewrite: Phase = {
         else if (filter.type === 'rewrite') {
           const { hostname, path } = filter.rewrite;
           if (hostname !== null) exchange.target.host = hostname;
-          if (path !== null) exchange.target.path = replacePath(path, exchange.target.path, exchange.result?.prefixLength ?? 0);
+          if (path !== null)
+            exchange.target.path = replacePath(path, exchange.target.path, exchange.result?.prefixLength ?? 0);
         }
       }
     } catch (error) {
@@ -55,7 +64,8 @@ function applyRules(exchange: Exchange, headers: Headers, effects: readonly Effe
     if (effect.mode !== MODE_ENFORCE) continue;
     const rule = rules[effect.index];
     if (rule === undefined || rule.action !== 'rewrite') continue;
-    if (effect.kind === EFFECT_RULE && effect.a === ACTION_REWRITE) for (const name of rule.removeHeaders) headers.delete(name);
+    if (effect.kind === EFFECT_RULE && effect.a === ACTION_REWRITE)
+      for (const name of rule.removeHeaders) headers.delete(name);
     if (effect.kind !== EFFECT_VALUE) continue;
     if (effect.a === VALUE_PATH) exchange.target.path = pathOf(effect.value);
     else if (effect.a === VALUE_QUERY) exchange.target.query = queryOf(effect.value);

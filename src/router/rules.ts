@@ -33,7 +33,13 @@ export const INSPECTION: Readonly<Record<number, { status: number; reason: strin
 };
 
 /** Records every effect, and answers when a rule ended the request. */
-export function judge(exchange: Exchange, plan: Plan, effects: readonly Effect[], terminal: number, index: number): void {
+export function judge(
+  exchange: Exchange,
+  plan: Plan,
+  effects: readonly Effect[],
+  terminal: number,
+  index: number,
+): void {
   const ended = terminal === ACTION_BLOCK || terminal === ACTION_REDIRECT ? index : -1;
   for (const effect of effects) {
     if (effect.kind === EFFECT_RULE) {
@@ -68,11 +74,21 @@ function forceBackend(exchange: Exchange, rule: RulePlan): void {
   if (exchange.action !== null) exchange.filters = exchange.action.filters;
 }
 
-function redirect(exchange: Exchange, rule: RulePlan, verdict: Verdict, effects: readonly Effect[], index: number): void {
+function redirect(
+  exchange: Exchange,
+  rule: RulePlan,
+  verdict: Verdict,
+  effects: readonly Effect[],
+  index: number,
+): void {
   const value = effects.find((e) => e.kind === EFFECT_VALUE && e.index === index && e.a === VALUE_LOCATION);
   if (value === undefined || value.value === '') {
     // Without its target the redirect can't be made; letting the request pass would be failing open.
-    refuse(exchange, { ...verdict, action: 'block', status: 500, reason: 'a redirect has no target' }, 'proxy_configuration_error');
+    refuse(
+      exchange,
+      { ...verdict, action: 'block', status: 500, reason: 'a redirect has no target' },
+      'proxy_configuration_error',
+    );
     return;
   }
   let location = safeUrl(value.value);

@@ -7,7 +7,13 @@ export function urlFor(exchange: Exchange, state: EndpointState): string {
   const { host } = state.endpoint;
   // A filter that rewrites the host name has the last word.
   const authority =
-    target.host !== '' ? target.host : host === 'preserve' ? exchange.authority : host === 'url' ? state.authority : host;
+    target.host !== ''
+      ? target.host
+      : host === 'preserve'
+        ? exchange.authority
+        : host === 'url'
+          ? state.authority
+          : host;
   // The runtime turns `\` in a path into `/` when it parses the URL; what was matched must be what is sent.
   const path = target.path.includes('\\') ? target.path.replaceAll('\\', '%5C') : target.path;
   return state.scheme + authority + state.base + path + target.query;

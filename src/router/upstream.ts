@@ -4,7 +4,7 @@
  * Failures: no connection, reset or nonsense 502; nobody to ask 503; too late 504; no backend configured 500.
  */
 import type { Backend, Plan } from '../plan.ts';
-import type { WorkerRequestInit } from '../platform/runtime.ts';
+import { requestInit } from '../platform/runtime.ts';
 import { pick } from './balance.ts';
 import { declaredLength, HeldBody } from './body.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
@@ -37,7 +37,8 @@ async function send(exchange: Exchange, plan: Plan, backend: Backend): Promise<v
   if (outgoing === null) throw new Error('upstream comes after rewrite');
   const retry = action?.retry ?? null;
   const mirrors = mirrorsOf(exchange);
-  if (request.body !== null && exchange.body === null && (retry !== null || mirrors.length > 0)) await hold(exchange, plan);
+  if (request.body !== null && exchange.body === null && (retry !== null || mirrors.length > 0))
+    await hold(exchange, plan);
   if (exchange.response !== null) return;
   if (mirrors.length > 0) sendMirrors(exchange, mirrors);
   if (upgrades(exchange)) outgoing.set('upgrade', 'websocket');
@@ -47,7 +48,8 @@ async function send(exchange: Exchange, plan: Plan, backend: Backend): Promise<v
   const tried: EndpointState[] = [];
   for (let attempt = 1; ; attempt++) {
     const state = pick(exchange, backend, tried);
-    if (state === null) return failed(exchange, 503, 'no endpoint of the backend can be used', 'destination_unavailable');
+    if (state === null)
+      return failed(exchange, 503, 'no endpoint of the backend can be used', 'destination_unavailable');
     const outcome = await dial(exchange, backend, state, attempt);
     const again =
       retry !== null &&
@@ -90,14 +92,19 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
   log.attempts = attempt;
   state.active++;
   try {
-    const response = await exchange.platform.dial(state.endpoint, urlFor(exchange, state), initFor(exchange, state, signal));
+    const response = await exchange.platform.dial(state.endpoint, urlFor(exchange, state), initFor(exchange, signal));
     const { status } = response;
     log.status = status;
     if (backend.health !== null) note(state, endpointsOf(backend), backend.health, status, Date.now());
     // Of 1xx only 101 to a WebSocket can be passed on; the runtime can't send what is above 599.
     if ((status < 200 && !upgraded(response)) || status > 599) {
       response.body?.cancel().catch(() => {});
-      return { ...FAILURE, connection: false, reason: `the origin answered with status ${status}`, error: 'http_protocol_error' };
+      return {
+        ...FAILURE,
+        connection: false,
+        reason: `the origin answered with status ${status}`,
+        error: 'http_protocol_error',
+      };
     }
     return { response, status, connection: false, retryable: true, reason: '', error: '' };
   } catch (error) {
@@ -108,7 +115,14 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
     }
     const late = timer?.aborted === true;
     if (backend.health !== null) note(state, endpointsOf(backend), backend.health, late ? 504 : 0, Date.now());
-    if (late) return { ...FAILURE, status: 504, connection: false, reason: 'the origin did not answer in time', error: 'http_response_timeout' };
+    if (late)
+      return {
+        ...FAILURE,
+        status: 504,
+        connection: false,
+        reason: 'the origin did not answer in time',
+        error: 'http_response_timeout',
+      };
     log.error = messageOf(error);
     return FAILURE;
   } finally {
@@ -121,18 +135,25 @@ const FAILURE: Outcome = {
   ...{ reason: 'the origin could not be reached', error: 'connection_terminated' },
 };
 
-function initFor(exchange: Exchange, _state: EndpointState, signal: AbortSignal): RequestInit {
+function initFor(exchange: Exchange, signal: AbortSignal): RequestInit {
   const { request, body, outgoing } = exchange;
-  const init: WorkerRequestInit = {
-    method: request.method,
-    headers: outgoing as Headers,
+  const { method } = request;
+  const headers = outgoing as Headers;
+  const init: Parameters<typeof requestInit>[0] = {
+    method,
+    headers,
     redirect: 'manual', // never followed: a redirect is the client's to see
     signal,
     encodeResponseBody: 'manual', // compressed bodies stay as the origin sent them
   };
   if (body !== null) init.body = body.send() as ReadableStream<Uint8Array<ArrayBuffer>>;
-  else if (request.body !== null) init.body = request.body;
-  return init;
+  else if (request.body !== null) {
+    // The runtime takes no `body` for GET and HEAD, but keeps that of the Request which came in.
+    if (method === 'GET' || method === 'HEAD')
+      return new Request(request, { headers, redirect: 'manual', signal }) as RequestInit;
+    init.body = request.body;
+  }
+  return requestInit(init);
 }
 
 function finish(exchange: Exchange, outcome: Outcome): void {
@@ -151,7 +172,8 @@ function stripNominated(exchange: Exchange, response: Response): void {
   for (const part of connection.toLowerCase().split(',')) {
     const name = part.trim();
     if (name === '' || name === 'keep-alive' || name === 'close' || !response.headers.has(name)) continue;
-    if (name === 'content-length' || name === 'content-type' || name === 'content-encoding' || name === 'set-cookie') continue;
+    if (name === 'content-length' || name === 'content-type' || name === 'content-encoding' || name === 'set-cookie')
+      continue;
     ownHeaders(exchange).delete(name);
   }
 }
@@ -165,7 +187,8 @@ async function hold(exchange: Exchange, plan: Plan): Promise<void> {
   const body = new HeldBody(request.body as ReadableStream<Uint8Array>, declared);
   const failure = await body.read(plan.body.limit);
   if (failure === null) exchange.body = body;
-  else if (failure === 'busy') failed(exchange, 503, 'too many request bodies are being held', 'destination_unavailable');
+  else if (failure === 'busy')
+    failed(exchange, 503, 'too many request bodies are being held', 'destination_unavailable');
   else failed(exchange, failure === 'slow' ? 408 : 400, 'the request body did not arrive', 'http_request_error');
 }
 
@@ -182,7 +205,11 @@ function timeLeft(exchange: Exchange): number {
 function failed(exchange: Exchange, status: number, reason: string, error: ProxyError): void {
   exchange.body?.discard();
   if (exchange.upstream.error === '') exchange.upstream.error = reason;
-  refuse(exchange, { action: 'respond', phase: 'upstream', rule: exchange.routeName, status, reason, mode: 'enforce' }, error);
+  refuse(
+    exchange,
+    { action: 'respond', phase: 'upstream', rule: exchange.routeName, status, reason, mode: 'enforce' },
+    error,
+  );
 }
 
 /** The runtime's words about a failed connection, for the log only. */

@@ -3,7 +3,7 @@
  * is, joins the two sockets natively: messages, close codes and aborts pass in both directions without touching
  * JavaScript. The engine is not asked again, so an open socket holds no generation.
  */
-import type { WorkerResponse } from '../platform/runtime.ts';
+import { webSocketOf } from '../platform/runtime.ts';
 import type { Exchange } from './exchange.ts';
 
 /** True when the client asks for a WebSocket. */
@@ -13,6 +13,5 @@ export function upgrades(exchange: Exchange): boolean {
 
 /** True when the origin agreed. */
 export function upgraded(response: Response): boolean {
-  const { webSocket } = response as WorkerResponse;
-  return webSocket !== null && webSocket !== undefined;
+  return webSocketOf(response) !== null;
 }

@@ -40,7 +40,13 @@ async function handle(request: Request, env: Env, context: ExecutionContext): Pr
     console.error(JSON.stringify({ level: 'error', message: error instanceof Error ? error.message : String(error) }));
   }
   const verdict = { status: 503, reason: 'no policy is being served', rule: '' };
-  return problem(requestId(), request.method, request.headers.get('accept') ?? '', verdict, 'proxy_configuration_error');
+  return problem(
+    requestId(),
+    request.method,
+    request.headers.get('accept') ?? '',
+    verdict,
+    'proxy_configuration_error',
+  );
 }
 
 /** One route: matching is the engine's work, and Hono's own look at the path would only cost time. */

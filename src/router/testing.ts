@@ -1,0 +1,102 @@
+/** For tests only: plans with defaults filled in, and an engine in TypeScript whose images are plans in JSON. */
+import { OUTCOME_NO_ROUTE, OUTCOME_OK } from '../../assembly/abi.ts';
+import type { Backend, Endpoint, Plan, RouteAction } from '../plan.ts';
+import type { Engine, Generation, HeadResult, StageResult } from '../waf/engine.ts';
+
+/** A plan as a test writes it: routes by path prefix, the longest first. */
+export interface TestPlan extends Plan {
+  readonly prefixes: readonly string[];
+}
+
+export function endpoint(url: string, more: Partial<Endpoint> = {}): Endpoint {
+  return { url, dial: url.split('/', 3).join('/'), host: 'preserve', weight: 1, ...more };
+}
+
+export function backend(name: string, urls: readonly (string | Endpoint)[], more: Partial<Backend> = {}): Backend {
+  const endpoints = urls.map((item) => (typeof item === 'string' ? endpoint(item) : item));
+  return { name, endpoints, balance: { type: 'WeightedRandom' }, stickiness: null, health: null, ...more };
+}
+
+export function action(more: Partial<RouteAction> = {}): RouteAction {
+  const backends = [{ backend: 0, weight: 1, filters: [] }];
+  return { filters: [], backends, timeouts: { request: 0, backendRequest: 0 }, retry: null, cors: null, ...more };
+}
+
+export function plan(
+  routes: Readonly<Record<string, RouteAction>>,
+  backends: readonly Backend[],
+  more: Partial<Plan> = {},
+): TestPlan {
+  const prefixes = Object.keys(routes);
+  return {
+    app: 'test',
+    routeNames: prefixes.map((prefix) => `route ${prefix}`),
+    routeActions: prefixes.map((_, index) => index),
+    actions: Object.values(routes),
+    backends,
+    rules: [],
+    inspections: [],
+    forwarded: { xForwardedFor: 'append', forwarded: true },
+    cdnLoop: { id: 'sallyport', max: 1 },
+    proxyStatus: true,
+    body: { limit: 131072, over: 'reject' },
+    stages: { body: false, response: false },
+    secrets: [],
+    prefixes,
+    ...more,
+  };
+}
+
+/** What a test wants the engine to say, beside the routing that it does. */
+export interface FakeAnswers {
+  head?: (result: HeadResult, fields: readonly string[]) => HeadResult;
+  body?: (bytes: Uint8Array, size: number, truncated: boolean) => StageResult;
+  response?: (fields: readonly string[]) => StageResult;
+}
+
+export const NOTHING: StageResult = {
+  outcome: OUTCOME_OK,
+  terminal: 0,
+  rule: -1,
+  effects: [],
+  truncated: false,
+  steps: 1,
+};
+
+export function fakeEngine(answers: FakeAnswers = {}): Engine & { released: Generation[] } {
+  const released: Generation[] = [];
+  return {
+    released,
+    load(images) {
+      const apps = images.apps.map((app) => JSON.parse(new TextDecoder().decode(app.bytes)) as Plan);
+      return { id: images.id, at: 0, apps, agents: [] };
+    },
+    release: (generation) => void released.push(generation),
+    head(generation, head) {
+      const fields = head.text.split('\0');
+      const url = fields[1] ?? '';
+      const start = url.indexOf('/', url.indexOf('://') + 3);
+      const end = url.indexOf('?') < 0 ? url.length : url.indexOf('?');
+      const path = url.slice(start, end);
+      const plan = generation.apps[0] as TestPlan;
+      let route = -1;
+      plan.prefixes.forEach((prefix, index) => {
+        if (path.startsWith(prefix) && (route < 0 || prefix.length > (plan.prefixes[route] ?? '').length))
+          route = index;
+      });
+      const result: HeadResult = {
+        ...{ outcome: route < 0 ? OUTCOME_NO_ROUTE : OUTCOME_OK, reason: 0, app: 0, route, path, pathChanged: false },
+        ...{
+          query: url.slice(end),
+          prefixLength: (plan.prefixes[route] ?? '').length,
+          host: 'test',
+          client: '192.0.2.1',
+        },
+        ...{ trusted: false, agent: -1, terminal: 0, rule: -1, effects: [], truncated: false, steps: 1 },
+      };
+      return answers.head?.(result, fields) ?? result;
+    },
+    body: (_g, _a, _h, _c, bytes, size, truncated) => answers.body?.(bytes, size, truncated) ?? NOTHING,
+    response: (_g, _a, _h, _c, response) => answers.response?.(response.text.split('\0')) ?? NOTHING,
+  };
+}
