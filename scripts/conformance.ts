@@ -1,0 +1,27 @@
+/** `npm run conformance -- NAME`: other people's suites, told in our words, with a scorecard as the last line. */
+import { runGatewayApi, type Outcome } from '../test/conformance/gateway-api.ts';
+
+const SUITES: Record<string, (only: readonly string[], report: (outcome: Outcome) => void) => Promise<Outcome[]>> = {
+  'gateway-api': runGatewayApi,
+};
+
+const [name = '', ...only] = process.argv.slice(2);
+const suite = Object.hasOwn(SUITES, name) ? SUITES[name] : undefined;
+if (!suite) {
+  console.error(`no conformance suite ${JSON.stringify(name)}; there is: ${Object.keys(SUITES).join(', ')}`);
+  process.exit(2);
+}
+
+const mark = { passed: '✓', failed: '✗', skipped: '–' };
+try {
+  const outcomes = await suite(only, (outcome) => {
+    console.log(`${mark[outcome.result]} ${outcome.id}${outcome.detail ? `\n    ${outcome.detail.replaceAll('\n', '\n    ')}` : ''}`);
+  });
+  const count = (result: Outcome['result']): number => outcomes.filter((outcome) => outcome.result === result).length;
+  console.log(`${name}: ${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`);
+  process.exitCode = count('failed') > 0 || outcomes.length === 0 ? 1 : 0;
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  console.log(`${name}: did not run`);
+  process.exitCode = 1;
+}
