@@ -150,7 +150,7 @@ export async function startEcho(name: string, tls?: { key: string; cert: string 
       length += (chunk as Buffer).length;
     }
     entry.body = { length, sha256: hash.digest('hex') };
-    events.emit('body', entry);
+    events.emit('request', entry);
 
     const wait = milliseconds(url.searchParams.get('delay'));
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));

@@ -1,0 +1,49 @@
+/** Runs a group of tests once per target, against one gateway that they share. */
+import { after, before, describe } from 'node:test';
+import { startGateway, TARGETS, type Gateway, type Target } from '../gateway.ts';
+
+/** `SALLYPORT_TARGET=workerd` runs the scenarios of one target only. */
+const chosen = TARGETS.filter((target) => (process.env['SALLYPORT_TARGET'] ?? target) === target);
+
+export interface World {
+  readonly target: Target;
+  readonly gateway: Gateway;
+  readonly url: string;
+  readonly port: number;
+}
+
+export function onEachTarget(
+  name: string,
+  setup: { policy: () => Promise<string | string[]>; args?: readonly string[]; env?: Record<string, string>; only?: Target; teardown: () => Promise<void> },
+  tests: (world: World) => void,
+): void {
+  for (const target of chosen.filter((one) => setup.only === undefined || setup.only === one)) {
+    describe(`${name} [${target}]`, () => {
+      let gateway: Gateway | undefined;
+      const need = (): Gateway => {
+        if (!gateway) throw new Error('the gateway did not start');
+        return gateway;
+      };
+      before(async () => {
+        const policy = await setup.policy();
+        gateway = await startGateway({ policy, target, ...(setup.args ? { args: setup.args } : {}), ...(setup.env ? { env: setup.env } : {}) });
+      });
+      after(async () => {
+        await gateway?.stop();
+        await setup.teardown();
+      });
+      tests({
+        target,
+        get gateway() {
+          return need();
+        },
+        get url() {
+          return need().url;
+        },
+        get port() {
+          return need().port;
+        },
+      });
+    });
+  }
+}
