@@ -15,7 +15,9 @@ if (!suite) {
 const mark = { passed: '✓', failed: '✗', skipped: '–' };
 try {
   const outcomes = await suite(only, (outcome) => {
-    console.log(`${mark[outcome.result]} ${outcome.id}${outcome.detail ? `\n    ${outcome.detail.replaceAll('\n', '\n    ')}` : ''}`);
+    console.log(
+      `${mark[outcome.result]} ${outcome.id}${outcome.detail ? `\n    ${outcome.detail.replaceAll('\n', '\n    ')}` : ''}`,
+    );
   });
   const count = (result: Outcome['result']): number => outcomes.filter((outcome) => outcome.result === result).length;
   console.log(`${name}: ${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`);

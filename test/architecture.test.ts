@@ -13,7 +13,10 @@ const MAX_SOURCE_LINES = 400;
 const MAX_ASSEMBLY_LINES = 600;
 
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
-const files = (pattern: string): string[] => globSync(pattern, { cwd: ROOT }).map((file) => file.replaceAll('\\', '/')).sort();
+const files = (pattern: string): string[] =>
+  globSync(pattern, { cwd: ROOT })
+    .map((file) => file.replaceAll('\\', '/'))
+    .sort();
 const sources = files('{assembly,src}/**/*.ts').filter((file) => !file.endsWith('.test.ts') && !file.endsWith('.d.ts'));
 
 interface Import {
@@ -24,9 +27,15 @@ interface Import {
 }
 
 function importsOf(file: string): Import[] {
-  const text = read(file).replace(/\/\*[^]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+  const text = read(file)
+    .replace(/\/\*[^]*?\*\//g, '')
+    .replace(/^\s*\/\/.*$/gm, '');
   const found: Import[] = [];
-  const patterns = [/^\s*(?:import|export)\s+(type\s)?[^'";]*?from\s+['"]([^'"]+)['"]/gm, /^\s*import\s+()['"]([^'"]+)['"]/gm, /\bimport\(\s*()['"]([^'"]+)['"]/g];
+  const patterns = [
+    /^\s*(?:import|export)\s+(type\s)?[^'";]*?from\s+['"]([^'"]+)['"]/gm,
+    /^\s*import\s+()['"]([^'"]+)['"]/gm,
+    /\bimport\(\s*()['"]([^'"]+)['"]/g,
+  ];
   for (const pattern of patterns) {
     for (const match of text.matchAll(pattern)) {
       const specifier = match[2] as string;
@@ -40,7 +49,8 @@ function importsOf(file: string): Import[] {
 const all = sources.flatMap(importsOf);
 const isLocal = (to: string): boolean => /^(assembly|src|dist|build|test|scripts)\//.test(to);
 const isNode = (to: string): boolean => to.startsWith('node:') || builtinModules.includes(to);
-const packageOf = (to: string): string => (to.startsWith('@') ? to.split('/').slice(0, 2).join('/') : (to.split('/')[0] as string));
+const packageOf = (to: string): string =>
+  to.startsWith('@') ? to.split('/').slice(0, 2).join('/') : (to.split('/')[0] as string);
 /** `assembly/x.ts` is imported as './x' there. */
 const stem = (to: string): string => to.replace(/\.ts$/, '');
 
@@ -60,11 +70,41 @@ const RUNTIME = 'src/(router|waf|agents|observe|platform|control)/.*';
 const TABLE: readonly Row[] = [
   { name: 'assembly', files: /^assembly\//, local: /^assembly\//, packages: [], node: false },
   { name: 'src/plan.ts is a leaf', files: /^src\/plan\.ts$/, local: /^$/, packages: [], node: false },
-  { name: 'src/compiler', files: /^src\/compiler\//, local: new RegExp(`^(${LEAVES}|src/compiler/.*|${ENGINE})$`), packages: ['zod', 'yaml', 'crawler-user-agents'], node: false },
-  { name: 'src/waf', files: /^src\/waf\//, local: new RegExp(`^(${LEAVES}|src/waf/.*|${ENGINE})$`), packages: ['hono', '@assemblyscript/loader'], node: false },
-  { name: 'src/platform', files: /^src\/platform\//, local: new RegExp(`^(${LEAVES}|src/platform/.*|src/waf/.*|${ENGINE})$`), packages: ['hono', 'cloudflare:workers'], node: false },
-  { name: 'src/router, observe, control', files: /^src\/(router|observe|control|agents)\//, local: new RegExp(`^(${LEAVES}|${RUNTIME}|${ENGINE})$`), packages: ['hono', '@assemblyscript/loader', 'jose', 'cloudflare:workers'], node: false },
-  { name: 'src/cli', files: /^src\/cli\//, local: new RegExp(`^(${LEAVES}|src/cli/.*|src/compiler/.*|(dist|build)/.*)$`), packages: ['citty', '@clack/prompts', 'picocolors', 'workerd', 'wrangler', 'esbuild'], node: true },
+  {
+    name: 'src/compiler',
+    files: /^src\/compiler\//,
+    local: new RegExp(`^(${LEAVES}|src/compiler/.*|${ENGINE})$`),
+    packages: ['zod', 'yaml', 'crawler-user-agents'],
+    node: false,
+  },
+  {
+    name: 'src/waf',
+    files: /^src\/waf\//,
+    local: new RegExp(`^(${LEAVES}|src/waf/.*|${ENGINE})$`),
+    packages: ['hono', '@assemblyscript/loader'],
+    node: false,
+  },
+  {
+    name: 'src/platform',
+    files: /^src\/platform\//,
+    local: new RegExp(`^(${LEAVES}|src/platform/.*|src/waf/.*|${ENGINE})$`),
+    packages: ['hono', 'cloudflare:workers'],
+    node: false,
+  },
+  {
+    name: 'src/router, observe, control',
+    files: /^src\/(router|observe|control|agents)\//,
+    local: new RegExp(`^(${LEAVES}|${RUNTIME}|${ENGINE})$`),
+    packages: ['hono', '@assemblyscript/loader', 'jose', 'cloudflare:workers'],
+    node: false,
+  },
+  {
+    name: 'src/cli',
+    files: /^src\/cli\//,
+    local: new RegExp(`^(${LEAVES}|src/cli/.*|src/compiler/.*|(dist|build)/.*)$`),
+    packages: ['citty', '@clack/prompts', 'picocolors', 'workerd', 'wrangler', 'esbuild'],
+    node: true,
+  },
 ];
 
 describe('imports', () => {
@@ -85,32 +125,43 @@ describe('imports', () => {
           return !row.packages.includes(packageOf(to));
         })
         // What a command runs from a bundle it may still name the types of.
-        .filter(({ from, to, typeOnly }) => !(typeOnly && from.startsWith('src/cli/') && /^src\/(router|platform|waf|control)\//.test(to)));
+        .filter(
+          ({ from, to, typeOnly }) =>
+            !(typeOnly && from.startsWith('src/cli/') && /^src\/(router|platform|waf|control)\//.test(to)),
+        );
       assert.deepEqual(wrong, []);
     });
   }
 
   test('assembly/abi.ts imports nothing and holds integer constants only', () => {
     assert.deepEqual(importsOf('assembly/abi.ts'), []);
-    const code = read('assembly/abi.ts').replace(/\/\/.*$/gm, '').split('\n').filter((line) => line.trim() !== '');
+    const code = read('assembly/abi.ts')
+      .replace(/\/\/.*$/gm, '')
+      .split('\n')
+      .filter((line) => line.trim() !== '');
     for (const line of code) assert.match(line, /^export const [A-Z][A-Z0-9_]* = [-0-9a-fA-Fx A-Z_*|<+()]+;\s*$/, line);
   });
 
   test('phases are imported by the pipeline alone and never import each other', () => {
     const names = phaseFiles();
     assert.ok(names.length >= 8, names.join());
-    const wrong = all.filter(({ from, to, typeOnly }) => names.includes(to) && from !== 'src/router/pipeline.ts' && !typeOnly);
+    const wrong = all.filter(
+      ({ from, to, typeOnly }) => names.includes(to) && from !== 'src/router/pipeline.ts' && !typeOnly,
+    );
     assert.deepEqual(wrong, []);
   });
 
   test('only the worker imports what the runtime provides as classes', () => {
-    const wrong = all.filter(({ from, to }) => to === 'cloudflare:workers' && !/^src\/(router\/worker|control\/|platform\/)/.test(from));
+    const wrong = all.filter(
+      ({ from, to }) => to === 'cloudflare:workers' && !/^src\/(router\/worker|control\/|platform\/)/.test(from),
+    );
     assert.deepEqual(wrong, []);
   });
 
   test('nothing imports in a circle', () => {
     const graph = new Map<string, string[]>();
-    for (const { from, to, typeOnly } of all) if (!typeOnly && isLocal(to)) graph.set(from, [...(graph.get(from) ?? []), to.endsWith('.ts') ? to : `${to}.ts`]);
+    for (const { from, to, typeOnly } of all)
+      if (!typeOnly && isLocal(to)) graph.set(from, [...(graph.get(from) ?? []), to.endsWith('.ts') ? to : `${to}.ts`]);
     const state = new Map<string, 'open' | 'done'>();
     const circles: string[] = [];
     const visit = (file: string, path: readonly string[]): void => {
@@ -144,13 +195,25 @@ function phaseList(): { identifiers: string[]; names: string[] } {
   const identifiers: string[] = [];
   for (const match of text.matchAll(/const\s+\w*(?:PHASES|phases|Phases)\w*[^=]*=\s*\[([^\]]*)\]/g)) {
     const body = (match[1] as string).replace(/\/\/.*$/gm, '');
-    identifiers.push(...body.split(',').map((name) => name.trim()).filter((name) => /^\w+$/.test(name)));
+    identifiers.push(
+      ...body
+        .split(',')
+        .map((name) => name.trim())
+        .filter((name) => /^\w+$/.test(name)),
+    );
   }
   const names = identifiers.map((identifier) => {
-    const file = new RegExp(`import\\s+\\{[^}]*\\b${identifier}\\b[^}]*\\}\\s+from\\s+['"]\\./([\\w-]+)\\.ts['"]`).exec(text)?.[1];
+    const file = new RegExp(`import\\s+\\{[^}]*\\b${identifier}\\b[^}]*\\}\\s+from\\s+['"]\\./([\\w-]+)\\.ts['"]`).exec(
+      text,
+    )?.[1];
     const source = file === undefined ? '' : read(`src/router/${file}.ts`);
-    return /name:\s*'([\w-]+)'/.exec(source.slice(Math.max(0, source.search(new RegExp(`\\b${identifier}\\b`)))))?.[1] ?? identifier;
+    return (
+      /name:\s*'([\w-]+)'/.exec(source.slice(Math.max(0, source.search(new RegExp(`\\b${identifier}\\b`)))))?.[1] ??
+      identifier
+    );
   });
+  // The event is written once the answer is there, so `serve` calls it last instead of listing it.
+  if (/^ {2}observe\(exchange, answer\);$/m.test(text)) names.push('observe');
   return { identifiers, names };
 }
 
@@ -164,21 +227,33 @@ test('ARCHITECTURE.md and pipeline.ts name the same phases in the same order', (
 
 describe('files', () => {
   test('are short', () => {
-    const long = sources.map((file) => ({ file, lines: read(file).split('\n').length - 1 })).filter(({ file, lines }) => lines > (file.startsWith('assembly/') ? MAX_ASSEMBLY_LINES : MAX_SOURCE_LINES));
+    const long = sources
+      .map((file) => ({ file, lines: read(file).split('\n').length - 1 }))
+      .filter(({ file, lines }) => lines > (file.startsWith('assembly/') ? MAX_ASSEMBLY_LINES : MAX_SOURCE_LINES));
     assert.deepEqual(long, []);
   });
 
   test('use no globals of Node on the worker side or in the compiler', () => {
     const wrong: string[] = [];
-    for (const file of sources.filter((one) => /^src\/(compiler|router|waf|agents|observe|platform|control)\//.test(one))) {
-      const code = read(file).replace(/\/\*[^]*?\*\//g, '').replace(/\/\/.*$/gm, '').replace(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g, '""');
-      for (const match of code.matchAll(/(?<![.\w])(process|Buffer|__dirname|__filename|require|setImmediate|global)(?=[.(\s)])(?!\s*[:=?])/g)) wrong.push(`${file}: ${match[1]}`);
+    for (const file of sources.filter((one) =>
+      /^src\/(compiler|router|waf|agents|observe|platform|control)\//.test(one),
+    )) {
+      const code = read(file)
+        .replace(/\/\*[^]*?\*\//g, '')
+        .replace(/\/\/.*$/gm, '')
+        .replace(/'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g, '""');
+      for (const match of code.matchAll(
+        /(?<![.\w])(process|Buffer|__dirname|__filename|require|setImmediate|global)(?=[.(\s)])(?!\s*[:=?])/g,
+      ))
+        wrong.push(`${file}: ${match[1]}`);
     }
     assert.deepEqual(wrong, []);
   });
 
   test('the runtime holds no parser of human text', () => {
-    const wrong = all.filter(({ from, to }) => new RegExp(`^${RUNTIME}$`).test(from) && /^(yaml|zod|crawler-user-agents)$/.test(packageOf(to)));
+    const wrong = all.filter(
+      ({ from, to }) => new RegExp(`^${RUNTIME}$`).test(from) && /^(yaml|zod|crawler-user-agents)$/.test(packageOf(to)),
+    );
     assert.deepEqual(wrong, []);
   });
 

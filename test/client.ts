@@ -35,7 +35,9 @@ export function begin(url: string, options: Options = {}): ClientRequest {
   const secure = target.protocol === 'https:';
   // The target goes as written: URL would resolve the dot segments that a test wants to send.
   const path = url.slice(url.indexOf('/', url.indexOf('//') + 2));
-  const pairs = Array.isArray(options.headers) ? (options.headers as [string, string][]) : Object.entries((options.headers ?? {}) as Record<string, string | string[]>);
+  const pairs = Array.isArray(options.headers)
+    ? (options.headers as [string, string][])
+    : Object.entries((options.headers ?? {}) as Record<string, string | string[]>);
   const flat: string[] = [];
   if (!pairs.some(([name]) => name.toLowerCase() === 'host')) flat.push('Host', options.host ?? target.host);
   for (const [name, value] of pairs) for (const one of Array.isArray(value) ? value : [value]) flat.push(name, one);

@@ -186,7 +186,11 @@ export async function startEcho(name: string, tls?: { key: string; cert: string 
     if (size) return sendBytes(request, response, bytes(Number(size[1])), url.searchParams.has('chunked'));
     if (path === '/gzip' || path === '/br') {
       const packed = path === '/gzip' ? gzipSync(TEXT) : brotliCompressSync(TEXT);
-      response.writeHead(200, { 'content-type': 'text/plain', 'content-encoding': path === '/gzip' ? 'gzip' : 'br', 'content-length': packed.length });
+      response.writeHead(200, {
+        'content-type': 'text/plain',
+        'content-encoding': path === '/gzip' ? 'gzip' : 'br',
+        'content-length': packed.length,
+      });
       response.end(request.method === 'HEAD' ? undefined : packed);
       return;
     }
@@ -197,7 +201,10 @@ export async function startEcho(name: string, tls?: { key: string; cert: string 
     }
     const cookies = /^\/cookies\/(\d+)$/.exec(path);
     if (cookies) {
-      const list = Array.from({ length: Number(cookies[1]) }, (_, i) => `c${i}=v${i}; Path=/; Expires=Thu, 01 Jan 2037 00:00:00 GMT`);
+      const list = Array.from(
+        { length: Number(cookies[1]) },
+        (_, i) => `c${i}=v${i}; Path=/; Expires=Thu, 01 Jan 2037 00:00:00 GMT`,
+      );
       response.setHeader('set-cookie', list);
     }
     const text = `${JSON.stringify(entry)}\n`;

@@ -63,7 +63,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const files = policies.map((_, index) => join(folder, `app-${index}.yaml`));
   await Promise.all(policies.map((text, index) => writeFile(files[index] as string, text)));
   try {
-    return await (options.target === 'cloudflare' ? startBundle(options, files, folder) : startServe(options, files, folder));
+    return await (options.target === 'cloudflare'
+      ? startBundle(options, files, folder)
+      : startServe(options, files, folder));
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
@@ -94,15 +96,22 @@ class Listener extends EventEmitter {
     const at = line.indexOf('{');
     try {
       const value = JSON.parse(line.slice(Math.max(at, 0))) as GatewayEvent;
-      if (typeof value.event !== 'string') throw new Error('no event');
-      this.events.push(value);
+      // The worker's own lines say no kind; `serve` adds it.
+      const event = typeof value.event === 'string' ? value.event : 'id' in value && 'path' in value ? 'access' : '';
+      if (event === '') throw new Error('no event');
+      this.events.push({ ...value, event });
       this.emit('event');
     } catch {
       this.text += `${line}\n`;
     }
   }
 
-  async until(kind: string, test: (event: GatewayEvent) => boolean, since: number, gone: AbortSignal): Promise<GatewayEvent> {
+  async until(
+    kind: string,
+    test: (event: GatewayEvent) => boolean,
+    since: number,
+    gone: AbortSignal,
+  ): Promise<GatewayEvent> {
     const late = AbortSignal.timeout(PATIENCE);
     for (;;) {
       const found = this.events.slice(since).find((event) => event.event === kind && test(event));
@@ -110,15 +119,30 @@ class Listener extends EventEmitter {
       try {
         await once(this, 'event', { signal: AbortSignal.any([gone, late]) });
       } catch {
-        throw new Error(`no event «${kind}» ${late.aborted ? `within ${PATIENCE} ms` : 'before the gateway ended'}\nevents: ${JSON.stringify(this.events.slice(-8))}\n${this.text.slice(-4000)}`);
+        throw new Error(
+          `no event «${kind}» ${late.aborted ? `within ${PATIENCE} ms` : 'before the gateway ended'}\nevents: ${JSON.stringify(this.events.slice(-8))}\n${this.text.slice(-4000)}`,
+        );
       }
     }
   }
 }
 
 async function startServe(options: GatewayOptions, files: readonly string[], folder: string): Promise<Gateway> {
-  const args = [BIN, 'serve', ...files, '--listen', '127.0.0.1:0', ...(options.allowLoopback === false ? [] : ['--allow-loopback']), '--json', ...(options.args ?? [])];
-  const child: ChildProcess = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
+  const args = [
+    BIN,
+    'serve',
+    ...files,
+    '--listen',
+    '127.0.0.1:0',
+    ...(options.allowLoopback === false ? [] : ['--allow-loopback']),
+    '--json',
+    ...(options.args ?? []),
+  ];
+  const child: ChildProcess = spawn(process.execPath, args, {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+  });
   const out = new Listener();
   const err = new Listener();
   child.stdout?.on('data', (chunk: Buffer) => out.feed(chunk));
@@ -168,13 +192,25 @@ async function startServe(options: GatewayOptions, files: readonly string[], fol
 async function startBundle(options: GatewayOptions, files: readonly string[], folder: string): Promise<Gateway> {
   const outdir = join(folder, 'bundle');
   const deployed = await run(['deploy', ...files, '--dry-run', '--outdir', outdir, '--json'], folder);
-  if (deployed.code !== 0) throw new Error(`deploy --dry-run failed (${deployed.code})\n${deployed.stdout}${deployed.stderr}`);
+  if (deployed.code !== 0)
+    throw new Error(`deploy --dry-run failed (${deployed.code})\n${deployed.stdout}${deployed.stderr}`);
   const { Miniflare } = await import('miniflare');
-  const names = (await readdir(outdir, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => relative(outdir, join(entry.parentPath, entry.name)));
+  const names = (await readdir(outdir, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(outdir, join(entry.parentPath, entry.name)));
   const main = names.find((name) => name === 'worker.js') ?? names.find((name) => name.endsWith('.js'));
   if (main === undefined) throw new Error(`no worker in the bundle: ${names.join(' ')}`);
-  const kinds: Record<string, 'ESModule' | 'CompiledWasm' | 'Text' | 'Data'> = { js: 'ESModule', mjs: 'ESModule', wasm: 'CompiledWasm', txt: 'Text', json: 'Text' };
-  const modules = [main, ...names.filter((name) => name !== main && !/\.(map|md)$/.test(name))].map((name) => ({
+  const kinds: Record<string, 'ESModule' | 'CompiledWasm' | 'Data'> = {
+    js: 'ESModule',
+    wasm: 'CompiledWasm',
+    img: 'Data',
+  };
+  const config = JSON.parse(await readFile(join(outdir, 'wrangler.json'), 'utf8')) as {
+    compatibility_date: string;
+    compatibility_flags: string[];
+    vars: Record<string, string>;
+  };
+  const modules = [main, ...names.filter((name) => name !== main && /\.(js|wasm|img)$/.test(name))].map((name) => ({
     type: kinds[name.split('.').pop() ?? ''] ?? ('Data' as const),
     path: join(outdir, name),
   }));
@@ -185,9 +221,9 @@ async function startBundle(options: GatewayOptions, files: readonly string[], fo
     port: 0,
     modulesRoot: outdir,
     modules,
-    compatibilityDate: '2026-11-01',
-    compatibilityFlags: ['no_nodejs_compat', 'no_nodejs_compat_v2'],
-    bindings: options.env ?? {},
+    compatibilityDate: config.compatibility_date,
+    compatibilityFlags: config.compatibility_flags,
+    bindings: { ...config.vars, ...options.env },
     handleRuntimeStdio: (stdout: NodeJS.ReadableStream, stderr: NodeJS.ReadableStream) => {
       stdout.on('data', (chunk: Buffer) => listener.feed(chunk));
       stderr.on('data', (chunk: Buffer) => listener.feed(chunk));
@@ -228,8 +264,16 @@ export interface RunResult {
 }
 
 /** One command of the CLI, to its end. */
-export async function run(args: readonly string[], cwd: string = ROOT, env: Record<string, string> = {}): Promise<RunResult> {
-  const child = spawn(process.execPath, [BIN, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, WRANGLER_SEND_METRICS: 'false', NO_COLOR: '1', ...env } });
+export async function run(
+  args: readonly string[],
+  cwd: string = ROOT,
+  env: Record<string, string> = {},
+): Promise<RunResult> {
+  const child = spawn(process.execPath, [BIN, ...args], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, WRANGLER_SEND_METRICS: 'false', NO_COLOR: '1', ...env },
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
@@ -239,10 +283,35 @@ export async function run(args: readonly string[], cwd: string = ROOT, env: Reco
 }
 
 /** A key and certificate for TLS tests, made with openssl for the names given. */
-export async function certificate(folder: string, names: readonly string[]): Promise<{ key: string; cert: string; keyFile: string; certFile: string }> {
+export async function certificate(
+  folder: string,
+  names: readonly string[],
+): Promise<{ key: string; cert: string; keyFile: string; certFile: string }> {
   const [keyFile, certFile] = [resolve(folder, 'test-key.pem'), resolve(folder, 'test-cert.pem')];
   const san = names.map((name) => (/^[\d.]+$/.test(name) ? `IP:${name}` : `DNS:${name}`)).join(',');
-  const child = spawn('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-keyout', keyFile, '-out', certFile, '-subj', '/CN=sallyport-test', '-addext', `subjectAltName=${san}`], { stdio: 'ignore' });
+  const child = spawn(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-days',
+      '2',
+      '-keyout',
+      keyFile,
+      '-out',
+      certFile,
+      '-subj',
+      '/CN=sallyport-test',
+      '-addext',
+      `subjectAltName=${san}`,
+    ],
+    { stdio: 'ignore' },
+  );
   const [code] = (await once(child, 'exit')) as [number];
   if (code !== 0) throw new Error(`openssl ended with ${code}`);
   return { key: await readFile(keyFile, 'utf8'), cert: await readFile(certFile, 'utf8'), keyFile, certFile };

@@ -21,7 +21,11 @@ export interface RawResult {
 }
 
 /** Parses one message from the front of `data`; null while it is incomplete. */
-export function parseResponse(data: Buffer, ended: boolean, method = 'GET'): { response: RawResponse; used: number } | null {
+export function parseResponse(
+  data: Buffer,
+  ended: boolean,
+  method = 'GET',
+): { response: RawResponse; used: number } | null {
   const end = data.indexOf('\r\n\r\n');
   if (end < 0) return null;
   const [first = '', ...lines] = data.subarray(0, end).toString('latin1').split('\r\n');
@@ -89,7 +93,11 @@ export async function exchange(
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       socket.destroy();
-      reject(new Error(`no answer within ${options.patience ?? 5000} ms; so far ${JSON.stringify(Buffer.concat(chunks).toString('latin1').slice(0, 200))}`));
+      reject(
+        new Error(
+          `no answer within ${options.patience ?? 5000} ms; so far ${JSON.stringify(Buffer.concat(chunks).toString('latin1').slice(0, 200))}`,
+        ),
+      );
     }, options.patience ?? 5000);
     const finish = (): void => {
       clearTimeout(timer);
@@ -181,7 +189,10 @@ export async function startRawOrigin(reply = 'HTTP/1.1 200 OK\r\ncontent-length:
 }
 
 /** Strict reader of requests: anything that two readers could take differently is an error. */
-function readRequests(data: Buffer): { list: { line: string; headers: [string, string][]; body: Buffer }[]; complete: number } {
+function readRequests(data: Buffer): {
+  list: { line: string; headers: [string, string][]; body: Buffer }[];
+  complete: number;
+} {
   const list: { line: string; headers: [string, string][]; body: Buffer }[] = [];
   let at = 0;
   while (at < data.length) {
@@ -189,9 +200,11 @@ function readRequests(data: Buffer): { list: { line: string; headers: [string, s
     if (end < 0) return { list, complete: list.length };
     const text = data.subarray(at, end).toString('latin1');
     // eslint-disable-next-line no-control-regex
-    if (/\r(?!\n)|(?<!\r)\n|\0/.test(text)) throw new Error(`bare CR, bare LF or NUL in a head: ${JSON.stringify(text)}`);
+    if (/\r(?!\n)|(?<!\r)\n|\0/.test(text))
+      throw new Error(`bare CR, bare LF or NUL in a head: ${JSON.stringify(text)}`);
     const [line = '', ...rest] = text.split('\r\n');
-    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ \x00-\x20\x7f]+ HTTP\/1\.1$/.test(line)) throw new Error(`request line: ${JSON.stringify(line)}`);
+    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ \x00-\x20\x7f]+ HTTP\/1\.1$/.test(line))
+      throw new Error(`request line: ${JSON.stringify(line)}`);
     const headers = rest.map((field): [string, string] => {
       const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/.exec(field);
       if (!match) throw new Error(`header line: ${JSON.stringify(field)}`);
@@ -200,7 +213,8 @@ function readRequests(data: Buffer): { list: { line: string; headers: [string, s
     const all = (name: string): string[] => headers.filter(([key]) => key === name).map(([, value]) => value);
     if (all('host').length !== 1) throw new Error(`${all('host').length} Host lines`);
     const [lengths, codings] = [all('content-length'), all('transfer-encoding')];
-    if (lengths.length + codings.length > 1) throw new Error(`ambiguous length: ${JSON.stringify({ lengths, codings })}`);
+    if (lengths.length + codings.length > 1)
+      throw new Error(`ambiguous length: ${JSON.stringify({ lengths, codings })}`);
     let from = end + 4;
     let body: Buffer = Buffer.alloc(0);
     if (codings.length === 1) {

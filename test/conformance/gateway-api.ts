@@ -39,7 +39,12 @@ interface Case {
   backend?: string;
   reaches?: 'none';
   sees?: { path?: string; host?: string; headers?: Record<string, string>; absent?: string[] };
-  answer?: { headers?: Record<string, string>; oneOf?: Record<string, string[]>; lists?: Record<string, string[]>; absent?: string[] };
+  answer?: {
+    headers?: Record<string, string>;
+    oneOf?: Record<string, string[]>;
+    lists?: Record<string, string[]>;
+    absent?: string[];
+  };
   redirect?: { scheme?: string; host?: string; port?: string; path?: string };
   mirrors?: string[];
   mirrorShare?: Record<string, number>;
@@ -67,17 +72,34 @@ const BACKENDS = ['a', 'b', 'c'] as const;
 /** Chance that a correct share falls outside is about 1 in 16,000. */
 const SIGMAS = 4;
 
-export async function runGatewayApi(only: readonly string[] = [], report: (outcome: Outcome) => void = () => {}): Promise<Outcome[]> {
-  const names = (await readdir(FOLDER)).filter((name) => name.endsWith('.yaml')).map((name) => name.slice(0, -5)).sort();
+export async function runGatewayApi(
+  only: readonly string[] = [],
+  report: (outcome: Outcome) => void = () => {},
+): Promise<Outcome[]> {
+  const names = (await readdir(FOLDER))
+    .filter((name) => name.endsWith('.yaml'))
+    .map((name) => name.slice(0, -5))
+    .sort();
   const chosen = names.filter((name) => only.length === 0 || only.includes(name));
-  if (chosen.length === 0) throw new Error(`no scenarios in ${FOLDER}${only.length > 0 ? ` named ${only.join(' ')}` : ''}`);
-  const files = await Promise.all(chosen.map(async (name) => ({ name, data: parse(await readFile(join(FOLDER, `${name}.yaml`), 'utf8'), { merge: true }) as Data })));
+  if (chosen.length === 0)
+    throw new Error(`no scenarios in ${FOLDER}${only.length > 0 ? ` named ${only.join(' ')}` : ''}`);
+  const files = await Promise.all(
+    chosen.map(async (name) => ({
+      name,
+      data: parse(await readFile(join(FOLDER, `${name}.yaml`), 'utf8'), { merge: true }) as Data,
+    })),
+  );
 
-  const origins = Object.fromEntries(await Promise.all(BACKENDS.map(async (name) => [name, await startEcho(name)] as const))) as Record<string, Echo>;
+  const origins = Object.fromEntries(
+    await Promise.all(BACKENDS.map(async (name) => [name, await startEcho(name)] as const)),
+  ) as Record<string, Echo>;
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-conformance-'));
   const gateways = new Map<string, Gateway>();
   const outcomes: Outcome[] = [];
-  const agents = [new Agent({ keepAlive: true, maxSockets: 64 }), new TlsAgent({ keepAlive: true, maxSockets: 64 })] as const;
+  const agents = [
+    new Agent({ keepAlive: true, maxSockets: 64 }),
+    new TlsAgent({ keepAlive: true, maxSockets: 64 }),
+  ] as const;
   try {
     const tls = await certificate(folder, ['*.test', 'secure-one.test', 'secure-two.test', 'secure-none.test']);
     const policies = new Map<string, string[]>();
@@ -119,16 +141,33 @@ export async function runGatewayApi(only: readonly string[] = [], report: (outco
   return outcomes;
 }
 
-function policyText(name: string, gateway: string, index: number, app: Record<string, unknown>, origins: Record<string, Echo>): string {
+function policyText(
+  name: string,
+  gateway: string,
+  index: number,
+  app: Record<string, unknown>,
+  origins: Record<string, Echo>,
+): string {
   const backends = Object.fromEntries(Object.values(origins).map((origin) => [origin.name, { url: origin.url }]));
-  return stringify({ app: `${name.toLowerCase()}-${gateway}-${index}`, hostnames: [`${name.toLowerCase()}.test`], backends, ...app }, { lineWidth: 0 });
+  return stringify(
+    { app: `${name.toLowerCase()}-${gateway}-${index}`, hostnames: [`${name.toLowerCase()}.test`], backends, ...app },
+    { lineWidth: 0 },
+  );
 }
 
 function need(holds: boolean, message: string): asserts holds {
   if (!holds) throw new Error(message);
 }
 
-async function check(one: Case, index: number, name: string, gateway: Gateway, origins: Record<string, Echo>, agents: readonly [Agent, TlsAgent], ca: string): Promise<void> {
+async function check(
+  one: Case,
+  index: number,
+  name: string,
+  gateway: Gateway,
+  origins: Record<string, Echo>,
+  agents: readonly [Agent, TlsAgent],
+  ca: string,
+): Promise<void> {
   const host = one.host ?? `${name.toLowerCase()}.test`;
   if (one.webSocket) return checkWebSocket(gateway, host, one);
   const secure = gateway.url.startsWith('https:');
@@ -137,8 +176,18 @@ async function check(one: Case, index: number, name: string, gateway: Gateway, o
   const ask = async (): Promise<Answer> => {
     const path = one.path.includes('succeedAfter=') ? `${one.path}&uuid=${randomUUID()}` : one.path;
     const headers: Record<string, string> = { ...one.headers, 'X-Case': mark };
-    if (one.origin) headers['X-Echo-Set-Header'] = Object.entries(one.origin).map(([key, value]) => `${key}:${value}`).join(',');
-    const request = begin(`${gateway.url}${path}`, { method: one.method ?? 'GET', host, headers, agent: agents[secure ? 1 : 0], ca, servername: host.split(':')[0] as string });
+    if (one.origin)
+      headers['X-Echo-Set-Header'] = Object.entries(one.origin)
+        .map(([key, value]) => `${key}:${value}`)
+        .join(',');
+    const request = begin(`${gateway.url}${path}`, {
+      method: one.method ?? 'GET',
+      host,
+      headers,
+      agent: agents[secure ? 1 : 0],
+      ca,
+      servername: host.split(':')[0] as string,
+    });
     const answered = once(request, 'response');
     request.end();
     const [response] = (await answered) as [IncomingMessage];
@@ -146,11 +195,17 @@ async function check(one: Case, index: number, name: string, gateway: Gateway, o
   };
   const answers: Answer[] = [];
   const total = one.times ?? 1;
-  while (answers.length < total) answers.push(...(await Promise.all(Array.from({ length: Math.min(25, total - answers.length) }, ask))));
+  while (answers.length < total)
+    answers.push(...(await Promise.all(Array.from({ length: Math.min(25, total - answers.length) }, ask))));
 
   for (const answer of answers) checkAnswer(one, answer, host);
-  const marked = (backend: string): number => origins[backend]?.received.filter((request) => request.headers['x-case'] === mark).length ?? 0;
-  if (one.reaches === 'none') need(BACKENDS.every((backend) => marked(backend) === 0), 'reached a backend');
+  const marked = (backend: string): number =>
+    origins[backend]?.received.filter((request) => request.headers['x-case'] === mark).length ?? 0;
+  if (one.reaches === 'none')
+    need(
+      BACKENDS.every((backend) => marked(backend) === 0),
+      'reached a backend',
+    );
   for (const backend of one.mirrors ?? []) {
     const copy = await origins[backend]?.arrival((request) => request.headers['x-case'] === mark);
     need(copy !== undefined, `no copy at ${backend}`);
@@ -160,7 +215,8 @@ async function check(one: Case, index: number, name: string, gateway: Gateway, o
   if (one.share) {
     const counts: Record<string, number> = {};
     for (const answer of answers) counts[answer.echo().backend] = (counts[answer.echo().backend] ?? 0) + 1;
-    for (const [backend, percent] of Object.entries(one.share)) checkShare(backend, counts[backend] ?? 0, total, percent);
+    for (const [backend, percent] of Object.entries(one.share))
+      checkShare(backend, counts[backend] ?? 0, total, percent);
   }
   for (const [backend, percent] of Object.entries(one.mirrorShare ?? {})) {
     // Copies may still be on their way when the last answer is here: count until the number stands for a while.
@@ -176,32 +232,60 @@ async function check(one: Case, index: number, name: string, gateway: Gateway, o
 function checkShare(what: string, count: number, total: number, percent: number): void {
   const share = percent / 100;
   const band = SIGMAS * Math.sqrt(total * share * (1 - share));
-  need(Math.abs(count - total * share) <= band, `${what} got ${count} of ${total}, wanted ${percent} % ± ${band.toFixed(0)}`);
+  need(
+    Math.abs(count - total * share) <= band,
+    `${what} got ${count} of ${total}, wanted ${percent} % ± ${band.toFixed(0)}`,
+  );
 }
 
 function checkAnswer(one: Case, answer: Answer, host: string): void {
   const wanted = one.status ?? (one.backend === undefined ? undefined : 200);
-  if (wanted !== undefined) need([wanted].flat().includes(answer.status), `status ${answer.status}, wanted ${[wanted].flat().join(' or ')}: ${answer.text().slice(0, 300)}`);
+  if (wanted !== undefined)
+    need(
+      [wanted].flat().includes(answer.status),
+      `status ${answer.status}, wanted ${[wanted].flat().join(' or ')}: ${answer.text().slice(0, 300)}`,
+    );
   if (one.backend !== undefined || one.sees || one.namedBy !== undefined) {
     const seen = answer.echo();
     if (one.backend !== undefined) need(seen.backend === one.backend, `backend ${seen.backend}, wanted ${one.backend}`);
     if (one.sees) checkSeen(one.sees, seen);
-    if (one.namedBy !== undefined) need(seen.headers[one.namedBy] === seen.backend, `backend ${seen.backend} was told ${seen.headers[one.namedBy]}`);
+    if (one.namedBy !== undefined)
+      need(seen.headers[one.namedBy] === seen.backend, `backend ${seen.backend} was told ${seen.headers[one.namedBy]}`);
   }
   const { headers = {}, oneOf = {}, lists = {}, absent = [] } = one.answer ?? {};
-  const items = (text: string | undefined): string[] => (text ?? '').split(',').map((item) => item.trim()).filter(Boolean).sort();
-  for (const [key, value] of Object.entries(headers)) need(items(answer.headers[key]).join() === items(value).join(), `${key}: ${answer.headers[key]}, wanted ${value}`);
-  for (const [key, values] of Object.entries(oneOf)) need(values.includes(answer.headers[key] ?? ''), `${key}: ${answer.headers[key]}, wanted one of ${values.join(' | ')}`);
-  for (const [key, values] of Object.entries(lists)) need(items(answer.headers[key]).join() === [...values].sort().join(), `${key}: ${answer.headers[key]}, wanted ${values.join(', ')}`);
+  const items = (text: string | undefined): string[] =>
+    (text ?? '')
+      .split(',')
+      .map((item) => item.trim())
+      .filter(Boolean)
+      .sort();
+  for (const [key, value] of Object.entries(headers))
+    need(items(answer.headers[key]).join() === items(value).join(), `${key}: ${answer.headers[key]}, wanted ${value}`);
+  for (const [key, values] of Object.entries(oneOf))
+    need(
+      values.includes(answer.headers[key] ?? ''),
+      `${key}: ${answer.headers[key]}, wanted one of ${values.join(' | ')}`,
+    );
+  for (const [key, values] of Object.entries(lists))
+    need(
+      items(answer.headers[key]).join() === [...values].sort().join(),
+      `${key}: ${answer.headers[key]}, wanted ${values.join(', ')}`,
+    );
   for (const key of absent) need(!(key in answer.headers), `${key} is there: ${answer.headers[key]}`);
   if (one.redirect) checkRedirect(one.redirect, answer.headers['location'] ?? '', host);
 }
 
-function checkSeen(wanted: NonNullable<Case['sees']>, seen: { path: string; host: string; headers: Record<string, string> }): void {
+function checkSeen(
+  wanted: NonNullable<Case['sees']>,
+  seen: { path: string; host: string; headers: Record<string, string> },
+): void {
   if (wanted.path !== undefined) need(seen.path === wanted.path, `path ${seen.path}, wanted ${wanted.path}`);
   if (wanted.host !== undefined) need(seen.host === wanted.host, `host ${seen.host}, wanted ${wanted.host}`);
   for (const [key, value] of Object.entries(wanted.headers ?? {})) {
-    need((seen.headers[key] ?? '').replaceAll(', ', ',') === value, `origin saw ${key}: ${seen.headers[key]}, wanted ${value}`);
+    need(
+      (seen.headers[key] ?? '').replaceAll(', ', ',') === value,
+      `origin saw ${key}: ${seen.headers[key]}, wanted ${value}`,
+    );
   }
   for (const key of wanted.absent ?? []) need(!(key in seen.headers), `origin saw ${key}: ${seen.headers[key]}`);
 }
@@ -211,10 +295,16 @@ function checkRedirect(wanted: NonNullable<Case['redirect']>, location: string, 
   const url = URL.parse(location);
   need(url !== null, `location ${location}`);
   const scheme = url.protocol.slice(0, -1);
-  if (wanted.scheme !== undefined) need(scheme === wanted.scheme, `location ${location}: scheme, wanted ${wanted.scheme}`);
-  need(url.hostname === (wanted.host ?? host.split(':')[0]), `location ${location}: host, wanted ${wanted.host ?? host}`);
-  if (wanted.port !== undefined) need(url.port === wanted.port, `location ${location}: port, wanted ${wanted.port || 'none'}`);
-  if (wanted.path !== undefined) need(url.pathname === wanted.path, `location ${location}: path, wanted ${wanted.path}`);
+  if (wanted.scheme !== undefined)
+    need(scheme === wanted.scheme, `location ${location}: scheme, wanted ${wanted.scheme}`);
+  need(
+    url.hostname === (wanted.host ?? host.split(':')[0]),
+    `location ${location}: host, wanted ${wanted.host ?? host}`,
+  );
+  if (wanted.port !== undefined)
+    need(url.port === wanted.port, `location ${location}: port, wanted ${wanted.port || 'none'}`);
+  if (wanted.path !== undefined)
+    need(url.pathname === wanted.path, `location ${location}: path, wanted ${wanted.path}`);
 }
 
 async function checkWebSocket(gateway: Gateway, host: string, one: Case): Promise<void> {
@@ -226,7 +316,10 @@ async function checkWebSocket(gateway: Gateway, host: string, one: Case): Promis
       const back = once(socket, 'message');
       socket.send(sent, { binary: typeof message !== 'string' });
       const [data, binary] = (await back) as [Buffer, boolean];
-      need(sent.equals(data) && binary === (typeof message !== 'string'), `sent ${JSON.stringify(message)}, got ${data.toString()}`);
+      need(
+        sent.equals(data) && binary === (typeof message !== 'string'),
+        `sent ${JSON.stringify(message)}, got ${data.toString()}`,
+      );
     }
   } finally {
     socket.terminate();

@@ -9,11 +9,14 @@ const EJECTION_MS = 1000;
 let origins: Record<(typeof NAMES)[number], Echo>;
 
 const policy = async (): Promise<string> => {
-  origins = Object.fromEntries(await Promise.all(NAMES.map(async (name) => [name, await startEcho(name)] as const))) as typeof origins;
+  origins = Object.fromEntries(
+    await Promise.all(NAMES.map(async (name) => [name, await startEcho(name)] as const)),
+  ) as typeof origins;
   const { one, two, three, four } = origins;
   const pair = `endpoints: [{ url: ${one.url} }, { url: ${two.url} }]`;
   const all = `endpoints: [{ url: ${one.url} }, { url: ${two.url} }, { url: ${three.url} }, { url: ${four.url} }]`;
-  const route = (path: string, backend: string, more = ''): string => `  - { matches: [{ path: { type: PathPrefix, value: /${path} } }], backend: ${backend}${more} }`;
+  const route = (path: string, backend: string, more = ''): string =>
+    `  - { matches: [{ path: { type: PathPrefix, value: /${path} } }], backend: ${backend}${more} }`;
   return `
 app: balancing
 backends:
@@ -49,11 +52,22 @@ const teardown = async (): Promise<void> => {
 };
 
 onEachTarget('balancing', { policy, teardown }, (world) => {
-  const get = (path: string, headers: Record<string, string> = {}): Promise<Answer> => ask(`${world.url}${path}`, { headers, agent: world.gateway.agent });
-  const many = async (count: number, path: string | ((i: number) => string), headers: (i: number) => Record<string, string> = () => ({})): Promise<Answer[]> => {
+  const get = (path: string, headers: Record<string, string> = {}): Promise<Answer> =>
+    ask(`${world.url}${path}`, { headers, agent: world.gateway.agent });
+  const many = async (
+    count: number,
+    path: string | ((i: number) => string),
+    headers: (i: number) => Record<string, string> = () => ({}),
+  ): Promise<Answer[]> => {
     const answers: Answer[] = [];
     for (let from = 0; from < count; from += 20) {
-      answers.push(...(await Promise.all(Array.from({ length: Math.min(20, count - from) }, (_, i) => get(typeof path === 'string' ? path : path(from + i), headers(from + i))))));
+      answers.push(
+        ...(await Promise.all(
+          Array.from({ length: Math.min(20, count - from) }, (_, i) =>
+            get(typeof path === 'string' ? path : path(from + i), headers(from + i)),
+          ),
+        )),
+      );
     }
     return answers;
   };
@@ -73,9 +87,17 @@ onEachTarget('balancing', { policy, teardown }, (world) => {
   test('least request: an endpoint that is busy gets less', { timeout: 20_000 }, async () => {
     // Requests that hang keep one endpoint's count up; power of two choices then sees it lose each comparison.
     const held = new AbortController();
-    const hanging = Array.from({ length: 6 }, () => ask(`${world.url}/least/x?delay=3s`, { signal: held.signal }).catch(() => null));
-    await Promise.all([origins.one.arrival((r) => r.path.startsWith('/least/x')), origins.two.arrival((r) => r.path.startsWith('/least/x'))]);
-    const busy = { one: origins.one.received.filter((r) => r.path.startsWith('/least/x')).length, two: origins.two.received.filter((r) => r.path.startsWith('/least/x')).length };
+    const hanging = Array.from({ length: 6 }, () =>
+      ask(`${world.url}/least/x?delay=3s`, { signal: held.signal }).catch(() => null),
+    );
+    await Promise.all([
+      origins.one.arrival((r) => r.path.startsWith('/least/x')),
+      origins.two.arrival((r) => r.path.startsWith('/least/x')),
+    ]);
+    const busy = {
+      one: origins.one.received.filter((r) => r.path.startsWith('/least/x')).length,
+      two: origins.two.received.filter((r) => r.path.startsWith('/least/x')).length,
+    };
     // Six at once, one after another compared: three each.
     assert.deepEqual(busy, { one: 3, two: 3 });
     held.abort();
@@ -85,8 +107,10 @@ onEachTarget('balancing', { policy, teardown }, (world) => {
   test('consistent hash: one key, one endpoint; many keys spread', async () => {
     const placed = new Map<string, string>();
     const users = Array.from({ length: 60 }, (_, i) => `user-${i}`);
-    for (const answer of await many(60, '/by-header', (i) => ({ 'X-User': users[i] as string }))) placed.set(answer.echo().headers['x-user'] as string, answer.echo().backend);
-    for (const answer of await many(60, '/by-header', (i) => ({ 'X-User': users[i] as string }))) assert.equal(answer.echo().backend, placed.get(answer.echo().headers['x-user'] as string));
+    for (const answer of await many(60, '/by-header', (i) => ({ 'X-User': users[i] as string })))
+      placed.set(answer.echo().headers['x-user'] as string, answer.echo().backend);
+    for (const answer of await many(60, '/by-header', (i) => ({ 'X-User': users[i] as string })))
+      assert.equal(answer.echo().backend, placed.get(answer.echo().headers['x-user'] as string));
     assert.equal(new Set(placed.values()).size, 4, JSON.stringify([...placed]));
   });
 
@@ -105,7 +129,8 @@ onEachTarget('balancing', { policy, teardown }, (world) => {
       assert.match(cookie[2] as string, /HttpOnly/i);
       assert.doesNotMatch(cookie[1] as string, /127\.0\.0\.1/, 'names no address');
       seen.add(first.echo().backend);
-      for (const answer of await many(3, '/sticky', () => ({ Cookie: `a=b; ${cookie[1]}` }))) assert.equal(answer.echo().backend, first.echo().backend);
+      for (const answer of await many(3, '/sticky', () => ({ Cookie: `a=b; ${cookie[1]}` })))
+        assert.equal(answer.echo().backend, first.echo().backend);
     }
     assert.ok(seen.size >= 2, [...seen].join());
     assert.equal((await get('/sticky', { Cookie: 'sp_test=nonsense' })).status, 200);
@@ -133,7 +158,9 @@ onEachTarget('balancing', { policy, teardown }, (world) => {
 
   test('a retry budget holds when everything fails', { timeout: 20_000 }, async () => {
     const before = origins.four.received.length;
-    const answers = await Promise.all(Array.from({ length: 60 }, () => ask(`${world.url}/budget/x?responseCode=503&succeedAfter=1000&uuid=budget`)));
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, () => ask(`${world.url}/budget/x?responseCode=503&succeedAfter=1000&uuid=budget`)),
+    );
     assert.ok(answers.every((answer) => answer.status === 503));
     const tries = origins.four.received.length - before;
     // 60 first tries; without a budget 240. A fifth of what is in flight, and a floor of a few at once.
@@ -141,7 +168,10 @@ onEachTarget('balancing', { policy, teardown }, (world) => {
   });
 
   test('a body is sent again whole when a try fails', async () => {
-    const answer = await ask(`${world.url}/retry/x?responseCode=503&succeedAfter=1&uuid=${Math.random()}`, { method: 'PUT', body: 'again and again' });
+    const answer = await ask(`${world.url}/retry/x?responseCode=503&succeedAfter=1&uuid=${Math.random()}`, {
+      method: 'PUT',
+      body: 'again and again',
+    });
     assert.equal(answer.status, 200);
     assert.equal(answer.echo().body.length, 15);
   });

@@ -28,7 +28,9 @@ const policy = async (): Promise<string> => {
     startEcho('web'),
     startRawOrigin('HTTP/1.1 999 Odd\r\ncontent-length: 3\r\n\r\nodd'),
     startRawOrigin('SSH-2.0-OpenSSH_9\r\n\r\n'),
-    startRawOrigin('HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'),
+    startRawOrigin(
+      'HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok',
+    ),
   ]);
   return `
 app: failures
@@ -66,15 +68,27 @@ function assertProblem(answer: Answer, status: number, error?: RegExp): void {
 
 onEachTarget('failures', { policy, teardown }, (world) => {
   test('an origin that refuses: 502', async () => {
-    assertProblem(await ask(`${world.url}/refused`), 502, /error=(connection_refused|destination_unavailable|connection_terminated)/);
+    assertProblem(
+      await ask(`${world.url}/refused`),
+      502,
+      /error=(connection_refused|destination_unavailable|connection_terminated)/,
+    );
   });
 
   test('an origin that closes without an answer: 502', async () => {
-    assertProblem(await ask(`${world.url}/web/reset`, { method: 'POST', body: 'x' }), 502, /error=(connection_terminated|http_response_incomplete|destination_unavailable)/);
+    assertProblem(
+      await ask(`${world.url}/web/reset`, { method: 'POST', body: 'x' }),
+      502,
+      /error=(connection_terminated|http_response_incomplete|destination_unavailable)/,
+    );
   });
 
   test('an origin that takes too long: 504, and it is told', { timeout: 10_000 }, async () => {
-    assertProblem(await ask(`${world.url}/slow?late`), 504, /error=(connection_timeout|http_response_timeout|connection_read_timeout)/);
+    assertProblem(
+      await ask(`${world.url}/slow?late`),
+      504,
+      /error=(connection_timeout|http_response_timeout|connection_read_timeout)/,
+    );
     await echo.abort('/hang?late');
   });
 
@@ -101,7 +115,9 @@ onEachTarget('failures', { policy, teardown }, (world) => {
 
   test('no route: 404; a browser gets a page', async () => {
     assertProblem(await ask(`${world.url}/nothing`), 404);
-    const page = await ask(`${world.url}/nothing/<script>`.replace('<script>', '%3Cscript%3E'), { headers: { accept: 'text/html,application/xhtml+xml;q=0.9,*/*;q=0.8' } });
+    const page = await ask(`${world.url}/nothing/<script>`.replace('<script>', '%3Cscript%3E'), {
+      headers: { accept: 'text/html,application/xhtml+xml;q=0.9,*/*;q=0.8' },
+    });
     assert.equal(page.status, 404);
     assert.match(page.headers['content-type'] ?? '', /^text\/html/);
     assert.match(page.text(), /<html/i);

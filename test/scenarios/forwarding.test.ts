@@ -21,11 +21,20 @@ const policy = async (): Promise<string[]> => {
 };
 
 onEachTarget('forwarding', { policy, teardown: () => echo.stop() }, (world) => {
-  const at = async (host: string, headers: Record<string, string> = {}, path = '/') => ask(`${world.url}${path}`, { host, headers });
+  const at = async (host: string, headers: Record<string, string> = {}, path = '/') =>
+    ask(`${world.url}${path}`, { host, headers });
   const LOCAL = /^(127\.0\.0\.1|::1|::ffff:127\.0\.0\.1)$/;
 
   test('X-Forwarded-*: what a stranger says is replaced by what we know', async () => {
-    const seen = (await at('plain.test', { 'X-Forwarded-For': '203.0.113.9', 'X-Forwarded-Proto': 'https', 'X-Forwarded-Host': 'evil.test', Forwarded: 'for=203.0.113.9;host=evil.test', 'X-Real-IP': '203.0.113.9' })).echo();
+    const seen = (
+      await at('plain.test', {
+        'X-Forwarded-For': '203.0.113.9',
+        'X-Forwarded-Proto': 'https',
+        'X-Forwarded-Host': 'evil.test',
+        Forwarded: 'for=203.0.113.9;host=evil.test',
+        'X-Real-IP': '203.0.113.9',
+      })
+    ).echo();
     assert.match(seen.headers['x-forwarded-for'] ?? '', LOCAL);
     assert.equal(seen.headers['x-forwarded-proto'], 'http');
     assert.equal(seen.headers['x-forwarded-host'], 'plain.test');
@@ -33,27 +42,55 @@ onEachTarget('forwarding', { policy, teardown: () => echo.stop() }, (world) => {
   });
 
   test('X-Forwarded-For: several lines of a stranger are replaced together', async () => {
-    const answer = await ask(`${world.url}/`, { host: 'plain.test', headers: [['X-Forwarded-For', '203.0.113.9'], ['x-forwarded-for', '203.0.113.10, 203.0.113.11']] });
+    const answer = await ask(`${world.url}/`, {
+      host: 'plain.test',
+      headers: [
+        ['X-Forwarded-For', '203.0.113.9'],
+        ['x-forwarded-for', '203.0.113.10, 203.0.113.11'],
+      ],
+    });
     assert.match(answer.echo().headers['x-forwarded-for'] ?? '', LOCAL);
   });
 
   test('CF-Connecting-IP of a client on-prem names nobody', async () => {
-    const seen = (await at('plain.test', { 'CF-Connecting-IP': '203.0.113.9', 'True-Client-IP': '203.0.113.9' })).echo();
+    const seen = (
+      await at('plain.test', { 'CF-Connecting-IP': '203.0.113.9', 'True-Client-IP': '203.0.113.9' })
+    ).echo();
     assert.match(seen.headers['x-forwarded-for'] ?? '', LOCAL);
     assert.notEqual(seen.headers['cf-connecting-ip'], '203.0.113.9');
   });
 
   test('a forged address does not get past a rule on ip.src', async () => {
-    for (const name of ['x-forwarded-for', 'cf-connecting-ip', 'forwarded', 'x-real-ip', 'true-client-ip', 'x-client-ip']) {
-      assert.equal((await at('address.test', { [name]: name === 'forwarded' ? 'for=203.0.113.9' : '203.0.113.9' })).status, 403, name);
+    for (const name of [
+      'x-forwarded-for',
+      'cf-connecting-ip',
+      'forwarded',
+      'x-real-ip',
+      'true-client-ip',
+      'x-client-ip',
+    ]) {
+      assert.equal(
+        (await at('address.test', { [name]: name === 'forwarded' ? 'for=203.0.113.9' : '203.0.113.9' })).status,
+        403,
+        name,
+      );
     }
   });
 
-  test('from a trusted proxy X-Forwarded-For is appended to', { skip: world.target === 'cloudflare' ? 'on Cloudflare the edge is the proxy; its address list is the platform’s' : false }, async () => {
-    const seen = (await at('trusting.test', { 'X-Forwarded-For': '203.0.113.9' })).echo();
-    assert.match(seen.headers['x-forwarded-for'] ?? '', /^203\.0\.113\.9, ?127\.0\.0\.1$/);
-    assert.match(seen.headers['forwarded'] ?? '', /for="?127\.0\.0\.1/);
-  });
+  test(
+    'from a trusted proxy X-Forwarded-For is appended to',
+    {
+      skip:
+        world.target === 'cloudflare'
+          ? 'on Cloudflare the edge is the proxy; its address list is the platform’s'
+          : false,
+    },
+    async () => {
+      const seen = (await at('trusting.test', { 'X-Forwarded-For': '203.0.113.9' })).echo();
+      assert.match(seen.headers['x-forwarded-for'] ?? '', /^203\.0\.113\.9, ?127\.0\.0\.1$/);
+      assert.match(seen.headers['forwarded'] ?? '', /for="?127\.0\.0\.1/);
+    },
+  );
 
   test('no trusted proxy in front and failClosed: 403', async () => {
     assert.equal((await at('strict.test', { 'X-Forwarded-For': '192.0.2.7' })).status, 403);
@@ -67,7 +104,10 @@ onEachTarget('forwarding', { policy, teardown: () => echo.stop() }, (world) => {
 
   test('x-sallyport-* of a client never reaches an origin', async () => {
     const seen = (await at('plain.test', { 'X-Sallyport-Client': 'forged', 'x-sallyport-verdict': 'allow' })).echo();
-    assert.deepEqual(Object.keys(seen.headers).filter((name) => name.startsWith('x-sallyport-')), []);
+    assert.deepEqual(
+      Object.keys(seen.headers).filter((name) => name.startsWith('x-sallyport-')),
+      [],
+    );
   });
 
   test('CDN-Loop: named towards the origin, 508 when our name is there already', async () => {
@@ -81,11 +121,15 @@ onEachTarget('forwarding', { policy, teardown: () => echo.stop() }, (world) => {
     assert.equal((await at('loop.test', { 'CDN-Loop': 'my-edge, x, my-edge' })).status, 508);
   });
 
-  test('Host towards the origin: kept, of the url, or a name', { skip: world.target === 'cloudflare' ? 'fetch on Cloudflare sends the host of the url; check says so' : false }, async () => {
-    assert.equal((await at('plain.test')).echo().host, 'plain.test');
-    assert.equal((await at('plain.test', {}, '/url')).echo().host, `127.0.0.1:${echo.port}`);
-    assert.equal((await at('plain.test', {}, '/named')).echo().host, 'inside.test');
-  });
+  test(
+    'Host towards the origin: kept, of the url, or a name',
+    { skip: world.target === 'cloudflare' ? 'fetch on Cloudflare sends the host of the url; check says so' : false },
+    async () => {
+      assert.equal((await at('plain.test')).echo().host, 'plain.test');
+      assert.equal((await at('plain.test', {}, '/url')).echo().host, `127.0.0.1:${echo.port}`);
+      assert.equal((await at('plain.test', {}, '/named')).echo().host, 'inside.test');
+    },
+  );
 
   test('no app has the host: not served', async () => {
     assert.ok([404, 421].includes((await at('nobody.test')).status));

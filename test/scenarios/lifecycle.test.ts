@@ -41,7 +41,8 @@ async function children(pid: number): Promise<number[]> {
     if (!/^\d+$/.test(entry)) continue;
     try {
       const fields = (await readFile(`/proc/${entry}/stat`, 'utf8')).split(') ').pop()?.split(' ') ?? [];
-      if (Number(fields[1]) === pid && (await readFile(`/proc/${entry}/cmdline`, 'utf8')).includes('workerd')) found.push(Number(entry));
+      if (Number(fields[1]) === pid && (await readFile(`/proc/${entry}/cmdline`, 'utf8')).includes('workerd'))
+        found.push(Number(entry));
     } catch {
       // gone meanwhile
     }
@@ -65,51 +66,62 @@ describe('reload', () => {
   });
   after(() => gateway.stop());
 
-  test('a changed policy is swapped in; WebSocket, stream and waiting request live on', { timeout: 30_000 }, async () => {
-    assert.equal(await version(gateway), 'one');
-    const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/chat`);
-    await once(socket, 'open');
-    const stream = begin(`${gateway.url}/stream`, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } });
-    stream.write('before;');
-    const [response] = (await once(stream, 'response')) as [IncomingMessage];
-    const waiting = begin(`${gateway.url}/sse?events=2`);
-    waiting.end();
-    const [events] = (await once(waiting, 'response')) as [IncomingMessage];
+  test(
+    'a changed policy is swapped in; WebSocket, stream and waiting request live on',
+    { timeout: 30_000 },
+    async () => {
+      assert.equal(await version(gateway), 'one');
+      const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/chat`);
+      await once(socket, 'open');
+      const stream = begin(`${gateway.url}/stream`, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } });
+      stream.write('before;');
+      const [response] = (await once(stream, 'response')) as [IncomingMessage];
+      const waiting = begin(`${gateway.url}/sse?events=2`);
+      waiting.end();
+      const [events] = (await once(waiting, 'response')) as [IncomingMessage];
 
-    const since = gateway.events.length;
-    await gateway.write(policy('two'));
-    await gateway.event('swapped', () => true, since);
-    assert.equal(await version(gateway), 'two');
+      const since = gateway.events.length;
+      await gateway.write(policy('two'));
+      await gateway.event('swapped', () => true, since);
+      assert.equal(await version(gateway), 'two');
 
-    const back = once(socket, 'message');
-    socket.send('still here');
-    assert.equal(String((await back)[0]), 'still here');
-    const closed = once(socket, 'close');
-    socket.close(1000);
-    await closed;
-    stream.end('after');
-    assert.equal((await collect(response)).text(), 'before;after');
-    echo.release();
-    assert.match((await collect(events)).text(), /event 1[^]*event 2/);
-  });
+      const back = once(socket, 'message');
+      socket.send('still here');
+      assert.equal(String((await back)[0]), 'still here');
+      const closed = once(socket, 'close');
+      socket.close(1000);
+      await closed;
+      stream.end('after');
+      assert.equal((await collect(response)).text(), 'before;after');
+      echo.release();
+      assert.match((await collect(events)).text(), /event 1[^]*event 2/);
+    },
+  );
 
-  test('a policy with a mistake: the last good one serves, the mistake is named with its place', { timeout: 30_000 }, async () => {
-    const serving = await version(gateway);
-    let since = gateway.events.length;
-    await gateway.write(policy('bad', 'rules:\n  - { name: r, when: "http.hots eq 1", action: block }\n'));
-    const rejected = await gateway.event('rejected', () => true, since);
-    const [diagnostic] = rejected['diagnostics'] as { file: string; line: number; column: number; message: string }[];
-    assert.ok(diagnostic && diagnostic.line === 7 && diagnostic.column > 1 && diagnostic.file.endsWith('app-0.yaml'), JSON.stringify(rejected));
-    assert.equal(await version(gateway), serving);
-    since = gateway.events.length;
-    await gateway.write('app: [not, a, policy');
-    await gateway.event('rejected', () => true, since);
-    assert.equal(await version(gateway), serving);
-    since = gateway.events.length;
-    await gateway.write(policy('three'));
-    await gateway.event('swapped', () => true, since);
-    assert.equal(await version(gateway), 'three');
-  });
+  test(
+    'a policy with a mistake: the last good one serves, the mistake is named with its place',
+    { timeout: 30_000 },
+    async () => {
+      const serving = await version(gateway);
+      let since = gateway.events.length;
+      await gateway.write(policy('bad', 'rules:\n  - { name: r, when: "http.hots eq 1", action: block }\n'));
+      const rejected = await gateway.event('rejected', () => true, since);
+      const [diagnostic] = rejected['diagnostics'] as { file: string; line: number; column: number; message: string }[];
+      assert.ok(
+        diagnostic && diagnostic.line === 7 && diagnostic.column > 1 && diagnostic.file.endsWith('app-0.yaml'),
+        JSON.stringify(rejected),
+      );
+      assert.equal(await version(gateway), serving);
+      since = gateway.events.length;
+      await gateway.write('app: [not, a, policy');
+      await gateway.event('rejected', () => true, since);
+      assert.equal(await version(gateway), serving);
+      since = gateway.events.length;
+      await gateway.write(policy('three'));
+      await gateway.event('swapped', () => true, since);
+      assert.equal(await version(gateway), 'three');
+    },
+  );
 
   test('requests that run all the time notice nothing of ten swaps', { timeout: 60_000 }, async () => {
     let running = true;
@@ -175,7 +187,16 @@ describe('control socket', () => {
 
   test('is not to be reached through the public port', async () => {
     for (const path of ['/v1/status', '/v1/swap', '/metrics', '/healthz']) {
-      assert.equal((await ask(`${gateway.url}${path}`, { method: path.includes('swap') ? 'POST' : 'GET', body: path.includes('swap') ? '{}' : '' })).echo().backend, 'web', path);
+      assert.equal(
+        (
+          await ask(`${gateway.url}${path}`, {
+            method: path.includes('swap') ? 'POST' : 'GET',
+            body: path.includes('swap') ? '{}' : '',
+          })
+        ).echo().backend,
+        'web',
+        path,
+      );
     }
   });
 
@@ -216,7 +237,8 @@ async function findImages(...places: string[]): Promise<string[]> {
   for (const place of places) {
     const base = place.endsWith('.sock') ? join(place, '..') : place;
     const entries = await readdir(base, { recursive: true, withFileTypes: true }).catch(() => []);
-    for (const entry of entries) if (entry.isFile() && /^[0-9a-f]{64}(\.img)?$/.test(entry.name)) found.push(join(entry.parentPath, entry.name));
+    for (const entry of entries)
+      if (entry.isFile() && /^[0-9a-f]{64}(\.img)?$/.test(entry.name)) found.push(join(entry.parentPath, entry.name));
   }
   return [...new Set(found)];
 }
@@ -260,7 +282,9 @@ describe('processes', () => {
       await gateway.event('swapped', () => true, since);
       const answers = await Promise.all(Array.from({ length: 40 }, () => version(gateway)));
       assert.deepEqual([...new Set(answers)], ['two']);
-      const used = await Promise.all(workers.map(async (pid) => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ').pop()?.split(' ')[11]));
+      const used = await Promise.all(
+        workers.map(async (pid) => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ').pop()?.split(' ')[11]),
+      );
       assert.equal(used.length, 2);
       process.kill(workers[0] as number, 'SIGKILL');
       await gateway.event('restarted');
@@ -279,9 +303,25 @@ describe('processes', () => {
       const answer = await ask(`${gateway.url}/x`, { host: 'secure.test', servername: 'secure.test', ca: cert });
       assert.equal(answer.status, 200);
       assert.equal(answer.echo().headers['x-forwarded-proto'], 'https');
-      for (const [version, works] of [['TLSv1.3', true], ['TLSv1.2', true], ['TLSv1.1', false]] as const) {
-        const socket = tlsConnect({ port: gateway.port, host: '127.0.0.1', ca: cert, servername: 'secure.test', minVersion: version, maxVersion: version, ALPNProtocols: ['h2', 'http/1.1'], ciphers: 'DEFAULT@SECLEVEL=0' });
-        const outcome = await Promise.race([once(socket, 'secureConnect').then(() => true), once(socket, 'error').then(() => false)]).catch(() => false);
+      for (const [version, works] of [
+        ['TLSv1.3', true],
+        ['TLSv1.2', true],
+        ['TLSv1.1', false],
+      ] as const) {
+        const socket = tlsConnect({
+          port: gateway.port,
+          host: '127.0.0.1',
+          ca: cert,
+          servername: 'secure.test',
+          minVersion: version,
+          maxVersion: version,
+          ALPNProtocols: ['h2', 'http/1.1'],
+          ciphers: 'DEFAULT@SECLEVEL=0',
+        });
+        const outcome = await Promise.race([
+          once(socket, 'secureConnect').then(() => true),
+          once(socket, 'error').then(() => false),
+        ]).catch(() => false);
         assert.equal(outcome, works, version);
         if (works) assert.notEqual(socket.alpnProtocol, 'h2');
         socket.destroy();
@@ -291,24 +331,28 @@ describe('processes', () => {
     }
   });
 
-  test('without --allow-loopback an origin on this machine is denied, and it is said', { timeout: 30_000 }, async () => {
-    let refusal = '';
-    const gateway = await startGateway({ policy: policy('one'), allowLoopback: false }).catch((error: Error) => {
-      refusal = error.message;
-      return null;
-    });
-    if (gateway === null) {
-      assert.match(refusal, /loopback/);
-      return;
-    }
-    try {
-      const answer = await ask(`${gateway.url}/x`);
-      assert.ok([502, 503].includes(answer.status), String(answer.status));
-      assert.match(JSON.stringify(gateway.events) + gateway.stderr(), /loopback/);
-    } finally {
-      await gateway.stop();
-    }
-  });
+  test(
+    'without --allow-loopback an origin on this machine is denied, and it is said',
+    { timeout: 30_000 },
+    async () => {
+      let refusal = '';
+      const gateway = await startGateway({ policy: policy('one'), allowLoopback: false }).catch((error: Error) => {
+        refusal = error.message;
+        return null;
+      });
+      if (gateway === null) {
+        assert.match(refusal, /loopback/);
+        return;
+      }
+      try {
+        const answer = await ask(`${gateway.url}/x`);
+        assert.ok([502, 503].includes(answer.status), String(answer.status));
+        assert.match(JSON.stringify(gateway.events) + gateway.stderr(), /loopback/);
+      } finally {
+        await gateway.stop();
+      }
+    },
+  );
 });
 
 describe('the command line says what is wrong in one sentence', () => {
@@ -348,4 +392,3 @@ describe('the command line says what is wrong in one sentence', () => {
     assert.notEqual((await run(['serve', file, '--listen', '127.0.0.1:0', '--allow-loopback'])).code, 0);
   });
 });
-

@@ -14,7 +14,11 @@ interface Started {
 
 function npmStart(...args: string[]): Started {
   // What `npm start` runs, from the same file that npm reads; npm itself would only add its own lines.
-  const child = spawn(process.execPath, [join(ROOT, 'scripts/bootstrap.mjs'), 'scripts/start.ts', ...args], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' } });
+  const child = spawn(process.execPath, [join(ROOT, 'scripts/bootstrap.mjs'), 'scripts/start.ts', ...args], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
+  });
   let text = '';
   child.stdout?.on('data', (chunk: Buffer) => {
     text += chunk.toString();
@@ -52,7 +56,11 @@ test('npm start: the printed lines work, the attack is blocked, Ctrl-C is clean'
   const ended = once(started.child, 'exit');
   try {
     await started.until(/UNION SELECT[^\n]*\n[^]*\n\n/);
-    const lines = started.output().split('\n').map((line) => line.trim()).filter((line) => line.startsWith('curl '));
+    const lines = started
+      .output()
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line.startsWith('curl '));
     assert.ok(lines.length >= 4, started.output());
     let blocked = 0;
     for (const line of lines) {
@@ -71,7 +79,10 @@ test('npm start: the printed lines work, the attack is blocked, Ctrl-C is clean'
     assert.equal(attack.status, 403);
     await started.until(/403[^\n]*GET[^\n]*block/);
     started.child.kill('SIGINT');
-    const [code] = (await Promise.race([ended, new Promise((_, reject) => setTimeout(() => reject(new Error(`did not end:\n${started.output()}`)), 15_000))])) as [number];
+    const [code] = (await Promise.race([
+      ended,
+      new Promise((_, reject) => setTimeout(() => reject(new Error(`did not end:\n${started.output()}`)), 15_000)),
+    ])) as [number];
     assert.equal(code, 0);
     assert.doesNotMatch(started.output(), /\n\s+at .*:\d+:\d+|Unhandled|Warning/);
   } finally {

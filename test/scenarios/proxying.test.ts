@@ -31,12 +31,34 @@ async function readUntil(response: IncomingMessage, done: (text: string) => bool
     const chunk = response.read() as Buffer | null;
     if (chunk !== null) text += chunk.toString('latin1');
     if (done(text)) return text;
-    if (chunk === null) await Promise.race([once(response, 'readable'), once(response, 'end').then(() => Promise.reject(new Error(`ended after ${JSON.stringify(text)}`)))]);
+    if (chunk === null)
+      await Promise.race([
+        once(response, 'readable'),
+        once(response, 'end').then(() => Promise.reject(new Error(`ended after ${JSON.stringify(text)}`))),
+      ]);
   }
 }
 
 onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
-  const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'PROPPATCH', 'MKCOL', 'COPY', 'MOVE', 'LOCK', 'UNLOCK', 'REPORT', 'SEARCH', 'PURGE', 'QUERY'];
+  const METHODS = [
+    'GET',
+    'POST',
+    'PUT',
+    'PATCH',
+    'DELETE',
+    'OPTIONS',
+    'PROPFIND',
+    'PROPPATCH',
+    'MKCOL',
+    'COPY',
+    'MOVE',
+    'LOCK',
+    'UNLOCK',
+    'REPORT',
+    'SEARCH',
+    'PURGE',
+    'QUERY',
+  ];
   for (const method of METHODS) {
     test(`method ${method}`, async () => {
       const body = ['GET', 'OPTIONS'].includes(method) ? {} : { body: 'payload' };
@@ -49,7 +71,11 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
 
   test('a request arrives as it was sent: target, headers, body, length', async () => {
     const body = bytes(100_000);
-    const answer = await ask(`${world.url}/a/b%20c/%C3%A4?x=1&y=a%26b&&z`, { method: 'POST', headers: { 'X-One': '1', 'content-type': 'application/x-thing' }, body });
+    const answer = await ask(`${world.url}/a/b%20c/%C3%A4?x=1&y=a%26b&&z`, {
+      method: 'POST',
+      headers: { 'X-One': '1', 'content-type': 'application/x-thing' },
+      body,
+    });
     const seen = answer.echo();
     assert.equal(seen.path, '/a/b%20c/%C3%A4?x=1&y=a%26b&&z');
     assert.equal(seen.headers['x-one'], '1');
@@ -71,7 +97,10 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
 
   test('megabytes both ways come out unchanged', async () => {
     const up = bytes(3_000_000);
-    assert.deepEqual((await ask(`${world.url}/up`, { method: 'PUT', body: up })).echo().body, { length: up.length, sha256: sha256(up) });
+    assert.deepEqual((await ask(`${world.url}/up`, { method: 'PUT', body: up })).echo().body, {
+      length: up.length,
+      sha256: sha256(up),
+    });
     const down = await ask(`${world.url}/bytes/3000000`);
     assert.equal(down.headers['content-length'], '3000000');
     assert.equal(sha256(down.body), sha256(up));
@@ -106,7 +135,10 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
   });
 
   test('Expect: 100-continue', { timeout: 15_000 }, async () => {
-    const request = begin(`${world.url}/expect`, { method: 'POST', headers: { expect: '100-continue', 'content-length': '4' } });
+    const request = begin(`${world.url}/expect`, {
+      method: 'POST',
+      headers: { expect: '100-continue', 'content-length': '4' },
+    });
     request.flushHeaders();
     await once(request, 'continue');
     const answered = once(request, 'response');
@@ -130,7 +162,10 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
     assert.equal((await ask(`${world.url}/bytes/1000`, { headers: { range: 'bytes=5000-' } })).status, 416);
   });
 
-  for (const [path, packed] of [['/gzip', gzipSync(TEXT)], ['/br', brotliCompressSync(TEXT)]] as const) {
+  for (const [path, packed] of [
+    ['/gzip', gzipSync(TEXT)],
+    ['/br', brotliCompressSync(TEXT)],
+  ] as const) {
     test(`a compressed body goes through byte for byte: ${path}`, async () => {
       const answer = await ask(`${world.url}${path}`, { headers: { 'accept-encoding': 'gzip, br' } });
       assert.equal(answer.headers['content-encoding'], path === '/gzip' ? 'gzip' : 'br');
@@ -140,19 +175,32 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
   }
 
   test('the origin sees the Accept-Encoding of the client, or none', async () => {
-    assert.equal((await ask(`${world.url}/`, { headers: { 'accept-encoding': 'br;q=0.5' } })).echo().headers['accept-encoding'], 'br;q=0.5');
-    if (world.target === 'workerd') assert.equal((await ask(`${world.url}/`)).echo().headers['accept-encoding'], undefined);
+    assert.equal(
+      (await ask(`${world.url}/`, { headers: { 'accept-encoding': 'br;q=0.5' } })).echo().headers['accept-encoding'],
+      'br;q=0.5',
+    );
+    if (world.target === 'workerd')
+      assert.equal((await ask(`${world.url}/`)).echo().headers['accept-encoding'], undefined);
   });
 
   test('many Set-Cookie lines stay apart and in order', async () => {
     const answer = await ask(`${world.url}/cookies/40`);
     const cookies = answer.lines.filter(([name]) => name === 'set-cookie').map(([, value]) => value);
     assert.equal(cookies.length, 40);
-    cookies.forEach((value, index) => assert.ok(value.startsWith(`c${index}=v${index}; Path=/; Expires=Thu, 01 Jan 2037`), value));
+    cookies.forEach((value, index) =>
+      assert.ok(value.startsWith(`c${index}=v${index}; Path=/; Expires=Thu, 01 Jan 2037`), value),
+    );
   });
 
   test('two Cookie lines reach the origin as one, joined as cookies are', async () => {
-    const seen = (await ask(`${world.url}/`, { headers: [['Cookie', 'a=1'], ['Cookie', 'b=2; c=3']] })).echo();
+    const seen = (
+      await ask(`${world.url}/`, {
+        headers: [
+          ['Cookie', 'a=1'],
+          ['Cookie', 'b=2; c=3'],
+        ],
+      })
+    ).echo();
     assert.equal(seen.headers['cookie'], 'a=1; b=2; c=3');
   });
 
@@ -171,11 +219,25 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
   });
 
   test('hop-by-hop fields end at the gateway, both ways', async () => {
-    const answer = await exchange(world.port, head('GET /hop HTTP/1.1', `Host: 127.0.0.1:${world.port}`, 'Connection: close, X-Hop', 'X-Hop: secret', 'Keep-Alive: timeout=9', 'Proxy-Connection: close', 'TE: trailers', 'Proxy-Authorization: Basic eDp5', 'X-Echo-Set-Header: keep-alive:timeout=99,x-kept:1'));
+    const answer = await exchange(
+      world.port,
+      head(
+        'GET /hop HTTP/1.1',
+        `Host: 127.0.0.1:${world.port}`,
+        'Connection: close, X-Hop',
+        'X-Hop: secret',
+        'Keep-Alive: timeout=9',
+        'Proxy-Connection: close',
+        'TE: trailers',
+        'Proxy-Authorization: Basic eDp5',
+        'X-Echo-Set-Header: keep-alive:timeout=99,x-kept:1',
+      ),
+    );
     const [response] = answer.responses;
     assert.equal(response?.status, 200);
     const seen = JSON.parse(String(response?.body)) as { headers: Record<string, string> };
-    for (const name of ['x-hop', 'keep-alive', 'proxy-connection', 'te', 'proxy-authorization']) assert.equal(seen.headers[name], undefined, name);
+    for (const name of ['x-hop', 'keep-alive', 'proxy-connection', 'te', 'proxy-authorization'])
+      assert.equal(seen.headers[name], undefined, name);
     assert.equal(response?.headers['x-kept'], '1');
     assert.notEqual(response?.headers['keep-alive'], 'timeout=99');
   });
@@ -191,18 +253,30 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
     await echo.abort('/drip?reading');
   });
 
-  test('a client that resets while waiting: the origin is told', { timeout: 15_000, skip: world.target === 'cloudflare' ? 'Miniflare has its own worker between client and worker, which does not pass a reset on' : false }, async () => {
-    const request = begin(`${world.url}/hang?waiting`);
-    request.on('error', () => {});
-    request.end();
-    await echo.arrival((one) => one.path === '/hang?waiting');
-    // A reset, since the runtime does not look at a mere FIN before it writes: see ARCHITECTURE, known limits.
-    request.socket?.resetAndDestroy();
-    await echo.abort('/hang?waiting');
-  });
+  test(
+    'a client that resets while waiting: the origin is told',
+    {
+      timeout: 15_000,
+      skip:
+        world.target === 'cloudflare'
+          ? 'Miniflare has its own worker between client and worker, which does not pass a reset on'
+          : false,
+    },
+    async () => {
+      const request = begin(`${world.url}/hang?waiting`);
+      request.on('error', () => {});
+      request.end();
+      await echo.arrival((one) => one.path === '/hang?waiting');
+      // A reset, since the runtime does not look at a mere FIN before it writes: see ARCHITECTURE, known limits.
+      request.socket?.resetAndDestroy();
+      await echo.abort('/hang?waiting');
+    },
+  );
 
   test('WebSocket: text, binary, large, subprotocol', { timeout: 15_000 }, async () => {
-    const socket = new WebSocket(`${world.url.replace('http', 'ws')}/chat?room=1`, ['one', 'two'], { headers: { 'X-Mine': '7' } });
+    const socket = new WebSocket(`${world.url.replace('http', 'ws')}/chat?room=1`, ['one', 'two'], {
+      headers: { 'X-Mine': '7' },
+    });
     await once(socket, 'open');
     assert.equal(socket.protocol, 'one');
     const seen = await echo.arrival((request) => request.path === '/chat?room=1');
@@ -249,7 +323,16 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
   });
 
   test('an upgrade that the origin refuses is an ordinary answer', { timeout: 15_000 }, async () => {
-    const answer = await exchange(world.port, head('GET /plain HTTP/1.1', `Host: 127.0.0.1:${world.port}`, 'Connection: Upgrade', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__'));
+    const answer = await exchange(
+      world.port,
+      head(
+        'GET /plain HTTP/1.1',
+        `Host: 127.0.0.1:${world.port}`,
+        'Connection: Upgrade',
+        'Upgrade: h2c',
+        'HTTP2-Settings: AAMAAABkAAQAAP__',
+      ),
+    );
     assert.ok([200, 400, 426, 501].includes(answer.responses[0]?.status ?? 0), String(answer.responses[0]?.status));
   });
 
@@ -257,7 +340,13 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
     const since = world.gateway.events.length;
     const marks = Array.from({ length: 20 }, (_, i) => `/logged/${i}`);
     await Promise.all(marks.map((path) => ask(`${world.url}${path}`)));
-    for (const path of marks) await world.gateway.event('access', (event) => JSON.stringify(event).includes(`${path}"`), since);
-    assert.equal(world.gateway.events.slice(since).filter((event) => event.event === 'access' && JSON.stringify(event).includes('/logged/')).length, 20);
+    for (const path of marks)
+      await world.gateway.event('access', (event) => JSON.stringify(event).includes(`${path}"`), since);
+    assert.equal(
+      world.gateway.events
+        .slice(since)
+        .filter((event) => event.event === 'access' && JSON.stringify(event).includes('/logged/')).length,
+      20,
+    );
   });
 });

@@ -50,23 +50,30 @@ onEachTarget('rules', { policy, teardown }, (world) => {
   });
 
   test('block with a status of its own, on the canonical path', async () => {
-    for (const path of ['/admin', '/x/%61dmin', '/x/../admin']) assert.equal((await ask(`${world.url}${path}`)).status, 451, path);
+    for (const path of ['/admin', '/x/%61dmin', '/x/../admin'])
+      assert.equal((await ask(`${world.url}${path}`)).status, 451, path);
   });
 
   test('log decides nothing and is in the access log; off is silent', async () => {
     const since = world.gateway.events.length;
     assert.equal((await ask(`${world.url}/watched`)).status, 200);
     assert.equal((await ask(`${world.url}/shut`)).status, 200);
-    const watched = JSON.stringify(await world.gateway.event('access', (event) => JSON.stringify(event).includes('"/watched"'), since));
+    const watched = JSON.stringify(
+      await world.gateway.event('access', (event) => JSON.stringify(event).includes('"/watched"'), since),
+    );
     assert.match(watched, /"rule":"watched"/);
-    const shut = JSON.stringify(await world.gateway.event('access', (event) => JSON.stringify(event).includes('"/shut"'), since));
+    const shut = JSON.stringify(
+      await world.gateway.event('access', (event) => JSON.stringify(event).includes('"/shut"'), since),
+    );
     assert.doesNotMatch(shut, /"rule":"shut"/);
   });
 
   test('a blocked request names rule and phase in the access log', async () => {
     const since = world.gateway.events.length;
     await ask(`${world.url}/logged?q=union+select`, { headers: { authorization: 'Bearer super-secret-token' } });
-    const line = JSON.stringify(await world.gateway.event('access', (event) => JSON.stringify(event).includes('/logged'), since));
+    const line = JSON.stringify(
+      await world.gateway.event('access', (event) => JSON.stringify(event).includes('/logged'), since),
+    );
     assert.match(line, /"rule":"sqli"/);
     assert.match(line, /403/);
     assert.doesNotMatch(line, /super-secret-token/);
@@ -81,7 +88,10 @@ onEachTarget('rules', { policy, teardown }, (world) => {
     assert.equal((await ask(`${world.url}/`, { headers: { 'X-Debug': '1' } })).status, 400);
     assert.equal((await ask(`${world.url}/`, { headers: { referer: `http://x/${'a'.repeat(200)}` } })).status, 400);
     assert.equal((await ask(`${world.url}/`, { headers: { 'x-long': 'a'.repeat(4100) } })).status, 400);
-    assert.equal((await ask(`${world.url}/`, { headers: { referer: 'http://x/', 'x-long': 'a'.repeat(3900) } })).status, 200);
+    assert.equal(
+      (await ask(`${world.url}/`, { headers: { referer: 'http://x/', 'x-long': 'a'.repeat(3900) } })).status,
+      200,
+    );
   });
 
   test('redirect with a computed location', async () => {
@@ -91,7 +101,9 @@ onEachTarget('rules', { policy, teardown }, (world) => {
   });
 
   test('rewrite of path and headers', async () => {
-    const seen = (await ask(`${world.url}/v1/things?x=1`, { host: 'RULES.test', headers: { 'X-Old': '1', 'X-Tag': 'forged' } })).echo();
+    const seen = (
+      await ask(`${world.url}/v1/things?x=1`, { host: 'RULES.test', headers: { 'X-Old': '1', 'X-Tag': 'forged' } })
+    ).echo();
     assert.equal(seen.path, '/v2/things?x=1');
     assert.equal(seen.headers['x-tag'], 'rules.test');
     assert.equal(seen.headers['x-old'], undefined);
@@ -103,38 +115,115 @@ onEachTarget('rules', { policy, teardown }, (world) => {
   });
 
   test('agents by user-agent', async () => {
-    assert.equal((await ask(`${world.url}/`, { headers: { 'user-agent': 'Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)' } })).status, 402);
-    assert.equal((await ask(`${world.url}/`, { headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0' } })).status, 200);
+    assert.equal(
+      (
+        await ask(`${world.url}/`, {
+          headers: { 'user-agent': 'Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)' },
+        })
+      ).status,
+      402,
+    );
+    assert.equal(
+      (await ask(`${world.url}/`, { headers: { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0' } }))
+        .status,
+      200,
+    );
   });
 
   test('bodies are held, judged and forwarded whole', async () => {
-    const fine = await ask(`${world.url}/form`, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'say=open+the+door' });
+    const fine = await ask(`${world.url}/form`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: 'say=open+the+door',
+    });
     assert.equal(fine.status, 200);
     assert.equal(fine.echo().body.length, 17);
     assert.equal(fine.echo().headers['content-length'], '17');
     const before = origins.web.received.length;
-    assert.equal((await ask(`${world.url}/form`, { method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'now open sesame please' })).status, 403);
+    assert.equal(
+      (
+        await ask(`${world.url}/form`, {
+          method: 'POST',
+          headers: { 'content-type': 'text/plain' },
+          body: 'now open sesame please',
+        })
+      ).status,
+      403,
+    );
     assert.equal(origins.web.received.length, before);
   });
 
   test('a form over the limit is refused; other types are judged by their beginning and go on whole', async () => {
-    assert.equal((await ask(`${world.url}/form`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify('x'.repeat(6000)) })).status, 413);
-    const big = await ask(`${world.url}/blob`, { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: 'y'.repeat(60_000) });
+    assert.equal(
+      (
+        await ask(`${world.url}/form`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify('x'.repeat(6000)),
+        })
+      ).status,
+      413,
+    );
+    const big = await ask(`${world.url}/blob`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream' },
+      body: 'y'.repeat(60_000),
+    });
     assert.equal(big.status, 200);
     assert.equal(big.echo().body.length, 60_000);
-    assert.equal((await ask(`${world.url}/blob`, { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: 'open sesame' + 'y'.repeat(60_000) })).status, 403);
+    assert.equal(
+      (
+        await ask(`${world.url}/blob`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/octet-stream' },
+          body: 'open sesame' + 'y'.repeat(60_000),
+        })
+      ).status,
+      403,
+    );
   });
 
   test('a compressed body is judged inflated and forwarded as it was', async () => {
     const bad = gzipSync('open sesame');
-    assert.equal((await ask(`${world.url}/form`, { method: 'POST', headers: { 'content-type': 'text/plain', 'content-encoding': 'gzip' }, body: bad })).status, 403);
+    assert.equal(
+      (
+        await ask(`${world.url}/form`, {
+          method: 'POST',
+          headers: { 'content-type': 'text/plain', 'content-encoding': 'gzip' },
+          body: bad,
+        })
+      ).status,
+      403,
+    );
     const good = gzipSync('closed');
-    const answer = await ask(`${world.url}/form`, { method: 'POST', headers: { 'content-type': 'text/plain', 'content-encoding': 'gzip' }, body: good });
+    const answer = await ask(`${world.url}/form`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/plain', 'content-encoding': 'gzip' },
+      body: good,
+    });
     assert.equal(answer.status, 200);
     assert.equal(answer.echo().body.length, good.length);
     const bomb = gzipSync(Buffer.alloc(5_000_000));
-    assert.notEqual((await ask(`${world.url}/form`, { method: 'POST', headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' }, body: bomb })).status, 200);
-    assert.equal((await ask(`${world.url}/form`, { method: 'POST', headers: { 'content-type': 'text/plain', 'content-encoding': 'x-odd' }, body: 'abc' })).status, 415);
+    assert.notEqual(
+      (
+        await ask(`${world.url}/form`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+          body: bomb,
+        })
+      ).status,
+      200,
+    );
+    assert.equal(
+      (
+        await ask(`${world.url}/form`, {
+          method: 'POST',
+          headers: { 'content-type': 'text/plain', 'content-encoding': 'x-odd' },
+          body: 'abc',
+        })
+      ).status,
+      415,
+    );
   });
 
   test('a response is judged before the client sees it', async () => {

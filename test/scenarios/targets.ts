@@ -14,7 +14,13 @@ export interface World {
 
 export function onEachTarget(
   name: string,
-  setup: { policy: () => Promise<string | string[]>; args?: readonly string[]; env?: Record<string, string>; only?: Target; teardown: () => Promise<void> },
+  setup: {
+    policy: () => Promise<string | string[]>;
+    args?: readonly string[];
+    env?: Record<string, string>;
+    only?: Target;
+    teardown: () => Promise<void>;
+  },
   tests: (world: World) => void,
 ): void {
   for (const target of chosen.filter((one) => setup.only === undefined || setup.only === one)) {
@@ -26,7 +32,12 @@ export function onEachTarget(
       };
       before(async () => {
         const policy = await setup.policy();
-        gateway = await startGateway({ policy, target, ...(setup.args ? { args: setup.args } : {}), ...(setup.env ? { env: setup.env } : {}) });
+        gateway = await startGateway({
+          policy,
+          target,
+          ...(setup.args ? { args: setup.args } : {}),
+          ...(setup.env ? { env: setup.env } : {}),
+        });
       });
       after(async () => {
         await gateway?.stop();

@@ -31,7 +31,11 @@ async function freePort(): Promise<number> {
 async function npm(args: string[], cwd: string): Promise<{ code: number; output: string }> {
   const cli = process.env['npm_execpath'];
   const command = cli ? [process.execPath, cli] : ['npm'];
-  const child = spawn(command[0] as string, [...command.slice(1), ...args], { cwd, env: npmEnv, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command[0] as string, [...command.slice(1), ...args], {
+    cwd,
+    env: npmEnv,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
@@ -57,13 +61,20 @@ log: { type: stdout, format: json, level: warn }
     );
     const require = createRequire(join(ROOT, 'package.json'));
     const bin = join(dirname(require.resolve('verdaccio/package.json')), 'bin/verdaccio');
-    registry = spawn(process.execPath, [bin, '--config', join(folder, 'config.yaml'), '--listen', `http://127.0.0.1:${port}`], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', HOME: folder } });
+    registry = spawn(
+      process.execPath,
+      [bin, '--config', join(folder, 'config.yaml'), '--listen', `http://127.0.0.1:${port}`],
+      { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'] ?? '', HOME: folder } },
+    );
     let said = '';
     registry.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
     registry.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    for (let up = false; !up; ) {
+    for (let up = false; !up;) {
       if (registry.exitCode !== null) throw new Error(`verdaccio ended: ${said}`);
-      up = await ask(`http://127.0.0.1:${port}/-/ping`).then(({ status }) => status === 200, () => false);
+      up = await ask(`http://127.0.0.1:${port}/-/ping`).then(
+        ({ status }) => status === 200,
+        () => false,
+      );
       if (!up) await new Promise((resolve) => setTimeout(resolve, 100));
     }
     gateway = await startGateway({
@@ -100,21 +111,37 @@ routes: [{ name: registry, backend: verdaccio }]
 
   test('publish two packages and install one that needs the other', { timeout: 120_000 }, async () => {
     // A user is made through the gateway as `npm adduser` does it.
-    const user = await ask(`${gateway.url}/-/user/org.couchdb.user:tester`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name: 'tester', password: 'a-long-password' }) });
+    const user = await ask(`${gateway.url}/-/user/org.couchdb.user:tester`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'tester', password: 'a-long-password' }),
+    });
     assert.equal(user.status, 201, user.text());
     const { token } = user.json() as { token: string };
-    await writeFile(join(folder, 'npmrc'), `registry=${gateway.url}/\n//127.0.0.1:${gateway.port}/:_authToken=${token}\n`);
+    await writeFile(
+      join(folder, 'npmrc'),
+      `registry=${gateway.url}/\n//127.0.0.1:${gateway.port}/:_authToken=${token}\n`,
+    );
 
     const payload = Array.from({ length: 4000 }, (_, i) => `line ${i} of something that is published\n`).join('');
     const packages = [
       { name: '@gate/hinge', version: '1.0.0', main: 'index.js', files: ['index.js', 'data.txt'] },
-      { name: 'portcullis', version: '2.1.0', main: 'index.js', files: ['index.js', 'data.txt'], dependencies: { '@gate/hinge': '^1.0.0' } },
+      {
+        name: 'portcullis',
+        version: '2.1.0',
+        main: 'index.js',
+        files: ['index.js', 'data.txt'],
+        dependencies: { '@gate/hinge': '^1.0.0' },
+      },
     ];
     for (const manifest of packages) {
       const place = join(folder, manifest.name.replace('/', '-'));
       await mkdir(place);
       await writeFile(join(place, 'package.json'), JSON.stringify(manifest));
-      await writeFile(join(place, 'index.js'), `module.exports = ${JSON.stringify(manifest.name)}${manifest.dependencies ? " + ' on ' + require('@gate/hinge')" : ''};\n`);
+      await writeFile(
+        join(place, 'index.js'),
+        `module.exports = ${JSON.stringify(manifest.name)}${manifest.dependencies ? " + ' on ' + require('@gate/hinge')" : ''};\n`,
+      );
       await writeFile(join(place, 'data.txt'), payload);
       const published = await npm(['publish', '--access', 'public', '--provenance=false'], place);
       assert.equal(published.code, 0, published.output);
@@ -130,7 +157,9 @@ routes: [{ name: registry, backend: verdaccio }]
     assert.equal(await readFile(join(place, 'node_modules/portcullis/data.txt'), 'utf8'), payload);
 
     // Every tarball that the lock file names was fetched through us: a GET of its path, answered 200, in the log.
-    const lock = JSON.parse(await readFile(join(place, 'package-lock.json'), 'utf8')) as { packages: Record<string, { resolved?: string }> };
+    const lock = JSON.parse(await readFile(join(place, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { resolved?: string }>;
+    };
     const tarballs = Object.values(lock.packages).flatMap(({ resolved }) => (resolved === undefined ? [] : [resolved]));
     assert.equal(tarballs.length, 2, JSON.stringify(lock.packages));
     for (const tarball of tarballs) {
@@ -140,7 +169,9 @@ routes: [{ name: registry, backend: verdaccio }]
       assert.equal(line['status'], 200);
       assert.equal(line['app'], 'registry');
     }
-    const logged = gateway.events.slice(since).filter((event) => event.event === 'access' && String(event['path']).endsWith('.tgz'));
+    const logged = gateway.events
+      .slice(since)
+      .filter((event) => event.event === 'access' && String(event['path']).endsWith('.tgz'));
     assert.equal(logged.length, tarballs.length, JSON.stringify(logged));
   });
 
