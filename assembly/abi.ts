@@ -51,9 +51,9 @@ export const EVIDENCE_BYTES = 16384;
 export const STATE_AT = 0x16000; // transaction state in and out, at most STATE_BYTES
 export const STATE_BYTES = 4096;
 export const HEAD_AT = 0x20000; // request head as one string, see below
-export const MAX_HEAD_BYTES = 262144; // 256 KiB; more is 431
+export const MAX_HEAD_BYTES = 262128; // 256 KiB without the 16 bytes that vector loads may look at behind it; more is 431
 export const RESPONSE_HEAD_AT = 0x60000; // response head, same form
-export const MAX_RESPONSE_HEAD_BYTES = 262144;
+export const MAX_RESPONSE_HEAD_BYTES = 262128;
 export const BODY_AT = 0xa0000; // body window
 export const MAX_BODY_BYTES = 1048576; // 1 MiB; the largest `body.limit` a policy may ask for
 export const ARENA_AT = 0x1a0000; // scratch, reset at the start of every call
@@ -101,7 +101,8 @@ export const RESULT_ROUTE = 3; // route index or -1
 export const RESULT_PATH_AT = 4; // canonical path, bytes in memory, valid until the next call
 export const RESULT_PATH_LENGTH = 5;
 export const RESULT_PATH_CHANGED = 6; // 1 when the canonical path differs from the raw one
-export const RESULT_PREFIX_LENGTH = 7; // bytes of the canonical path that a PathPrefix match covered
+export const RESULT_PREFIX_LENGTH = 7; // bytes of the canonical path that a PathPrefix match covered, without a slash at
+// their end, so 0 for `/`: what follows is empty or begins with a slash. 0 for other kinds of match.
 export const RESULT_CLIENT_AT = 8; // client address as text, inside the head; length 0 if unknown
 export const RESULT_CLIENT_LENGTH = 9;
 export const RESULT_AGENT = 10; // index into the agent table or -1
@@ -114,6 +115,8 @@ export const RESULT_STATE_LENGTH = 16;
 export const RESULT_SKIPPED_PHASES = 17; // PHASE_* bits
 export const RESULT_PATH_AT_URL = 18; // offset of the raw path inside the url
 export const RESULT_QUERY_AT_URL = 19; // offset of '?' inside the url, or of its end
+export const RESULT_QUERY_LENGTH = 25; // of the query with its '?'
+export const RESULT_QUERY_AT = 26; // the same as an address
 export const RESULT_HOST_AT = 20; // canonical host (lower case, no port), bytes in memory
 export const RESULT_HOST_LENGTH = 21;
 export const RESULT_TRUSTED = 22; // 1 when the peer is a trusted proxy by the app's address rule
@@ -188,6 +191,38 @@ export const LIST_INTEGERS = 3;
 // Records in the arena, inside one call
 export const HEADER_ENTRY_BYTES = 24; // nameAt, nameLength, valueAt, valueLength, hash, next of the same name
 export const PAIR_ENTRY_BYTES = 20; // nameAt, nameLength, valueAt, valueLength, hash
+
+// SECTION_ROUTES: ROUTES_* words, then in this order without gaps
+//   group[groups]         { u32 first candidate, u32 count }: RegularExpression matches of the host group, best first
+//   slot[slots]           ROUTE_SLOT_BYTES { u32 hash, u32 key, u32 at, u32 length, u32 first candidate, u32 count };
+//                         count 0 is an empty slot; key is group * 2, + 1 for a PathPrefix, whose path has no slash at its end
+//   candidate[candidates] CANDIDATE_BYTES { u32 route, u32 match, u32 first predicate, u32 predicates, i32 regex or -1, u32 0 };
+//                         those of one slot or group stand best first
+// The hash is that of the path, with key * ROUTE_KEY_MIX xored in before the finalizer.
+export const ROUTES_COUNT = 0; // number of routes
+export const ROUTES_GROUPS = 1;
+export const ROUTES_SLOTS = 2; // a power of two
+export const ROUTES_PROBE = 3; // longest probe
+export const ROUTES_CANDIDATES = 4;
+export const ROUTES_DEPTH = 5; // elements of the longest PathPrefix
+export const ROUTES_KINDS = 6; // ROUTES_EXACT | ROUTES_PREFIX | ROUTES_REGEX: which kinds occur at all
+export const ROUTES_HEADER_BYTES = 32;
+export const ROUTES_EXACT = 1;
+export const ROUTES_PREFIX = 2;
+export const ROUTES_REGEX = 4;
+export const ROUTE_GROUP_BYTES = 8;
+export const ROUTE_SLOT_BYTES = 24;
+export const CANDIDATE_BYTES = 24;
+export const ROUTE_KEY_MIX = 0x9e3779b1;
+
+// SECTION_PREDICATES: PREDICATE_BYTES { u32 kind, u32 name, u32 name length, u32 value, u32 value length, u32 hash of name }
+//   method: value; header: name = id in SECTION_NAMES; query: name = text; values are text, or a regex that matches all of it.
+export const PREDICATE_BYTES = 24;
+export const PREDICATE_METHOD = 1;
+export const PREDICATE_HEADER_EXACT = 2;
+export const PREDICATE_HEADER_REGEX = 3;
+export const PREDICATE_QUERY_EXACT = 4;
+export const PREDICATE_QUERY_REGEX = 5;
 
 // SECTION_SETTINGS words
 export const SETTING_CLIENT_FROM = 0; // CLIENT_*

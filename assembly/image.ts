@@ -1,13 +1,14 @@
 // Images in memory: the section table, and `open`, which checks everything in an image once so that later loads need no
 // checks. See IMAGE in abi.ts.
 import {
-  FAULT_AGENT,
   FAULT_KIND,
   FAULT_LENGTH,
   FAULT_LIST,
   FAULT_MAGIC,
   FAULT_NONE,
+  FAULT_PREDICATE,
   FAULT_REGEX,
+  FAULT_ROUTE,
   FAULT_SECTION,
   FAULT_SETTING,
   FAULT_TABLE,
@@ -23,7 +24,9 @@ import {
   SECTION_HOSTS,
   SECTION_LISTS,
   SECTION_NAMES,
+  SECTION_PREDICATES,
   SECTION_REGEXES,
+  SECTION_ROUTES,
   SECTION_SETTINGS,
   SECTION_STRINGS,
   SETTING_CLIENT_FROM,
@@ -36,6 +39,9 @@ import {
 } from './abi';
 import { checkLists, listAt, listCount, listKind } from './cidr';
 import { checkNames } from './headers';
+import { checkHosts } from './host';
+import { check as checkRegex } from './regex/search';
+import { checkPredicates, checkRoutes, groupCount } from './route';
 import { checkTable } from './table';
 
 // @ts-ignore: decorator
@@ -60,4 +66,104 @@ export function regexCount(image: usize): i32 {
 export function regexAt(image: usize, index: i32): usize {
   const section = sectionAt(image, SECTION_REGEXES);
   return section + load<u32>(section + 4 + (<usize>index << 2));
+}
+
+/** Where `checkImage` found its fault. */
+export let faultAt: usize = 0;
+
+function fault(code: i32, at: usize): i32 {
+  faultAt = at;
+  return code;
+}
+
+/**
+ * Checks an image wholly, in time linear in its length: FAULT_NONE, or what is wrong. After FAULT_NONE no call with this
+ * image reads or writes outside of it, the call's own regions and the arena, whatever its bytes say.
+ */
+export function checkImage(image: usize, length: i32): i32 {
+  if (length < HEADER_BYTES || length > MAX_IMAGE_BYTES || load<i32>(image, 12) != length) return fault(FAULT_LENGTH, image);
+  if (load<u32>(image) != <u32>MAGIC) return fault(FAULT_MAGIC, image);
+  if (load<u32>(image, 4) != VERSION) return fault(FAULT_VERSION, image + 4);
+  const kind = load<i32>(image, 8);
+  if (kind < KIND_POLICY || kind > KIND_AGENTS) return fault(FAULT_KIND, image + 8);
+  if (load<u64>(image, 16) != 0) return fault(FAULT_LENGTH, image + 16);
+  let at = checkSections(image, length, kind);
+  if (at >= 0) return fault(FAULT_SECTION, image + 24 + (<usize>at << 3));
+
+  const strings = sectionLength(image, SECTION_STRINGS);
+  if (sectionLength(image, SECTION_HOSTS) != 0) {
+    const hosts = sectionAt(image, SECTION_HOSTS);
+    const values = kind == KIND_HOSTS ? <u32>0x7fffffff : groupCount(image);
+    if (!checkTable(hosts, sectionLength(image, SECTION_HOSTS), strings) || !checkHosts(image, values)) {
+      return fault(FAULT_TABLE, hosts);
+    }
+  }
+  if (sectionLength(image, SECTION_NAMES) != 0) {
+    const names = sectionAt(image, SECTION_NAMES);
+    if (!checkTable(names, sectionLength(image, SECTION_NAMES), strings) || !checkNames(image, MAX_NAMES)) {
+      return fault(FAULT_TABLE, names);
+    }
+  }
+  at = checkLists(image);
+  if (at >= 0) return fault(FAULT_LIST, sectionAt(image, SECTION_LISTS) + <usize>at);
+  at = checkRegexes(image);
+  if (at >= 0) return fault(FAULT_REGEX, sectionAt(image, SECTION_REGEXES) + <usize>at);
+  if (kind == KIND_POLICY) {
+    const settings = sectionAt(image, SECTION_SETTINGS);
+    if (load<u32>(settings, SETTING_CLIENT_FROM * 4) > <u32>CLIENT_CF) return fault(FAULT_SETTING, settings);
+    const list = load<i32>(settings, SETTING_TRUSTED_LIST * 4);
+    if (list < -1 || list >= listCount(image)) return fault(FAULT_SETTING, settings);
+    if (list >= 0 && listKind(listAt(image, list)) != LIST_ADDRESSES) return fault(FAULT_SETTING, settings);
+    at = checkPredicates(image);
+    if (at >= 0) return fault(FAULT_PREDICATE, sectionAt(image, SECTION_PREDICATES) + <usize>at);
+    at = checkRoutes(image);
+    if (at >= 0) return fault(FAULT_ROUTE, sectionAt(image, SECTION_ROUTES) + <usize>at);
+  }
+  return FAULT_NONE;
+}
+
+/** The first section that is not sound, or -1. */
+function checkSections(image: usize, length: i32, kind: i32): i32 {
+  for (let id = 0; id < SECTION_COUNT; id++) {
+    const offset = load<u32>(image + 24 + (<usize>id << 3));
+    const size = load<u32>(image + 24 + (<usize>id << 3), 4);
+    if (size == 0) {
+      // An absent section stands at the image itself, so that its address is harmless.
+      if (offset != 0) return id;
+      continue;
+    }
+    if ((offset & 3) != 0 || offset < <u32>HEADER_BYTES || <u64>offset + <u64>size > <u64>length) return id;
+    for (let other = 0; other < id; other++) {
+      const start = load<u32>(image + 24 + (<usize>other << 3));
+      const end = <u64>start + <u64>load<u32>(image + 24 + (<usize>other << 3), 4);
+      if (start != 0 && offset < <u32>end && <u64>offset + <u64>size > <u64>start) return id;
+    }
+  }
+  if (kind == KIND_HOSTS && sectionLength(image, SECTION_HOSTS) == 0) return SECTION_HOSTS;
+  if (kind == KIND_AGENTS && sectionLength(image, SECTION_AGENTS) == 0) return SECTION_AGENTS;
+  if (kind == KIND_POLICY) {
+    if (sectionLength(image, SECTION_SETTINGS) < SETTING_WORDS * 4) return SECTION_SETTINGS;
+    // Host groups index the groups of the route tables.
+    if ((sectionLength(image, SECTION_HOSTS) != 0) != (sectionLength(image, SECTION_ROUTES) != 0)) return SECTION_HOSTS;
+  }
+  return -1;
+}
+
+/** Offset of the fault inside SECTION_REGEXES, or -1. */
+function checkRegexes(image: usize): i32 {
+  const length = sectionLength(image, SECTION_REGEXES);
+  if (length == 0) return -1;
+  const section = sectionAt(image, SECTION_REGEXES);
+  const count = load<u32>(section);
+  if (length < 4 || <u64>count * 4 + 4 > <u64>length) return 0;
+  let end: u32 = 4 + (count << 2);
+  for (let i: u32 = 0; i < count; i++) {
+    const offset = load<u32>(section + 4 + (<usize>i << 2));
+    // Programs stand one after the other, each up to the next, so that checking them all is linear.
+    const next = i + 1 < count ? load<u32>(section + 8 + (<usize>i << 2)) : <u32>length;
+    if (offset < end || (offset & 3) != 0 || next <= offset || next > <u32>length) return 4 + (<i32>i << 2);
+    if (!checkRegex(section + offset, <i32>(next - offset))) return <i32>offset;
+    end = offset;
+  }
+  return -1;
 }

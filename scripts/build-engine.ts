@@ -7,14 +7,14 @@ import { STATIC_AT } from '../assembly/abi.ts';
 const root = new URL('..', import.meta.url);
 
 /** Flags: memory is the host's, so that an instance can be replaced after a trap while images stay; no allocator, no
- *  collector, no exceptions; SIMD. `-O3` with `--converge`: the engine is small, speed is what it is for. */
+ *  collector, no exceptions; SIMD. `-O3`: the engine is small, speed is what it is for. */
 export async function buildEngine(): Promise<Uint8Array> {
   const { error, stderr } = await asc.main(
     [
       'assembly/index.ts',
       ...['--outFile', 'build/engine.wasm', '--textFile', 'build/engine.wat'],
       ...['--runtime', 'stub', '--use', 'abort=', '--importMemory', '--memoryBase', String(STATIC_AT)],
-      ...['--enable', 'simd', '--disable', 'mutable-globals', '--noAssert', '-O3', '--converge'],
+      ...['--enable', 'simd', '--disable', 'mutable-globals', '--noAssert', '-O3'],
     ],
     {
       readFile: async (name, base) => {

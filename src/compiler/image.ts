@@ -243,16 +243,16 @@ export interface RegexFlags {
 export class RegexPool {
   readonly #programs: Uint8Array[] = [];
   readonly #known = new Map<string, number>();
-  readonly #compile: (pattern: string, flags: RegexFlags) => Uint8Array;
+  readonly #compile: (pattern: string, flags: RegexFlags) => { readonly bytes: Uint8Array };
 
-  constructor(compile: (pattern: string, flags: RegexFlags) => Uint8Array) {
+  constructor(compile: (pattern: string, flags: RegexFlags) => { readonly bytes: Uint8Array }) {
     this.#compile = compile;
   }
   /** Index of the program; throws RegexError when the pattern is refused. */
   add(pattern: string, flags: RegexFlags): number {
     const { foldCase, dotAll, multiline, unicode, anchored, captures } = flags;
     const key = [foldCase, dotAll, multiline, unicode, anchored, captures].map((flag) => (flag ? 1 : 0)).join('') + pattern;
-    return this.#known.get(key) ?? this.#put(key, this.#compile(pattern, flags));
+    return this.#known.get(key) ?? this.#put(key, this.#compile(pattern, flags).bytes);
   }
   #put(key: string, program: Uint8Array): number {
     const index = this.#programs.length;

@@ -1,0 +1,171 @@
+// The engine's exports. Each is one crossing: bytes in the memory map of abi.ts in, RESULT words out. Nothing is kept
+// between calls; images and the generation are arguments.
+import {
+  FAULT_NONE,
+  GENERATION_WORDS,
+  OUTCOME_LIMIT,
+  OUTCOME_NO_APP,
+  OUTCOME_NO_ROUTE,
+  OUTCOME_OK,
+  OUTCOME_REJECT,
+  REASON_ARENA,
+  REASON_NONE,
+  REASON_SEPARATOR,
+  RESULT_APP,
+  RESULT_CLIENT_AT,
+  RESULT_CLIENT_LENGTH,
+  RESULT_ERROR_AT,
+  RESULT_HOST_AT,
+  RESULT_HOST_LENGTH,
+  RESULT_MATCH,
+  RESULT_OUTCOME,
+  RESULT_PATH_AT,
+  RESULT_PATH_AT_URL,
+  RESULT_PATH_CHANGED,
+  RESULT_PATH_LENGTH,
+  RESULT_PREFIX_LENGTH,
+  RESULT_QUERY_AT,
+  RESULT_QUERY_AT_URL,
+  RESULT_QUERY_LENGTH,
+  RESULT_REASON,
+  RESULT_ROUTE,
+  RESULT_STEPS,
+  RESULT_TERMINAL,
+  RESULT_TRUSTED,
+} from './abi';
+import { failure, reset, stepsUsed } from './arena';
+import { nextHost, startHosts } from './host';
+import { checkImage, faultAt } from './image';
+import * as request from './request';
+import { clearResult, getResult, setResult } from './result';
+import { matchIndex, prefixLength, route, routeIndex } from './route';
+
+/** Checks the image of `length` bytes at `at`: FAULT_NONE, or what is wrong with RESULT_ERROR_AT saying where. */
+export function open(at: usize, length: i32): i32 {
+  reset();
+  clearResult();
+  const fault = checkImage(at, length);
+  if (fault != FAULT_NONE) setResult(RESULT_ERROR_AT, <i32>(faultAt - at));
+  return fault;
+}
+
+/** Judges the request head at HEAD_AT; the outcome. `seed` is 32 random bits, `now` seconds since the epoch. */
+export function head(generation: usize, length: i32, fields: i32, seed: i32, now: i32): i32 {
+  begin();
+  const image = openHead(generation, length, fields);
+  if (image == 0) return finish();
+  if (!route(image) && failure() == REASON_NONE) setResult(RESULT_OUTCOME, OUTCOME_NO_ROUTE);
+  setResult(RESULT_ROUTE, routeIndex);
+  setResult(RESULT_MATCH, matchIndex);
+  setResult(RESULT_PREFIX_LENGTH, prefixLength);
+  return finish();
+}
+
+/** Judges the body window at BODY_AT by the rules of stage body of app `app`, which the head call has found. */
+export function body(
+  generation: usize,
+  app: i32,
+  length: i32,
+  fields: i32,
+  bodyLength: i32,
+  size: i32,
+  truncated: i32,
+  stateLength: i32,
+  seed: i32,
+  now: i32,
+): i32 {
+  begin();
+  const image = openStage(generation, app, length, fields);
+  if (image == 0) return finish();
+  request.setBody(bodyLength, size, truncated != 0);
+  return finish();
+}
+
+/** Judges the response head at RESPONSE_HEAD_AT by the rules of stage response. */
+export function response(
+  generation: usize,
+  app: i32,
+  length: i32,
+  fields: i32,
+  responseLength: i32,
+  responseFields: i32,
+  stateLength: i32,
+  seed: i32,
+  now: i32,
+): i32 {
+  begin();
+  const image = openStage(generation, app, length, fields);
+  if (image == 0) return finish();
+  if (!request.parseResponse(responseLength, responseFields, image)) reject(REASON_SEPARATOR);
+  return finish();
+}
+
+/** Parses the head again, for an app that is known; the policy image, or 0 when the call is decided. */
+function openStage(generation: usize, app: i32, length: i32, fields: i32): usize {
+  let reason = request.parseHead(length, fields);
+  if (reason != REASON_NONE) return reject(reason);
+  if (<u32>app >= load<u32>(generation, 8)) {
+    setResult(RESULT_OUTCOME, OUTCOME_NO_APP);
+    return 0;
+  }
+  setResult(RESULT_APP, app);
+  const image = <usize>load<u32>(generation + ((<usize>GENERATION_WORDS + <usize>app) << 2));
+  reason = request.applyPolicy(image);
+  return reason == REASON_NONE ? image : reject(reason);
+}
+
+function begin(): void {
+  reset();
+  clearResult();
+}
+
+/** Parses the head, finds its app and applies the app's settings; the policy image, or 0 when the call is decided. */
+function openHead(generation: usize, length: i32, fields: i32): usize {
+  let reason = request.parseHead(length, fields);
+  setResult(RESULT_HOST_AT, <i32>request.hostAt);
+  setResult(RESULT_HOST_LENGTH, request.hostLength);
+  if (reason != REASON_NONE) return reject(reason);
+  setResult(RESULT_PATH_AT_URL, <i32>(request.rawPathAt - request.urlAt));
+  setResult(RESULT_QUERY_AT_URL, request.hasQuery ? <i32>(request.queryAt - request.urlAt) - 1 : request.urlLength);
+  setResult(RESULT_QUERY_AT, request.hasQuery ? <i32>request.queryAt - 1 : <i32>request.queryAt);
+  setResult(RESULT_QUERY_LENGTH, request.hasQuery ? request.queryLength + 1 : 0);
+  setResult(RESULT_PATH_AT, <i32>request.rawPathAt);
+  setResult(RESULT_PATH_LENGTH, request.rawPathLength);
+  if (!startHosts(load<u32>(generation), request.hostAt, request.hostLength)) return reject(REASON_ARENA);
+  const app = nextHost();
+  if (app < 0 || app >= load<i32>(generation, 8)) {
+    setResult(RESULT_OUTCOME, OUTCOME_NO_APP);
+    return 0;
+  }
+  setResult(RESULT_APP, app);
+  const image = <usize>load<u32>(generation + ((<usize>GENERATION_WORDS + <usize>app) << 2));
+  reason = request.applyPolicy(image);
+  setResult(RESULT_CLIENT_AT, <i32>request.clientAt);
+  setResult(RESULT_CLIENT_LENGTH, request.clientLength);
+  setResult(RESULT_TRUSTED, i32(request.trusted));
+  if (request.pathLength > 0) {
+    setResult(RESULT_PATH_AT, <i32>request.pathAt);
+    setResult(RESULT_PATH_LENGTH, request.pathLength);
+    setResult(RESULT_PATH_CHANGED, i32(request.pathChanged));
+  }
+  return reason == REASON_NONE ? image : reject(reason);
+}
+
+function reject(reason: i32): usize {
+  setResult(RESULT_OUTCOME, OUTCOME_REJECT);
+  setResult(RESULT_REASON, reason);
+  return 0;
+}
+
+/** A limit that was hit anywhere in the call is its outcome: what was decided by then may be incomplete. */
+function finish(): i32 {
+  const limit = failure();
+  if (limit != REASON_NONE) {
+    setResult(RESULT_OUTCOME, OUTCOME_LIMIT);
+    setResult(RESULT_REASON, limit);
+  } else if (getResult(RESULT_TERMINAL) != 0 && getResult(RESULT_OUTCOME) == OUTCOME_NO_ROUTE) {
+    setResult(RESULT_OUTCOME, OUTCOME_OK);
+  }
+  setResult(RESULT_STEPS, stepsUsed());
+  return getResult(RESULT_OUTCOME);
+}
