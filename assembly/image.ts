@@ -40,7 +40,7 @@ import {
 import { checkLists, listAt, listCount, listKind } from './cidr';
 import { checkNames } from './headers';
 import { checkHosts } from './host';
-import { check as checkRegex } from './regex/search';
+import { checkRegexes } from './regexes';
 import { checkPredicates, checkRoutes, groupCount } from './route';
 import { checkTable } from './table';
 
@@ -55,17 +55,6 @@ export function sectionAt(image: usize, id: i32): usize {
 @inline
 export function sectionLength(image: usize, id: i32): i32 {
   return load<i32>(image + 24 + (<usize>id << 3), 4);
-}
-
-/** Number of regexes in SECTION_REGEXES. */
-export function regexCount(image: usize): i32 {
-  return sectionLength(image, SECTION_REGEXES) == 0 ? 0 : load<i32>(sectionAt(image, SECTION_REGEXES));
-}
-
-/** Address of regex program `index`, which must be below regexCount. */
-export function regexAt(image: usize, index: i32): usize {
-  const section = sectionAt(image, SECTION_REGEXES);
-  return section + load<u32>(section + 4 + (<usize>index << 2));
 }
 
 /** Where `checkImage` found its fault. */
@@ -145,25 +134,6 @@ function checkSections(image: usize, length: i32, kind: i32): i32 {
     if (sectionLength(image, SECTION_SETTINGS) < SETTING_WORDS * 4) return SECTION_SETTINGS;
     // Host groups index the groups of the route tables.
     if ((sectionLength(image, SECTION_HOSTS) != 0) != (sectionLength(image, SECTION_ROUTES) != 0)) return SECTION_HOSTS;
-  }
-  return -1;
-}
-
-/** Offset of the fault inside SECTION_REGEXES, or -1. */
-function checkRegexes(image: usize): i32 {
-  const length = sectionLength(image, SECTION_REGEXES);
-  if (length == 0) return -1;
-  const section = sectionAt(image, SECTION_REGEXES);
-  const count = load<u32>(section);
-  if (length < 4 || <u64>count * 4 + 4 > <u64>length) return 0;
-  let end: u32 = 4 + (count << 2);
-  for (let i: u32 = 0; i < count; i++) {
-    const offset = load<u32>(section + 4 + (<usize>i << 2));
-    // Programs stand one after the other, each up to the next, so that checking them all is linear.
-    const next = i + 1 < count ? load<u32>(section + 8 + (<usize>i << 2)) : <u32>length;
-    if (offset < end || (offset & 3) != 0 || next <= offset || next > <u32>length) return 4 + (<i32>i << 2);
-    if (!checkRegex(section + offset, <i32>(next - offset))) return <i32>offset;
-    end = offset;
   }
   return -1;
 }

@@ -33,9 +33,9 @@ import { alloc, failure, spend } from './arena';
 import { equalBytes, extend, finish, HASH_START } from './hash';
 import { headerByNameId, headerValueAt, headerValueLength, nameCount, nextHeader } from './headers';
 import { nextHost, startHosts } from './host';
-import { regexAt, regexCount, sectionAt, sectionLength } from './image';
+import { sectionAt, sectionLength } from './image';
 import { findPair, pairValueAt, pairValueLength } from './pairs';
-import { find } from './regex/search';
+import { findRegex, regexCount } from './regexes';
 import {
   args,
   headers,
@@ -154,7 +154,7 @@ function first(from: u32, count: u32): bool {
   for (; count != 0; count--, candidate += CANDIDATE_BYTES) {
     if (!spend(1)) return false;
     const regex = load<i32>(candidate, 16);
-    if (!(regex < 0 || find(regexAt(current, regex), pathAt, pathLength))) continue;
+    if (!(regex < 0 || findRegex(current, regex, pathAt, pathLength))) continue;
     if (failure() != REASON_NONE) return false;
     if (holds(load<u32>(candidate, 8), load<u32>(candidate, 12))) {
       routeIndex = load<i32>(candidate);
@@ -191,7 +191,7 @@ function test(predicate: usize): bool {
 
 function matches(predicate: usize, regex: bool, at: usize, length: i32): bool {
   const value = load<u32>(predicate, 12);
-  if (regex) return find(regexAt(current, value), at, length);
+  if (regex) return findRegex(current, value, at, length);
   if (!spend(length >> 3)) return false;
   return load<i32>(predicate, 16) == length && equalBytes(pool + value, at, length);
 }

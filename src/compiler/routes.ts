@@ -20,7 +20,6 @@ import type { Reporter } from './diagnostics.ts';
 import { hostTable } from './hosts.ts';
 import { ByteWriter, finishHash, hashBytes, runningHash, type Pools } from './image.ts';
 import { canonicalPath } from './path.ts';
-import { RegexError } from './regex/error.ts';
 import type { MatchSource, RouteSource, ValueMatch } from './sources.ts';
 
 const encoder = new TextEncoder();
@@ -162,9 +161,9 @@ function compileMatch(route: number, match: number, source: MatchSource, context
     try {
       return pools.regexes.add(pattern, REGEX);
     } catch (error) {
-      if (!(error instanceof RegexError)) throw error;
+      if (!(error instanceof Error) || error.name !== 'RegexError') throw error;
       failed = true;
-      const { message, offset, length, fix } = error;
+      const { message, offset, length, fix } = error as Error & { offset: number; length: number; fix?: string };
       reporter.report('error', path, 'regex', message, { offset, length, ...(fix === undefined ? {} : { fix }) });
       return -1;
     }
@@ -324,8 +323,9 @@ function reportUnreachable(
   shadows: ReadonlyMap<Candidate, Candidate>,
   reporter: Reporter,
 ): void {
-  for (const [loser, winner] of shadows) {
-    if (reachable.has(loser)) continue;
+  const losers = [...shadows].filter(([loser]) => !reachable.has(loser));
+  losers.sort(([a], [b]) => a.route - b.route || a.match - b.match);
+  for (const [loser, winner] of losers) {
     const before = routes[winner.route]!.name;
     const other = winner.route === loser.route ? 'an earlier match of the same route' : `route ${before}`;
     reporter.report('warning', loser.source.path, 'unreachable-route', `this match can never win: ${other} takes its requests`, {

@@ -203,7 +203,7 @@ interface Exports {
 
 const NO_EFFECTS: readonly Effect[] = [];
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
 
 /** The engine over a compiled assembly/; it has its own memory, so one per isolate is enough. */
 export function createEngine(module: WebAssembly.Module): Engine {
