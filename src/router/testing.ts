@@ -56,17 +56,20 @@ export interface FakeAnswers {
 
 export const NOTHING: StageResult = {
   outcome: OUTCOME_OK,
+  reason: 0,
   terminal: 0,
   rule: -1,
   effects: [],
   truncated: false,
   steps: 1,
+  state: null,
 };
 
 export function fakeEngine(answers: FakeAnswers = {}): Engine & { released: Generation[] } {
   const released: Generation[] = [];
   return {
     released,
+    traps: 0,
     load(images) {
       const apps = images.apps.map((app) => JSON.parse(new TextDecoder().decode(app.bytes)) as Plan);
       return { id: images.id, at: 0, apps, agents: [] };
@@ -93,6 +96,7 @@ export function fakeEngine(answers: FakeAnswers = {}): Engine & { released: Gene
           client: '192.0.2.1',
         },
         ...{ trusted: false, agent: -1, terminal: 0, rule: -1, effects: [], truncated: false, steps: 1 },
+        ...{ match: 0, state: null },
       };
       return answers.head?.(result, fields) ?? result;
     },

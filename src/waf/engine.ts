@@ -38,7 +38,6 @@ import {
   RESULT_REASON,
   RESULT_ROUTE,
   RESULT_RULE,
-  RESULT_SKIPPED_PHASES,
   RESULT_STATE_LENGTH,
   RESULT_STEPS,
   RESULT_TERMINAL,
@@ -107,7 +106,6 @@ export interface HeadResult {
   readonly steps: number;
   /** Index of the match within the route, or -1. */
   readonly match: number;
-  readonly skippedPhases: number; // PHASE_* bits
   /** Transaction state for the calls of later stages; null when there is none. */
   readonly state: Uint8Array | null;
 }
@@ -318,7 +316,6 @@ class WasmEngine implements Engine {
       truncated: words[RESULT_TRUNCATED] === 1,
       steps: words[RESULT_STEPS]!,
       match: words[RESULT_MATCH]!,
-      skippedPhases: words[RESULT_SKIPPED_PHASES]!,
       state: this.#state(),
     };
   }
@@ -463,7 +460,6 @@ function refused(outcome: number, reason: number): HeadResult {
     trusted: false,
     agent: -1,
     match: -1,
-    skippedPhases: 0,
   };
 }
 
