@@ -28,6 +28,8 @@ export const MAX_DIAGNOSTICS = 1000;
 export interface Document extends Reporter {
   readonly file: string;
   readonly value: unknown;
+  /** Line of what stands at `path`, from 1. */
+  lineOf(path: DocumentPath): number;
 }
 
 type Report = (
@@ -95,15 +97,18 @@ export function readDocument(file: string, text: string, diagnostics: Diagnostic
     if (reader.failed) return null;
   }
 
+  const span = (path: DocumentPath, more: Place): [number, number] => {
+    // A JSON file has no syntax tree until something in it is wrong.
+    tree ??= parseYaml(text, () => {});
+    return tree === null ? [0, 1] : spanOf(tree, text, path, more);
+  };
   return {
     file,
     value,
     report(severity, path, code, message, more = {}) {
-      // A JSON file has no syntax tree until something in it is wrong.
-      tree ??= parseYaml(text, () => {});
-      const [start, end] = tree === null ? [0, 1] : spanOf(tree, text, path, more);
-      report(start, end, severity, code, message, more.cause, more.fix);
+      report(...span(path, more), severity, code, message, more.cause, more.fix);
     },
+    lineOf: (path) => lines.place(...span(path, {})).line,
   };
 }
 
@@ -322,12 +327,18 @@ function isMergeKey(key: Node | null): boolean {
   return isScalar(key) && key.type === 'PLAIN' && (key.value === '<<' || key.source === '<<');
 }
 
+interface Place {
+  readonly offset?: number;
+  readonly length?: number;
+  readonly at?: 'key' | 'value';
+}
+
 /** Offsets of what stands at `path`, or of the nearest thing around it that exists. */
 function spanOf(
   tree: Tree,
   text: string,
   path: DocumentPath,
-  more: { offset?: number; length?: number; at?: 'key' | 'value' },
+  more: Place,
 ): [number, number] {
   let node = follow(tree, tree.document.contents);
   let key: Node | null = null;

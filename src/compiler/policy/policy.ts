@@ -22,6 +22,8 @@ export interface Policy {
   readonly document: Document;
   readonly app: string;
   readonly hostnames: readonly string[];
+  /** Host names as written, lower case, by index in the document. */
+  readonly written: readonly string[];
   readonly settings: SettingsSource;
   readonly lists: readonly ListSource[];
   readonly backends: readonly Backend[];
@@ -84,6 +86,7 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     document,
     app: settings.app,
     hostnames: reading.hostnames,
+    written: settings.hostnames.map((name) => name.toLowerCase()),
     settings: readEngineSettings(settings, reading),
     lists,
     backends,
@@ -199,7 +202,7 @@ function readRoutes(fields: Fields, settings: schema.Settings, reading: Reading)
       readInspection(source.inspect, [...read.route.path, 'inspect'], routes.length, inspections, document);
     routes.push(read);
   });
-  if (values.length === 0 && !Array.isArray(fields['routes'])) {
+  if (fields['routes'] === undefined || fields['routes'] === null) {
     document.report('warning', ['routes'], 'no-routes', 'the policy has no routes: every request is answered 404', {
       fix: 'add `routes: [{ backend: NAME }]`',
     });

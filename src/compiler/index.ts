@@ -1,0 +1,172 @@
+/**
+ * Text in, images out: the policies of one deployment, the table of their host names, and the table of agents.
+ * Pure: no files, no clock, no environment; the command line and the control plane run the same code.
+ */
+import {
+  KIND_POLICY,
+  SECTION_CODE,
+  SECTION_INSPECTION,
+  SECTION_LISTS,
+  SECTION_NAMES,
+  SECTION_PLAN,
+  SECTION_REGEXES,
+  SECTION_RULES,
+  SECTION_SETTINGS,
+  SECTION_STRINGS,
+} from '../../assembly/abi.ts';
+import type { Manifest, Plan } from '../plan.ts';
+import { compileAgents } from './agents/agents.ts';
+import { sortDiagnostics, type Diagnostic } from './diagnostics.ts';
+import { readDocument } from './document.ts';
+import { compileHosts } from './hosts.ts';
+import { ImageWriter, ListPool, NamePool, RegexPool, StringPool, type Pools } from './image.ts';
+import { compileInspections } from './inspection.ts';
+import { buildPlan, dialsOf } from './plan.ts';
+import { readPolicy, type Policy } from './policy/policy.ts';
+import type { Target } from './policy/reading.ts';
+import { compileRegex } from './regex/index.ts';
+import { compileRoutes } from './routes.ts';
+import { compileRules } from './rules.ts';
+import { compileSettings } from './settings.ts';
+import { shown } from './spelling.ts';
+
+export type { Target } from './policy/reading.ts';
+export { parseDial, type Dial } from './policy/backend.ts';
+export { countDiagnostics, formatDiagnostics, type Diagnostic } from './diagnostics.ts';
+
+export interface CompileInput {
+  /** One app each; `path` is only used in diagnostics. */
+  readonly files: readonly { readonly path: string; readonly text: string }[];
+  readonly target: Target;
+}
+
+export interface Compiled {
+  /** No errors; there may be warnings. */
+  readonly ok: boolean;
+  /** In the order of files and lines. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** By lower-case hex SHA-256. Empty unless `ok`, as are the fields below. */
+  readonly images: ReadonlyMap<string, Uint8Array>;
+  readonly manifest: Manifest | null;
+  /** In the order of the files: index = app index in the host table. */
+  readonly plans: readonly Plan[];
+  /** Distinct `Endpoint.dial` keys, sorted; `parseDial` takes one apart. */
+  readonly dials: readonly string[];
+}
+
+/** Compiles a deployment. User mistakes become diagnostics; nothing is thrown. */
+export async function compile(input: CompileInput): Promise<Compiled> {
+  const diagnostics: Diagnostic[] = [];
+  const policies: Policy[] = [];
+  for (const { path, text } of input.files) {
+    const document = readDocument(path, text, diagnostics);
+    const policy = document === null ? null : readPolicy(document, input.target);
+    if (policy !== null) policies.push(policy);
+  }
+  checkClaims(policies);
+  const apps = policies.map((policy) => compilePolicy(policy));
+  const files = input.files.map(({ path }) => path);
+  const sorted = sortDiagnostics(diagnostics, files);
+  if (sorted.some(({ severity }) => severity === 'error')) {
+    return { ok: false, diagnostics: sorted, images: new Map(), manifest: null, plans: [], dials: [] };
+  }
+
+  const images = new Map<string, Uint8Array>();
+  const keep = async (bytes: Uint8Array): Promise<string> => {
+    const hash = await sha256(bytes);
+    images.set(hash, bytes);
+    return hash;
+  };
+  const hosts = await keep(compileHosts(policies.map(({ app, hostnames }) => ({ name: app, hostnames }))));
+  const agents = await keep(compileAgents());
+  const named: { name: string; image: string }[] = [];
+  for (const { plan, image } of apps) named.push({ name: plan.app, image: await keep(image) });
+  const generation = (await sha256(encoder.encode(JSON.stringify([hosts, agents, named])))).slice(0, 16);
+  const plans = apps.map(({ plan }) => plan);
+  return { ok: true, diagnostics: sorted, images, manifest: { generation, hosts, agents, apps: named }, plans, dials: dialsOf(plans) };
+}
+
+const encoder = new TextEncoder();
+
+async function sha256(bytes: Uint8Array): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
+  return digest.toHex();
+}
+
+/** Names of apps and hosts belong to one app each. */
+function checkClaims(policies: readonly Policy[]): void {
+  const apps = new Map<string, Policy>();
+  const hosts = new Map<string, Policy>();
+  for (const policy of policies) {
+    const namesake = policy.app === '' ? undefined : apps.get(policy.app.toLowerCase());
+    if (namesake !== undefined) {
+      policy.document.report('error', ['app'], 'app-twice', `the app name \`${policy.app}\` is taken`, {
+        cause: `${namesake.document.file}:${namesake.document.lineOf(['app'])} has it`,
+        fix: 'name one of them otherwise',
+      });
+    }
+    apps.set(policy.app.toLowerCase(), namesake ?? policy);
+    for (const host of policy.hostnames) {
+      const owner = hosts.get(host);
+      if (owner === undefined) {
+        hosts.set(host, policy);
+        continue;
+      }
+      const index = policy.written.indexOf(host);
+      policy.document.report('error', index < 0 ? ['hostnames'] : ['hostnames', index], 'host-twice', `host \`${shown(host)}\` is claimed twice`, {
+        cause: `${owner.document.file}:${owner.document.lineOf(['hostnames', owner.written.indexOf(host)])} claims it for \`${owner.app}\``,
+        fix: host === '*' && index < 0 ? 'give each app its `hostnames`' : 'remove it from one of the two',
+      });
+    }
+  }
+}
+
+/** One app's plan and image; the image is worth nothing when errors were reported. */
+function compilePolicy(policy: Policy): { plan: Plan; image: Uint8Array } {
+  const { document } = policy;
+  const pools = newPools();
+  const on = policy.rules.filter((rule) => rule.on).map(({ source }) => source);
+  const off = policy.rules.filter((rule) => !rule.on).map(({ source }) => ({ ...source, skipRules: [] }));
+  const image = new ImageWriter(KIND_POLICY);
+  const stages = { body: false, response: false };
+  try {
+    // Rules that are off are checked all the same, into pools that are thrown away.
+    if (off.length > 0) compileRules(off, policy.lists, newPools(), document);
+    const rules = compileRules(on, policy.lists, pools, document);
+    Object.assign(stages, rules.stages);
+    image.section(SECTION_SETTINGS, compileSettings(policy.settings, pools));
+    const routes = policy.routes.map(({ route }) => route);
+    const { sections } = compileRoutes(routes, pools, document, { mergeSlashes: policy.settings.mergeSlashes });
+    for (const [id, bytes] of sections) image.section(id, bytes);
+    image.section(SECTION_RULES, rules.rules);
+    image.section(SECTION_CODE, rules.code);
+    image.section(SECTION_INSPECTION, compileInspections(policy.inspections, pools, document));
+  } catch (error) {
+    // Pools throw RangeError where a limit of the format is reached; anything else is a fault of ours.
+    if (!(error instanceof RangeError)) throw error;
+    document.report('error', [], 'policy-too-large', error.message);
+  }
+  const plan = buildPlan(policy, stages);
+  image.section(SECTION_PLAN, encoder.encode(JSON.stringify(plan)));
+  image.section(SECTION_REGEXES, pools.regexes.bytes());
+  image.section(SECTION_LISTS, pools.lists.bytes());
+  image.section(SECTION_NAMES, pools.names.bytes());
+  image.section(SECTION_STRINGS, pools.strings.bytes()); // last: the others add to it
+  try {
+    return { plan, image: image.finish() };
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    document.report('error', [], 'policy-too-large', error.message, { fix: 'split the app in two' });
+    return { plan, image: new Uint8Array() };
+  }
+}
+
+function newPools(): Pools {
+  const strings = new StringPool();
+  return {
+    strings,
+    lists: new ListPool(strings),
+    names: new NamePool(strings),
+    regexes: new RegexPool((pattern, flags) => compileRegex(pattern, flags).bytes),
+  };
+}
