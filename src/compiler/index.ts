@@ -15,7 +15,6 @@ import {
   SECTION_STRINGS,
 } from '../../assembly/abi.ts';
 import type { Manifest, Plan } from '../plan.ts';
-import { compileAgents } from './agents/agents.ts';
 import { sortDiagnostics, type Diagnostic } from './diagnostics.ts';
 import { readDocument } from './document.ts';
 import { compileHosts } from './hosts.ts';
@@ -38,6 +37,8 @@ export interface CompileInput {
   /** One app each; `path` is only used in diagnostics. */
   readonly files: readonly { readonly path: string; readonly text: string }[];
   readonly target: Target;
+  /** Image of the table of agents (`compileAgents`, built once with the product); null leaves agents unknown. */
+  readonly agents: Uint8Array | null;
 }
 
 export interface Compiled {
@@ -78,7 +79,7 @@ export async function compile(input: CompileInput): Promise<Compiled> {
     return hash;
   };
   const hosts = await keep(compileHosts(policies.map(({ app, hostnames }) => ({ name: app, hostnames }))));
-  const agents = await keep(compileAgents());
+  const agents = input.agents === null ? null : await keep(input.agents);
   const named: { name: string; image: string }[] = [];
   for (const { plan, image } of apps) named.push({ name: plan.app, image: await keep(image) });
   const generation = (await sha256(encoder.encode(JSON.stringify([hosts, agents, named])))).slice(0, 16);

@@ -1,0 +1,55 @@
+/** `sallyport check`: is this policy right, and could a running deployment swap to it without a restart. */
+import { readFileSync } from 'node:fs';
+import { defineCommand } from 'citty';
+import pc from 'picocolors';
+import { compile, countDiagnostics, formatDiagnostics, type Compiled, type Target } from '../compiler/index.ts';
+import { Failure, sentence } from './failure.ts';
+
+const args = {
+  file: { type: 'positional', description: 'policy files, one app each', valueHint: 'FILE...', required: true },
+  target: { type: 'string', default: 'workerd', description: 'workerd (on-prem) or cloudflare', valueHint: 'name' },
+  json: { type: 'boolean', description: 'print JSON' },
+} as const;
+
+export interface Checked {
+  readonly compiled: Compiled;
+  /** Text by file, for the frames around problems. */
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+/** Compiles files without writing anything. Throws a Failure when one cannot be read. */
+export async function check(files: readonly string[], target: Target): Promise<Checked> {
+  const texts = new Map<string, string>();
+  for (const file of files) {
+    try {
+      texts.set(file, readFileSync(file, 'utf8'));
+    } catch (error) {
+      throw new Failure(sentence(error));
+    }
+  }
+  const compiled = await compile({ files: [...texts].map(([path, text]) => ({ path, text })), target, agents: null });
+  return { compiled, texts };
+}
+
+export default defineCommand({
+  meta: { name: 'check', description: 'say what is wrong with policies, and where' },
+  args,
+  async run({ args }) {
+    const { target } = args;
+    if (target !== 'workerd' && target !== 'cloudflare') throw new Failure(`--target is workerd or cloudflare, not "${target}"`);
+    const { compiled, texts } = await check(args._, target);
+    const { ok, diagnostics, plans } = compiled;
+    if (!ok) process.exitCode = 1;
+    const apps = plans.map((plan) => ({ name: plan.app, routes: plan.routeNames.length, rules: plan.rules.length, backends: plan.backends.length }));
+    if (args.json) return void process.stdout.write(`${JSON.stringify({ ok, target, apps, dials: compiled.dials, diagnostics })}\n`);
+
+    const color = pc.isColorSupported;
+    process.stdout.write(formatDiagnostics(diagnostics, { readText: (file) => texts.get(file), color }));
+    if (!ok) return;
+    const count = (n: number, word: string) => `${n} ${word}${n === 1 ? '' : 's'}`;
+    for (const app of apps) {
+      process.stdout.write(`${pc.green('ok')} ${app.name}: ${count(app.routes, 'route')}, ${count(app.rules, 'rule')}, ${count(app.backends, 'backend')}\n`);
+    }
+    if (diagnostics.length > 0) process.stdout.write(`${countDiagnostics(diagnostics)}\n`);
+  },
+});
