@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { defineCommand } from 'citty';
 import pc from 'picocolors';
-import { compile, countDiagnostics, formatDiagnostics, type Compiled, type Target } from '../compiler/index.ts';
+import { compile, formatDiagnostics, type Compiled, type Target } from '../compiler/index.ts';
 import { Failure, sentence } from './failure.ts';
 
 const args = {
@@ -27,7 +27,7 @@ export async function check(files: readonly string[], target: Target): Promise<C
       throw new Failure(sentence(error));
     }
   }
-  const compiled = await compile({ files: [...texts].map(([path, text]) => ({ path, text })), target, agents: null });
+  const compiled = await compile({ files: [...texts].map(([path, text]) => ({ path, text })), target });
   return { compiled, texts };
 }
 
@@ -50,6 +50,5 @@ export default defineCommand({
     for (const app of apps) {
       process.stdout.write(`${pc.green('ok')} ${app.name}: ${count(app.routes, 'route')}, ${count(app.rules, 'rule')}, ${count(app.backends, 'backend')}\n`);
     }
-    if (diagnostics.length > 0) process.stdout.write(`${countDiagnostics(diagnostics)}\n`);
   },
 });

@@ -37,8 +37,8 @@ export interface CompileInput {
   /** One app each; `path` is only used in diagnostics. */
   readonly files: readonly { readonly path: string; readonly text: string }[];
   readonly target: Target;
-  /** Image of the table of agents (`compileAgents`, built once with the product); null leaves agents unknown. */
-  readonly agents: Uint8Array | null;
+  /** Image of the table of agents, which is built once with the product; without it `agent.*` is empty. */
+  readonly agents?: Uint8Array | null;
 }
 
 export interface Compiled {
@@ -79,7 +79,7 @@ export async function compile(input: CompileInput): Promise<Compiled> {
     return hash;
   };
   const hosts = await keep(compileHosts(policies.map(({ app, hostnames }) => ({ name: app, hostnames }))));
-  const agents = input.agents === null ? null : await keep(input.agents);
+  const agents = input.agents ? await keep(input.agents) : null;
   const named: { name: string; image: string }[] = [];
   for (const { plan, image } of apps) named.push({ name: plan.app, image: await keep(image) });
   const generation = (await sha256(encoder.encode(JSON.stringify([hosts, agents, named])))).slice(0, 16);
@@ -91,7 +91,7 @@ const encoder = new TextEncoder();
 
 async function sha256(bytes: Uint8Array): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
-  return digest.toHex();
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** Names of apps and hosts belong to one app each. */
