@@ -426,3 +426,57 @@ export const INSPECTION_REQUIRED = 6; // names of each kind, in this order
 export const INSPECTION_FORBIDDEN = 7;
 export const INSPECTION_LENGTHS = 8;
 export const INSPECTION_SPARE = 9;
+// REGEX PROGRAM (src/compiler/regex/serialize.ts writes it, assembly/regex/ runs it). Offsets are bytes from the program's
+// start, itself 4-byte aligned. A program has a DFA, or an NFA, or both: the NFA then only serves captures.
+export const REGEX_LENGTH = 0; // bytes in all, a multiple of 4
+export const REGEX_DFA = 4; // offset of the DFA, 0 = none: `find` runs the NFA
+export const REGEX_NFA = 8; // offset of the NFA, 0 = none
+export const REGEX_GROUPS = 12; // capture groups with the whole match as number 0; 0 = compiled without captures
+export const REGEX_PATTERNS = 16; // pattern ids of the set are below this; 1 for a single pattern
+export const REGEX_PATTERN = 20; // id that an NFA stands for
+export const REGEX_HEADER_BYTES = 24;
+
+// DFA. State 0 is dead, states 1..accepts accept, the rest go on. The table holds u16 states, (1 << shift) a row; the
+// column is the byte's class, or DFA_END's after the last byte: anchors and word boundaries need that one step more.
+// A single pattern accepts in the absorbing state 1. A set has lists: u32 first[accepts + 1], then u32 pattern ids.
+export const DFA_STATES = 0;
+export const DFA_ACCEPTS = 4;
+export const DFA_SHIFT = 8;
+export const DFA_START = 12;
+export const DFA_END = 16; // class of "end of input"
+export const DFA_LISTS = 20; // offset of the lists from the DFA's start, 0 = single pattern
+export const DFA_CLASSES = 24; // u8 class of each byte
+export const DFA_TABLE = 24 + 256;
+
+// NFA for the sparse-set machine. States of NFA_STATE_BYTES { u32 op, u32 x, u32 y }, then transitions of
+// NFA_TRANSITION_BYTES { u8 low, u8 high, u16 next }. The first `leaves` states are those that stop a closure.
+export const NFA_STATES = 0;
+export const NFA_LEAVES = 4;
+export const NFA_START = 8;
+export const NFA_TRANSITIONS = 12; // how many
+export const NFA_ANCHORED = 16; // 1 = a match starts at 0
+export const NFA_TABLE = 20;
+export const NFA_STATE_BYTES = 12;
+export const NFA_TRANSITION_BYTES = 4;
+export const NFA_RANGES = 1; // leaf: x = first transition, y = how many, sorted by byte and disjoint
+export const NFA_MATCH = 2; // leaf
+export const NFA_SPLIT = 3; // x before y
+export const NFA_SAVE = 4; // x = next, y = slot
+export const NFA_ASSERT = 5; // x = next, y = ASSERT_*
+
+export const ASSERT_START = 1; // \A
+export const ASSERT_END = 2; // \z
+export const ASSERT_START_LINE = 3;
+export const ASSERT_END_LINE = 4;
+export const ASSERT_WORD = 5; // \b over ASCII word bytes
+export const ASSERT_NOT_WORD = 6;
+
+export const MAX_NFA_STATES = 16384; // of one pattern or set; a repeat that unrolls further is a compile error
+export const MAX_NFA_TRANSITIONS = 65536;
+export const MAX_DFA_WORK = 16777216; // elementary steps of one determinisation; beyond it the NFA serves
+export const MAX_REGEX_REPEAT = 1000; // n of {n} and m of {n,m}
+export const MAX_REGEX_DEPTH = 200; // nested groups
+export const MAX_REGEX_GROUPS = 32; // capture groups with the whole match
+export const MAX_CAPTURE_BYTES = 524288; // scratch of one capture run, known when compiling
+export const REGEX_UNSET = 0xffffffff; // offset of a group that took no part
+export const REGEX_CHUNK = 4096; // bytes scanned for one draw on the step budget

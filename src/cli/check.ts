@@ -36,19 +36,28 @@ export default defineCommand({
   args,
   async run({ args }) {
     const { target } = args;
-    if (target !== 'workerd' && target !== 'cloudflare') throw new Failure(`--target is workerd or cloudflare, not "${target}"`);
+    if (target !== 'workerd' && target !== 'cloudflare')
+      throw new Failure(`--target is workerd or cloudflare, not "${target}"`);
     const { compiled, texts } = await check(args._, target);
     const { ok, diagnostics, plans } = compiled;
     if (!ok) process.exitCode = 1;
-    const apps = plans.map((plan) => ({ name: plan.app, routes: plan.routeNames.length, rules: plan.rules.length, backends: plan.backends.length }));
-    if (args.json) return void process.stdout.write(`${JSON.stringify({ ok, target, apps, dials: compiled.dials, diagnostics })}\n`);
+    const apps = plans.map((plan) => ({
+      name: plan.app,
+      routes: plan.routeNames.length,
+      rules: plan.rules.length,
+      backends: plan.backends.length,
+    }));
+    if (args.json)
+      return void process.stdout.write(`${JSON.stringify({ ok, target, apps, dials: compiled.dials, diagnostics })}\n`);
 
     const color = pc.isColorSupported;
     process.stdout.write(formatDiagnostics(diagnostics, { readText: (file) => texts.get(file), color }));
     if (!ok) return;
     const count = (n: number, word: string) => `${n} ${word}${n === 1 ? '' : 's'}`;
     for (const app of apps) {
-      process.stdout.write(`${pc.green('ok')} ${app.name}: ${count(app.routes, 'route')}, ${count(app.rules, 'rule')}, ${count(app.backends, 'backend')}\n`);
+      process.stdout.write(
+        `${pc.green('ok')} ${app.name}: ${count(app.routes, 'route')}, ${count(app.rules, 'rule')}, ${count(app.backends, 'backend')}\n`,
+      );
     }
   },
 });

@@ -334,12 +334,7 @@ interface Place {
 }
 
 /** Offsets of what stands at `path`, or of the nearest thing around it that exists. */
-function spanOf(
-  tree: Tree,
-  text: string,
-  path: DocumentPath,
-  more: Place,
-): [number, number] {
+function spanOf(tree: Tree, text: string, path: DocumentPath, more: Place): [number, number] {
   let node = follow(tree, tree.document.contents);
   let key: Node | null = null;
   let found = true;

@@ -84,7 +84,14 @@ export async function compile(input: CompileInput): Promise<Compiled> {
   for (const { plan, image } of apps) named.push({ name: plan.app, image: await keep(image) });
   const generation = (await sha256(encoder.encode(JSON.stringify([hosts, agents, named])))).slice(0, 16);
   const plans = apps.map(({ plan }) => plan);
-  return { ok: true, diagnostics: sorted, images, manifest: { generation, hosts, agents, apps: named }, plans, dials: dialsOf(plans) };
+  return {
+    ok: true,
+    diagnostics: sorted,
+    images,
+    manifest: { generation, hosts, agents, apps: named },
+    plans,
+    dials: dialsOf(plans),
+  };
 }
 
 const encoder = new TextEncoder();
@@ -114,10 +121,17 @@ function checkClaims(policies: readonly Policy[]): void {
         continue;
       }
       const index = policy.written.indexOf(host);
-      policy.document.report('error', index < 0 ? ['hostnames'] : ['hostnames', index], 'host-twice', `host \`${shown(host)}\` is claimed twice`, {
-        cause: `${owner.document.file}:${owner.document.lineOf(['hostnames', owner.written.indexOf(host)])} claims it for \`${owner.app}\``,
-        fix: host === '*' && index < 0 ? 'give each app its `hostnames`' : 'remove it from one of the two',
-      });
+      policy.document.report(
+        'error',
+        index < 0 ? ['hostnames'] : ['hostnames', index],
+        'host-twice',
+        `host \`${shown(host)}\` is claimed twice`,
+        {
+          cause: `${owner.document.file}:${owner.document.lineOf(['hostnames', owner.written.indexOf(host)])} claims it for \`${owner.app}\``,
+          fix:
+            index < 0 ? 'give each app its `hostnames`: the default is `*`, any host' : 'remove it from one of the two',
+        },
+      );
     }
   }
 }
@@ -168,6 +182,6 @@ function newPools(): Pools {
     strings,
     lists: new ListPool(strings),
     names: new NamePool(strings),
-    regexes: new RegexPool((pattern, flags) => compileRegex(pattern, flags).bytes),
+    regexes: new RegexPool(compileRegex),
   };
 }

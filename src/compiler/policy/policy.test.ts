@@ -13,7 +13,9 @@ function read(text: string, target: Target = 'workerd'): { policy: Policy | null
 
 /** What was reported: severity, code, line:column+length, in the order of the report. */
 function reported(text: string, target?: Target): string[] {
-  return read(text, target).diagnostics.map(({ severity, code, line, column, length }) => `${severity} ${code} ${line}:${column}+${length}`);
+  return read(text, target).diagnostics.map(
+    ({ severity, code, line, column, length }) => `${severity} ${code} ${line}:${column}+${length}`,
+  );
 }
 
 /** Each case stands below these two lines, so line 3 is its first. */
@@ -49,8 +51,15 @@ const SHAPE: readonly Case[] = [
   ['routes: [{ backends: [{ backend: web, weight: -1 }] }]', 'error out-of-range 3:47+2'],
   ['routes: [{ backends: [{ backend: web, weight: 1.5 }] }]', 'error wrong-type 3:47+3'],
   ['routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { x-a: 1 } } }] }]', 'error wrong-type 3:75+1'],
-  ['routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { "x a": b } } }] }]', 'error bad-format 3:70+5'],
-  ['routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { x: { sekret: A } } } }] }]', 'error missing-field 3:70+1', 'error unknown-field 3:75+6'],
+  [
+    'routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { "x a": b } } }] }]',
+    'error bad-format 3:70+5',
+  ],
+  [
+    'routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { x: { sekret: A } } } }] }]',
+    'error missing-field 3:70+1',
+    'error unknown-field 3:75+6',
+  ],
   ['routes: [{ filters: [{ requestRedirect: { port: 70000 } }] }]', 'error out-of-range 3:49+5'],
   ['routes: [{ filters: [{ requestRedirect: { port: 80, statusCode: 300 } }] }]', 'error unknown-value 3:65+3'],
   ['routes: [{ filters: [{ directResponse: { status: 101 } }] }]', 'error out-of-range 3:50+3'],
@@ -61,27 +70,48 @@ const REFERENCES: readonly Case[] = [
   ['routes: [{ backends: [{ backend: web }, { backend: gone }] }]', 'error unknown-backend 3:52+4'],
   ['routes: [{ backends: [{ backend: gone, allowMissing: true }] }]', 'warning missing-backend 3:34+4'],
   ['routes: [{ backend: web, filters: [{ requestMirror: { backend: gone } }] }]', 'error unknown-backend 3:64+4'],
-  [`${ROUTE}rules: [{ name: x, when: "true", action: route, route: { backend: gone } }]`, 'error unknown-backend 4:67+4'],
+  [
+    `${ROUTE}rules: [{ name: x, when: "true", action: route, route: { backend: gone } }]`,
+    'error unknown-backend 4:67+4',
+  ],
   [`${ROUTE}rules: [{ name: x, when: "true", action: skip, skip: { rules: [y] } }]`, 'error unknown-rule 4:64+1'],
   [
     `${ROUTE}rules:\n  - { name: x, when: "true", action: log }\n  - { name: y, when: "true", action: skip, skip: { rules: [x, y] } }`,
     'error rule-order 6:60+1',
     'error rule-order 6:63+1',
   ],
-  [`${ROUTE}rules:\n  - { name: x, when: "true", action: log }\n  - { name: x, when: "true", action: log }`, 'error duplicate-name 6:13+1'],
+  [
+    `${ROUTE}rules:\n  - { name: x, when: "true", action: log }\n  - { name: x, when: "true", action: log }`,
+    'error duplicate-name 6:13+1',
+  ],
   ['routes:\n  - { name: a, backend: web }\n  - { name: a, backend: web }', 'error duplicate-name 5:13+1'],
-  ['routes: [{ name: a, hostnames: [b.example.com], backend: web }]\nhostnames: [a.example.com]', 'error hostname-outside 3:33+13'],
-  ['routes: [{ hostnames: [a.example.com, b.org], backend: web }]\nhostnames: ["*.example.com"]', 'warning hostname-outside 3:39+5'],
+  [
+    'routes: [{ name: a, hostnames: [b.example.com], backend: web }]\nhostnames: [a.example.com]',
+    'error hostname-outside 3:33+13',
+  ],
+  [
+    'routes: [{ hostnames: [a.example.com, b.org], backend: web }]\nhostnames: ["*.example.com"]',
+    'warning hostname-outside 3:39+5',
+  ],
 ];
 
 const CONFLICTS: readonly Case[] = [
   ['routes: [{ backend: web, backends: [{ backend: api }] }]', 'error conflict 3:12+7'],
   ['routes: [{ backend: web, filters: [{ requestRedirect: { scheme: https } }] }]', 'error conflict 3:12+7'],
   ['routes: [{ backends: [{ backend: web }], filters: [{ directResponse: {} }] }]', 'error conflict 3:12+8'],
-  ['routes: [{ filters: [{ requestRedirect: { scheme: https } }, { urlRewrite: { hostname: a.b } }] }]', 'error conflict 3:64+10'],
-  ['routes: [{ backend: web, filters: [{ urlRewrite: { hostname: a.b } }, { urlRewrite: { hostname: a.c } }] }]', 'error duplicate-filter 3:73+10'],
+  [
+    'routes: [{ filters: [{ requestRedirect: { scheme: https } }, { urlRewrite: { hostname: a.b } }] }]',
+    'error conflict 3:64+10',
+  ],
+  [
+    'routes: [{ backend: web, filters: [{ urlRewrite: { hostname: a.b } }, { urlRewrite: { hostname: a.c } }] }]',
+    'error duplicate-filter 3:73+10',
+  ],
   ['routes: [{ backend: web, filters: [{ requestMirror: { backend: api } }, { requestMirror: { backend: web } }] }]'],
-  ['routes: [{ backend: web, filters: [{ cors: { allowOrigins: ["*"] }, urlRewrite: { hostname: a.b } }] }]', 'error conflict 3:36+1'],
+  [
+    'routes: [{ backend: web, filters: [{ cors: { allowOrigins: ["*"] }, urlRewrite: { hostname: a.b } }] }]',
+    'error conflict 3:36+1',
+  ],
   ['routes: [{ backend: web, filters: [{}] }]', 'error conflict 3:36+1'],
   ['routes: [{ backends: [{ backend: web, filters: [{ cors: { allowOrigins: ["*"] } }] }] }]', 'error conflict 3:51+4'],
   ['routes: [{ filters: [{ requestRedirect: {} }] }]', 'error redirect-loop 3:24+15'],
@@ -91,7 +121,10 @@ const CONFLICTS: readonly Case[] = [
     'error conflict 3:109+18',
   ],
   ['routes: [{ backend: web, filters: [{ urlRewrite: { path: { replaceFullPath: a } } }] }]', 'error bad-path 3:77+1'],
-  ['routes: [{ backend: web, filters: [{ requestMirror: { backend: api, percent: 5, fraction: { numerator: 1 } } }] }]', 'error conflict 3:38+13'],
+  [
+    'routes: [{ backend: web, filters: [{ requestMirror: { backend: api, percent: 5, fraction: { numerator: 1 } } }] }]',
+    'error conflict 3:38+13',
+  ],
   ['routes: [{ backend: web, timeouts: { request: 1s, backendRequest: 2s } }]', 'error timeouts 3:67+2'],
   ['routes: [{ backend: web, retry: { backoff: 2s } }]', 'error backoff 3:44+2'],
   ['routes: [{ backend: web, retry: {} }]\nbody: { over: pass }', 'warning not-replayable 3:26+5'],
@@ -106,21 +139,51 @@ const CONFLICTS: readonly Case[] = [
 ];
 
 const HEADERS_AND_HOSTS: readonly Case[] = [
-  ['routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { Host: a } } }] }]', 'error forbidden-header 3:70+4'],
-  ['routes: [{ backend: web, filters: [{ requestHeaderModifier: { remove: [transfer-encoding] } }] }]', 'error forbidden-header 3:72+17'],
-  ['routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { x-sallyport-a: b } } }] }]', 'error forbidden-header 3:70+13'],
-  ['routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { x-a: "b\\r\\nc: d" } } }] }]', 'error bad-header-value 3:77+1'],
-  ['routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { Authorization: Bearer 123 } } }] }]', 'error literal-secret 3:85+10'],
-  ['routes: [{ backend: web, filters: [{ requestHeaderModifier: { add: { X-Api-Key: abc } } }] }]', 'error literal-secret 3:81+3'],
-  ['routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { x-stripe-api-key: abc } } }] }]', 'error literal-secret 3:88+3'],
+  [
+    'routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { Host: a } } }] }]',
+    'error forbidden-header 3:70+4',
+  ],
+  [
+    'routes: [{ backend: web, filters: [{ requestHeaderModifier: { remove: [transfer-encoding] } }] }]',
+    'error forbidden-header 3:72+17',
+  ],
+  [
+    'routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { x-sallyport-a: b } } }] }]',
+    'error forbidden-header 3:70+13',
+  ],
+  [
+    'routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { x-a: "b\\r\\nc: d" } } }] }]',
+    'error bad-header-value 3:77+1',
+  ],
+  [
+    'routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { Authorization: Bearer 123 } } }] }]',
+    'error literal-secret 3:85+10',
+  ],
+  [
+    'routes: [{ backend: web, filters: [{ requestHeaderModifier: { add: { X-Api-Key: abc } } }] }]',
+    'error literal-secret 3:81+3',
+  ],
+  [
+    'routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { x-stripe-api-key: abc } } }] }]',
+    'error literal-secret 3:88+3',
+  ],
   ['routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { authorization: { secret: TOKEN } } } }] }]'],
-  ['routes: [{ backend: web, filters: [{ responseHeaderModifier: { set: { x-a: { secret: TOKEN } } } }] }]', 'error secret-in-response 3:71+3'],
-  ['routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { x-a: b, X-A: c } } }] }]', 'error duplicate-header 3:78+3'],
+  [
+    'routes: [{ backend: web, filters: [{ responseHeaderModifier: { set: { x-a: { secret: TOKEN } } } }] }]',
+    'error secret-in-response 3:71+3',
+  ],
+  [
+    'routes: [{ backend: web, filters: [{ requestHeaderModifier: { set: { x-a: b, X-A: c } } }] }]',
+    'error duplicate-header 3:78+3',
+  ],
   [
     `${ROUTE}rules: [{ name: x, when: "true", action: rewrite, rewrite: { headers: { set: { cookie: '"a=b"' } } } }]`,
     'error literal-secret 4:88+7',
   ],
-  ['routes: [{ backend: web, matches: [{ headers: [{ name: a, value: b }, { name: A, value: c }] }] }]', 'error duplicate-condition 3:79+1'],
+  [
+    'routes: [{ backend: web, matches: [{ headers: [{ name: a, value: b }, { name: A, value: c }] }] }]',
+    'error duplicate-condition 3:79+1',
+  ],
   ['routes: [{ backend: web, matches: [{ headers: [{ name: "a b", value: b }] }] }]', 'error bad-format 3:56+5'],
   ['routes: [{ backend: web, matches: [{ path: { value: api } }] }]', 'error bad-path 3:53+3'],
   ['routes: [{ backend: web, matches: [{ path: { value: "/a?b" } }] }]', 'error bad-path 3:53+6'],
@@ -131,7 +194,10 @@ const HEADERS_AND_HOSTS: readonly Case[] = [
   [`${ROUTE}hostnames: [bücher.example]`, 'error bad-hostname 4:13+14'],
   [`${ROUTE}hostnames: [300.1.1.1]`, 'error bad-hostname 4:13+9'],
   [`${ROUTE}hostnames: [SHOP.example.com, 127.0.0.1, "[::1]", "*"]`],
-  ['routes: [{ backend: web, filters: [{ cors: { allowOrigins: ["*"], allowCredentials: true } }] }]', 'warning cors-any-origin 3:46+12'],
+  [
+    'routes: [{ backend: web, filters: [{ cors: { allowOrigins: ["*"], allowCredentials: true } }] }]',
+    'warning cors-any-origin 3:46+12',
+  ],
   ['routes: [{ backend: web, filters: [{ cors: { allowOrigins: ["*", "https://a.b"] } }] }]', 'error conflict 3:61+3'],
   ['routes: [{ backend: web, filters: [{ cors: { allowOrigins: ["https://a.b/c"] } }] }]', 'error bad-origin 3:61+15'],
   ['routes: [{ filters: [{ directResponse: { status: 204, body: x } }] }]', 'error conflict 3:61+1'],
@@ -157,8 +223,15 @@ const BACKENDS: readonly Case[] = [
   ['{ url: "http://a", loadBalancer: { type: ConsistentHash, header: a, cookie: b } }', 'error conflict 3:27+12'],
   ['{ url: "http://a", loadBalancer: { header: a } }', 'error conflict 3:43+6'],
   ['{ url: "http://a", health: {} }', 'warning no-effect 3:27+6'],
-  ['{ url: "http://a", health: { passive: { consecutive5xx: 0, consecutiveGatewayErrors: 0 } } }', 'error no-effect 3:37+7', 'warning no-effect 3:27+6'],
-  ['{ endpoints: [{ url: "http://a" }, { url: "http://b" }], health: { passive: { baseEjectionTime: 400s } } }', 'error ejection-times 3:75+7'],
+  [
+    '{ url: "http://a", health: { passive: { consecutive5xx: 0, consecutiveGatewayErrors: 0 } } }',
+    'error no-effect 3:37+7',
+    'warning no-effect 3:27+6',
+  ],
+  [
+    '{ endpoints: [{ url: "http://a" }, { url: "http://b" }], health: { passive: { baseEjectionTime: 400s } } }',
+    'error ejection-times 3:75+7',
+  ],
 ];
 
 const SETTINGS: readonly Case[] = [

@@ -22,7 +22,7 @@ export interface Policy {
   readonly document: Document;
   readonly app: string;
   readonly hostnames: readonly string[];
-  /** Host names as written, lower case, by index in the document. */
+  /** Host names as written, lower case, by index in the document; none when the default stands in. */
   readonly written: readonly string[];
   readonly settings: SettingsSource;
   readonly lists: readonly ListSource[];
@@ -86,7 +86,7 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     document,
     app: settings.app,
     hostnames: reading.hostnames,
-    written: settings.hostnames.map((name) => name.toLowerCase()),
+    written: fields['hostnames'] === undefined ? [] : settings.hostnames.map((name) => name.toLowerCase()),
     settings: readEngineSettings(settings, reading),
     lists,
     backends,
