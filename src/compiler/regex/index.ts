@@ -1,0 +1,102 @@
+/** Regex text to programs that assembly/regex/ runs in linear time. */
+import { MAX_CAPTURE_BYTES, NFA_MATCH, NFA_RANGES } from '../../../assembly/abi.ts';
+import { determinize } from './dfa.ts';
+import { RegexError } from './error.ts';
+import { minimize } from './minimize.ts';
+import { buildNfa, type Nfa } from './nfa.ts';
+import { parse, type Regex, type RegexFlags } from './parse.ts';
+import { serialize } from './serialize.ts';
+
+export { RegexError } from './error.ts';
+export type { RegexFlags } from './parse.ts';
+
+export interface CompiledRegex {
+  /** The program; its length is a multiple of 4. */
+  readonly bytes: Uint8Array;
+  readonly states: number; // of what `find` runs
+  readonly kind: 'dfa' | 'nfa';
+  /** Capture groups with the whole match; names by group. */
+  readonly groups: number;
+  readonly names: readonly (string | null)[];
+}
+
+/** Throws RegexError. */
+export function compileRegex(pattern: string, flags: RegexFlags = {}): CompiledRegex {
+  const regex = parse(pattern, flags);
+  const anchored = flags.anchored ?? false;
+  return located(pattern, () => {
+    const plain = buildNfa([regex], [0], anchored, false);
+    const found = determinize(plain, true);
+    const dfa = found && minimize(found);
+    let nfa: Nfa | null = dfa ? null : plain;
+    if (flags.captures) {
+      nfa = buildNfa([regex], [0], anchored, true);
+      checkCaptures(nfa, regex);
+    }
+    const groups = flags.captures ? regex.groups : 0;
+    return {
+      bytes: serialize({ dfa, nfa, groups, set: null }),
+      states: dfa ? dfa.accepts.length : plain.states.length,
+      kind: dfa ? 'dfa' : 'nfa',
+      groups: regex.groups,
+      names: regex.names,
+    };
+  });
+}
+
+/**
+ * Programs that together say which of the patterns match, for `matchSet`; pattern ids are indices of `patterns`.
+ * Patterns share an automaton as long as it keeps within MAX_DFA_STATES; one that does not fit by itself is an NFA.
+ */
+export function compileRegexSet(patterns: readonly string[], flags: RegexFlags = {}): Uint8Array[] {
+  const regexes = patterns.map((pattern) => parse(pattern, flags));
+  const anchored = flags.anchored ?? false;
+  const bins: Uint8Array[] = [];
+  const build = (ids: readonly number[]): void => {
+    const size = { patterns: patterns.length, only: ids[0]! };
+    const nfa = fits(() => located(patterns[ids[0]!]!, () => buildNfa(ids.map((id) => regexes[id]!), ids, anchored, false)), ids.length > 1);
+    const found = nfa && determinize(nfa, false);
+    if (found) bins.push(serialize({ dfa: minimize(found), nfa: null, groups: 0, set: size }));
+    else if (ids.length === 1) bins.push(serialize({ dfa: null, nfa, groups: 0, set: size }));
+    else {
+      build(ids.slice(0, ids.length >> 1));
+      build(ids.slice(ids.length >> 1));
+    }
+  };
+  if (patterns.length > 0) build(patterns.map((_, id) => id));
+  return bins;
+}
+
+/** Null instead of an error about size where there are several patterns to share it among. */
+function fits(build: () => Nfa, several: boolean): Nfa | null {
+  try {
+    return build();
+  } catch (error) {
+    if (several && error instanceof RegexError) return null;
+    throw error;
+  }
+}
+
+/** Errors about size concern the pattern as a whole. */
+function located<T>(pattern: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof RegexError) throw new RegexError(error.message, 0, Math.max(1, pattern.length), error.fix);
+    throw error;
+  }
+}
+
+/** Scratch of the engine's capture run: two lists of threads with their slots, and the stack of a closure. */
+function checkCaptures(nfa: Nfa, regex: Regex): void {
+  const leaves = nfa.states.filter((state) => state.op === NFA_RANGES || state.op === NFA_MATCH).length;
+  const bytes = nfa.states.length * (2 * 4 + 2 * 8) + leaves * 2 * regex.groups * 8;
+  if (bytes > MAX_CAPTURE_BYTES) {
+    throw new RegexError(
+      `pattern is too large for ${regex.groups - 1} capture groups`,
+      0,
+      1,
+      'lower the repeat counts, or write (?:...) where nothing is captured',
+    );
+  }
+}
