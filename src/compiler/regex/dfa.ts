@@ -115,7 +115,14 @@ class Construction {
     const words = this.usedAsserts.has(ASSERT_WORD) || this.usedAsserts.has(ASSERT_NOT_WORD);
     const lines = this.usedAsserts.has(ASSERT_START_LINE) || this.usedAsserts.has(ASSERT_END_LINE);
     if (lines) range(10, 10);
-    if (words) for (const [low, high] of [[0x30, 0x39], [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]] as const) range(low, high);
+    if (words)
+      for (const [low, high] of [
+        [0x30, 0x39],
+        [0x41, 0x5a],
+        [0x5f, 0x5f],
+        [0x61, 0x7a],
+      ] as const)
+        range(low, high);
     for (let byte = 0; byte < 256; byte++) {
       if (byte === 0 || cut[byte]) {
         this.firstByte.push(byte);
@@ -229,7 +236,12 @@ class Construction {
     return row;
   }
 
-  private target(before: number, column: number, targets: readonly number[] | null, matched: readonly number[]): number {
+  private target(
+    before: number,
+    column: number,
+    targets: readonly number[] | null,
+    matched: readonly number[],
+  ): number {
     const move = this.startMove(before, column);
     if (!targets && matched.length === 0) return move.state;
     this.generation++;
@@ -333,7 +345,9 @@ interface Move {
 }
 
 export function isWord(byte: number): boolean {
-  return (byte >= 0x30 && byte <= 0x39) || (byte >= 0x41 && byte <= 0x5a) || byte === 0x5f || (byte >= 0x61 && byte <= 0x7a);
+  return (
+    (byte >= 0x30 && byte <= 0x39) || (byte >= 0x41 && byte <= 0x5a) || byte === 0x5f || (byte >= 0x61 && byte <= 0x7a)
+  );
 }
 
 function holds(kind: number, before: number, after: number): boolean {

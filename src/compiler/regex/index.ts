@@ -54,7 +54,18 @@ export function compileRegexSet(patterns: readonly string[], flags: RegexFlags =
   const bins: Uint8Array[] = [];
   const build = (ids: readonly number[]): void => {
     const size = { patterns: patterns.length, only: ids[0]! };
-    const nfa = fits(() => located(patterns[ids[0]!]!, () => buildNfa(ids.map((id) => regexes[id]!), ids, anchored, false)), ids.length > 1);
+    const nfa = fits(
+      () =>
+        located(patterns[ids[0]!]!, () =>
+          buildNfa(
+            ids.map((id) => regexes[id]!),
+            ids,
+            anchored,
+            false,
+          ),
+        ),
+      ids.length > 1,
+    );
     const found = nfa && determinize(nfa, false);
     if (found) bins.push(serialize({ dfa: minimize(found), nfa: null, groups: 0, set: size }));
     else if (ids.length === 1) bins.push(serialize({ dfa: null, nfa, groups: 0, set: size }));

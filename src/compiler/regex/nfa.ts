@@ -160,7 +160,7 @@ class Trie {
 
   private insert(sequences: ReturnType<typeof toByteSequences>, depth: number): number {
     const node: { low: number; high: number; child: number }[] = [];
-    for (let i = 0; i < sequences.length; ) {
+    for (let i = 0; i < sequences.length;) {
       const [low, high] = sequences[i]![depth]!;
       let end = i + 1;
       while (end < sequences.length && sequences[end]![depth]![0] === low && sequences[end]![depth]![1] === high) end++;

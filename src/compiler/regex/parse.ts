@@ -44,7 +44,13 @@ export type Node =
   | { readonly type: 'assert'; readonly kind: number }
   | { readonly type: 'concat'; readonly items: readonly Node[] }
   | { readonly type: 'alternate'; readonly items: readonly Node[] }
-  | { readonly type: 'repeat'; readonly item: Node; readonly min: number; readonly max: number; readonly greedy: boolean }
+  | {
+      readonly type: 'repeat';
+      readonly item: Node;
+      readonly min: number;
+      readonly max: number;
+      readonly greedy: boolean;
+    }
   | { readonly type: 'group'; readonly index: number; readonly item: Node };
 
 export interface Regex {
@@ -191,7 +197,12 @@ class Parser {
     const after = this.at;
     if (this.looking('*') || this.looking('+') || this.looking('?') || this.repeat()) {
       const text = this.pattern.slice(from, after);
-      this.fail('repeat of a repeat', after, 1, text.length < 40 ? `group it: (?:${text})` : 'put the first one in (?:...)');
+      this.fail(
+        'repeat of a repeat',
+        after,
+        1,
+        text.length < 40 ? `group it: (?:${text})` : 'put the first one in (?:...)',
+      );
     }
     if (item.type === 'empty' || max === 0) return EMPTY;
     // Nothing, repeated, is nothing once: nested counts of it would cost time without any state that a limit counts.
@@ -208,7 +219,8 @@ class Parser {
     }
     if (simple !== '{') return null;
     const open = this.pattern.slice(this.at, this.at + 32);
-    if (/^\{,\d+\}/.test(open)) this.fail('repeat without a lower bound', this.at, 2, 'write {0,m}, or \\{ for a literal brace');
+    if (/^\{,\d+\}/.test(open))
+      this.fail('repeat without a lower bound', this.at, 2, 'write {0,m}, or \\{ for a literal brace');
     const found = /^\{(\d+)(,(\d*))?\}/.exec(open);
     if (!found) return null;
     const min = Number(found[1]);
@@ -217,7 +229,8 @@ class Parser {
     if (Math.max(min, max) > MAX_REGEX_REPEAT) {
       this.fail(`repeat count over ${MAX_REGEX_REPEAT}`, this.at, length, 'use * or +, or check the length apart');
     }
-    if (max >= 0 && min > max) this.fail('repeat bounds are in the wrong order', this.at, length, `write {${max},${min}}`);
+    if (max >= 0 && min > max)
+      this.fail('repeat bounds are in the wrong order', this.at, length, `write {${max},${min}}`);
     this.at += length;
     return { min, max };
   }
@@ -298,7 +311,12 @@ class Parser {
 
   private capture(name: string | null, offset: number): number {
     if (this.names.length >= MAX_REGEX_GROUPS) {
-      this.fail(`more than ${MAX_REGEX_GROUPS - 1} capture groups`, offset, 1, 'write (?:...) where nothing is captured');
+      this.fail(
+        `more than ${MAX_REGEX_GROUPS - 1} capture groups`,
+        offset,
+        1,
+        'write (?:...) where nothing is captured',
+      );
     }
     return this.names.push(name) - 1;
   }
@@ -307,7 +325,12 @@ class Parser {
     const length = /^\?(<[=!]|[=!>|#&R])/.exec(head)?.[0].length ?? 1;
     if (/^\?<[=!]/.test(head)) this.fail('lookbehind is not supported', from, length + 1, LINEAR);
     if (/^\?[=!]/.test(head)) {
-      this.fail('lookahead is not supported', from, length + 1, `${LINEAR}; write two conditions joined by "and", or "and not"`);
+      this.fail(
+        'lookahead is not supported',
+        from,
+        length + 1,
+        `${LINEAR}; write two conditions joined by "and", or "and not"`,
+      );
     }
     if (/^\?>/.test(head)) this.fail('atomic group is not supported', from, 3, 'write (?:...)');
     if (/^\?P=/.test(head)) this.fail('backreference is not supported', from, 4, LINEAR);
@@ -402,7 +425,8 @@ class Parser {
     const plain: number[] = [];
     // `]` first is a literal, as everywhere but in ECMAScript.
     for (let first = true; first || !this.looking(']'); first = false) {
-      if (this.at >= this.pattern.length) this.fail('class is not closed', from, 1, 'add ], or write \\[ for a literal bracket');
+      if (this.at >= this.pattern.length)
+        this.fail('class is not closed', from, 1, 'add ], or write \\[ for a literal bracket');
       const posix = this.posix();
       if (posix) {
         folded.push(...posix);
@@ -445,7 +469,13 @@ class Parser {
       return null;
     }
     const set = POSIX.get(found[2]!);
-    if (!set) this.fail(`unknown POSIX class "${found[2]}"`, this.at, found[0].length, `use one of ${[...POSIX.keys()].join(', ')}`);
+    if (!set)
+      this.fail(
+        `unknown POSIX class "${found[2]}"`,
+        this.at,
+        found[0].length,
+        `use one of ${[...POSIX.keys()].join(', ')}`,
+      );
     this.at += found[0].length;
     return found[1] ? negate(set, this.max) : set;
   }
@@ -466,7 +496,12 @@ class Parser {
       this.scalar(point, from);
     }
     if (!this.unicode && point > 0x7f) {
-      this.fail('character beyond ASCII in a class of bytes', from, this.at - from, 'turn on "unicode", or write (?:a|b)');
+      this.fail(
+        'character beyond ASCII in a class of bytes',
+        from,
+        this.at - from,
+        'turn on "unicode", or write (?:a|b)',
+      );
     }
     return point;
   }
@@ -474,7 +509,8 @@ class Parser {
 
 /** No state of the automaton comes from it unless groups are captured. */
 function weightless(node: Node): boolean {
-  if (node.type === 'group' || (node.type === 'repeat' && node.min === 1 && node.max === 1)) return weightless(node.item);
+  if (node.type === 'group' || (node.type === 'repeat' && node.min === 1 && node.max === 1))
+    return weightless(node.item);
   return node.type === 'empty' || (node.type === 'concat' && node.items.every(weightless));
 }
 

@@ -102,7 +102,10 @@ function nfaBytes(nfa: Nfa): Uint8Array {
   const leaves = all.filter(isLeaf);
   const order = [...leaves, ...all.filter((index) => !isLeaf(index))];
   const number = new Map(order.map((state, index) => [state, index]));
-  const transitions = nfa.states.reduce((sum, state) => sum + (state.op === NFA_RANGES ? state.transitions.length : 0), 0);
+  const transitions = nfa.states.reduce(
+    (sum, state) => sum + (state.op === NFA_RANGES ? state.transitions.length : 0),
+    0,
+  );
   const transitionsAt = NFA_TABLE + order.length * NFA_STATE_BYTES;
   const bytes = new Uint8Array(transitionsAt + transitions * NFA_TRANSITION_BYTES);
   const view = new DataView(bytes.buffer);
