@@ -4,11 +4,12 @@ import { determinize } from './dfa.ts';
 import { RegexError } from './error.ts';
 import { minimize } from './minimize.ts';
 import { buildNfa, type Nfa } from './nfa.ts';
-import { parse, type Regex, type RegexFlags } from './parse.ts';
+import { parse } from './parse.ts';
 import { serialize } from './serialize.ts';
+import type { Regex, RegexFlags } from './syntax.ts';
 
 export { RegexError } from './error.ts';
-export type { RegexFlags } from './parse.ts';
+export type { RegexFlags } from './syntax.ts';
 
 export interface CompiledRegex {
   /** The program; its length is a multiple of 4. */

@@ -10,7 +10,7 @@ import {
   NFA_SPLIT,
 } from '../../../assembly/abi.ts';
 import { RegexError } from './error.ts';
-import type { Node, Regex } from './parse.ts';
+import type { Node, Regex } from './syntax.ts';
 import type { Ranges } from './ranges.ts';
 import { toByteSequences } from './utf8.ts';
 

@@ -21,44 +21,9 @@ import {
   MAX_REGEX_REPEAT,
 } from '../../../assembly/abi.ts';
 import { RegexError } from './error.ts';
-import { foldAscii, foldUnicode, negate, normalize, type Ranges } from './ranges.ts';
-
-export interface RegexFlags {
-  /** ASCII letters; with `unicode`, Unicode simple case folding. */
-  readonly foldCase?: boolean;
-  /** `.` matches a line feed too. */
-  readonly dotAll?: boolean;
-  /** `^` and `$` match at line feeds too. */
-  readonly multiline?: boolean;
-  /** `.` and classes match whole code points in UTF-8; otherwise single bytes. */
-  readonly unicode?: boolean;
-  /** The pattern has to match the whole value. */
-  readonly anchored?: boolean;
-  /** Also compile what `captures` needs. */
-  readonly captures?: boolean;
-}
-
-export type Node =
-  | { readonly type: 'empty' }
-  | { readonly type: 'class'; readonly set: Ranges } // code points with `unicode`, else bytes
-  | { readonly type: 'assert'; readonly kind: number }
-  | { readonly type: 'concat'; readonly items: readonly Node[] }
-  | { readonly type: 'alternate'; readonly items: readonly Node[] }
-  | {
-      readonly type: 'repeat';
-      readonly item: Node;
-      readonly min: number;
-      readonly max: number;
-      readonly greedy: boolean;
-    }
-  | { readonly type: 'group'; readonly index: number; readonly item: Node };
-
-export interface Regex {
-  readonly root: Node;
-  readonly groups: number; // with the whole match
-  readonly names: readonly (string | null)[]; // by group
-  readonly unicode: boolean;
-}
+import { Characters, LINEAR } from './characters.ts';
+import { negate, type Ranges } from './ranges.ts';
+import { EMPTY, type Node, type Regex, type RegexFlags } from './syntax.ts';
 
 interface Modes {
   readonly fold: boolean;
@@ -66,55 +31,17 @@ interface Modes {
   readonly multiline: boolean;
 }
 
-export const EMPTY: Node = { type: 'empty' };
-
-const DIGIT = [0x30, 0x39];
-const WORD = [0x30, 0x39, 0x41, 0x5a, 0x5f, 0x5f, 0x61, 0x7a];
-const SPACE = [0x09, 0x0d, 0x20, 0x20];
-const POSIX: ReadonlyMap<string, Ranges> = new Map([
-  ['alnum', [0x30, 0x39, 0x41, 0x5a, 0x61, 0x7a]],
-  ['alpha', [0x41, 0x5a, 0x61, 0x7a]],
-  ['ascii', [0, 0x7f]],
-  ['blank', [0x09, 0x09, 0x20, 0x20]],
-  ['cntrl', [0, 0x1f, 0x7f, 0x7f]],
-  ['digit', DIGIT],
-  ['graph', [0x21, 0x7e]],
-  ['lower', [0x61, 0x7a]],
-  ['print', [0x20, 0x7e]],
-  ['punct', [0x21, 0x2f, 0x3a, 0x40, 0x5b, 0x60, 0x7b, 0x7e]],
-  ['space', SPACE],
-  ['upper', [0x41, 0x5a]],
-  ['word', WORD],
-  ['xdigit', [0x30, 0x39, 0x41, 0x46, 0x61, 0x66]],
-]);
-const CONTROLS: ReadonlyMap<string, number> = new Map([
-  ['t', 9],
-  ['n', 10],
-  ['v', 11],
-  ['f', 12],
-  ['r', 13],
-  ['a', 7],
-  ['e', 27],
-]);
-const LINEAR = 'patterns run in linear time, without backtracking';
-
 export function parse(pattern: string, flags: RegexFlags): Regex {
   return new Parser(pattern, flags).parse();
 }
 
-class Parser {
-  private readonly pattern: string;
-  private readonly unicode: boolean;
-  private readonly max: number;
+class Parser extends Characters {
   private readonly start: Modes;
-  private at = 0;
   private depth = 0;
   private readonly names: (string | null)[] = [null];
 
   constructor(pattern: string, flags: RegexFlags) {
-    this.pattern = pattern;
-    this.unicode = flags.unicode ?? false;
-    this.max = this.unicode ? 0x10ffff : 0xff;
+    super(pattern, flags.unicode ?? false);
     this.start = { fold: flags.foldCase ?? false, dotAll: flags.dotAll ?? false, multiline: flags.multiline ?? false };
   }
 
@@ -126,14 +53,6 @@ class Parser {
     const root = this.alternation(this.start);
     if (this.at < this.pattern.length) this.fail('unmatched )', this.at, 1, 'write \\) for a literal parenthesis');
     return { root, groups: this.names.length, names: this.names, unicode: this.unicode };
-  }
-
-  private fail(message: string, offset: number, length: number, fix?: string): never {
-    throw new RegexError(message, offset, Math.max(1, length), fix);
-  }
-
-  private looking(text: string): boolean {
-    return this.pattern.startsWith(text, this.at);
   }
 
   private alternation(outer: Modes): Node {
@@ -239,7 +158,7 @@ class Parser {
     const from = this.at;
     const char = this.pattern[from]!;
     if (char === '(') return this.group(modes);
-    if (char === '[') return this.set(this.class(modes));
+    if (char === '[') return this.set(this.class(modes.fold));
     if (char === '\\') return this.escape(modes);
     if (char === '*' || char === '+' || char === '?') {
       this.fail('nothing to repeat', from, 1, `write \\${char} for a literal character`);
@@ -258,22 +177,11 @@ class Parser {
     return this.literal(point, modes);
   }
 
-  private scalar(point: number, offset: number): void {
-    if (point > 0x10ffff || (point >= 0xd800 && point < 0xe000)) {
-      this.fail('not a Unicode scalar value', offset, this.at - offset);
-    }
-  }
-
   /** One character of the pattern; in byte mode one beyond ASCII is the bytes of its UTF-8 form. */
   private literal(point: number, modes: Modes): Node {
-    if (this.unicode || point < 0x80) return this.set(this.fold([point, point], modes));
+    if (this.unicode || point < 0x80) return this.set(this.fold([point, point], modes.fold));
     const bytes = new TextEncoder().encode(String.fromCodePoint(point));
     return concat([...bytes].map((byte) => ({ type: 'class', set: [byte, byte] })));
-  }
-
-  private fold(set: Ranges, modes: Modes): Ranges {
-    if (!modes.fold) return set;
-    return this.unicode ? foldUnicode(set) : foldAscii(set);
   }
 
   private set(set: Ranges): Node {
@@ -361,149 +269,8 @@ class Parser {
     if (shorthand) return this.set(shorthand);
     const point = this.escapedPoint();
     // \xHH names a byte in byte mode; it is not the character of that number.
-    if (!this.unicode && point < 0x100) return this.set(this.fold([point, point], modes));
+    if (!this.unicode && point < 0x100) return this.set(this.fold([point, point], modes.fold));
     return this.literal(point, modes);
-  }
-
-  /** \d \w \s and their complements, also inside classes. */
-  private shorthand(): Ranges | null {
-    const letter = this.pattern[this.at + 1];
-    const sets = new Map<string, Ranges>([
-      ['d', DIGIT],
-      ['w', WORD],
-      ['s', SPACE],
-    ]);
-    const set = letter === undefined ? undefined : sets.get(letter.toLowerCase());
-    if (!set) return null;
-    this.at += 2;
-    return letter! >= 'a' ? set : negate(set, this.max);
-  }
-
-  private escapedPoint(): number {
-    const from = this.at;
-    const letter = this.pattern[from + 1];
-    if (letter === undefined) this.fail('pattern ends in a backslash', from, 1, 'write \\\\ for a literal backslash');
-    const rest = this.pattern.slice(from + 1, from + 12);
-    const hex = /^x([0-9A-Fa-f]{2})|^u([0-9A-Fa-f]{4})|^[xu]\{([0-9A-Fa-f]{1,6})\}/.exec(rest);
-    if (hex) {
-      this.at += 1 + hex[0].length;
-      const point = parseInt(hex[1] ?? hex[2] ?? hex[3]!, 16);
-      this.scalar(point, from);
-      return point;
-    }
-    if (letter === 'x' || letter === 'u') {
-      this.fail('incomplete escape', from, 2, 'write \\xHH, \\uHHHH or \\x{H...}');
-    }
-    if (/[1-9]/.test(letter)) this.fail('backreference is not supported', from, 2, LINEAR);
-    if (letter === 'k') this.fail('backreference is not supported', from, 2, LINEAR);
-    if (letter === '0') {
-      if (/^0[0-9]/.test(rest)) this.fail('octal escape is not supported', from, 3, 'write \\xHH');
-      this.at += 2;
-      return 0;
-    }
-    const control = CONTROLS.get(letter);
-    if (control !== undefined) {
-      this.at += 2;
-      return control;
-    }
-    if (letter === 'Z') this.fail('\\Z is not supported', from, 2, 'write \\z for the end of the text');
-    if (letter === 'p' || letter === 'P') {
-      this.fail('Unicode property class is not supported', from, 2, 'write the ranges, as in [a-z\\u00e0-\\u00ff]');
-    }
-    if (/[A-Za-z]/.test(letter)) this.fail(`unknown escape \\${letter}`, from, 2, `write ${letter} for the letter`);
-    const point = this.pattern.codePointAt(from + 1)!;
-    this.at += point > 0xffff ? 3 : 2;
-    this.scalar(point, from);
-    return point;
-  }
-
-  private class(modes: Modes): Ranges {
-    const from = this.at++;
-    const negated = this.looking('^');
-    if (negated) this.at++;
-    const folded: number[] = [];
-    const plain: number[] = [];
-    // `]` first is a literal, as everywhere but in ECMAScript.
-    for (let first = true; first || !this.looking(']'); first = false) {
-      if (this.at >= this.pattern.length)
-        this.fail('class is not closed', from, 1, 'add ], or write \\[ for a literal bracket');
-      const posix = this.posix();
-      if (posix) {
-        folded.push(...posix);
-        continue;
-      }
-      const shorthand = this.looking('\\') ? this.shorthand() : null;
-      if (shorthand) {
-        plain.push(...shorthand);
-        if (/^-[^\]]/.test(this.pattern.slice(this.at))) {
-          this.fail('range from a class', this.at, 1, 'put the - at the end of the class');
-        }
-        continue;
-      }
-      const offset = this.at;
-      const low = this.member();
-      let high = low;
-      if (/^-[^\]]/.test(this.pattern.slice(this.at, this.at + 2))) {
-        this.at++;
-        if (this.looking('\\') && /^\\[dwsDWS]/.test(this.pattern.slice(this.at))) {
-          this.fail('range to a class', this.at, 2, 'put the - at the end of the class');
-        }
-        high = this.member();
-        if (low > high) this.fail('range is in the wrong order', offset, this.at - offset);
-      }
-      folded.push(low, high);
-    }
-    this.at++;
-    const set = normalize([...this.fold(normalize(folded), modes), ...plain]);
-    return negated ? negate(set, this.max) : set;
-  }
-
-  private posix(): Ranges | null {
-    const found = /^\[:(\^?)([a-zA-Z]+):\]/.exec(this.pattern.slice(this.at, this.at + 16));
-    if (!found) {
-      if (this.looking('[=') || this.looking('[.')) {
-        if (/^\[([=.]).*?\1\]/.test(this.pattern.slice(this.at, this.at + 16))) {
-          this.fail('POSIX collation is not supported', this.at, 2);
-        }
-      }
-      return null;
-    }
-    const set = POSIX.get(found[2]!);
-    if (!set)
-      this.fail(
-        `unknown POSIX class "${found[2]}"`,
-        this.at,
-        found[0].length,
-        `use one of ${[...POSIX.keys()].join(', ')}`,
-      );
-    this.at += found[0].length;
-    return found[1] ? negate(set, this.max) : set;
-  }
-
-  /** One character of a class. */
-  private member(): number {
-    const from = this.at;
-    let point: number;
-    if (this.looking('\\')) {
-      if (this.pattern[from + 1] === 'b') {
-        this.fail('\\b inside a class', from, 2, 'write \\x08 for a backspace');
-      }
-      point = this.escapedPoint();
-      if (!this.unicode && point < 0x100) return point;
-    } else {
-      point = this.pattern.codePointAt(from)!;
-      this.at += point > 0xffff ? 2 : 1;
-      this.scalar(point, from);
-    }
-    if (!this.unicode && point > 0x7f) {
-      this.fail(
-        'character beyond ASCII in a class of bytes',
-        from,
-        this.at - from,
-        'turn on "unicode", or write (?:a|b)',
-      );
-    }
-    return point;
   }
 }
 
