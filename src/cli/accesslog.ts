@@ -38,7 +38,6 @@ function verdictText(verdict: unknown): string {
 
 /** SAFETY: requests are hostile, and a terminal obeys escape sequences: control characters are shown, not sent. */
 export function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
   const shown = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
     return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
   });

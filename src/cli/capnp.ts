@@ -28,7 +28,6 @@ export function capnpConfig(config: CapnpValue): string {
 
 /** SAFETY: quotes, backslashes and control characters are escaped, so no value can end its literal early. */
 function quoted(text: string): string {
-  // oxlint-disable-next-line no-control-regex
   const escaped = text.replace(/["\\\u0000-\u001f\u007f]/g, (character) => {
     if (character === '"' || character === '\\') return `\\${character}`;
     return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
