@@ -1,5 +1,5 @@
 /**
- * Builds dist/ from the sources: the engine, the worker bundle, explain.js, the agent table and the command as
+ * Builds dist/ from the sources: the engine, the worker bundle, explain.js and the command as
  * JavaScript. Only what is stale is built again: each part remembers a digest of the files it was made from.
  * Run: npm run build [-- --force]
  */
@@ -10,6 +10,7 @@ import { dirname, join, relative } from 'node:path';
 
 export const root = dirname(import.meta.dirname);
 const dist = join(root, 'dist');
+const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: Record<string, string> };
 const stampFile = join(dist, 'stamp.json');
 
 interface Part {
@@ -72,15 +73,6 @@ const parts: readonly Part[] = [
     },
   },
   {
-    name: 'agents.img',
-    inputs: ['src/compiler/**/*.ts', 'src/compiler/agents/*', 'assembly/abi.ts'],
-    outputs: ['dist/agents.img'],
-    async make() {
-      const { buildAgents } = await import('./build-agents.ts');
-      writeFileSync(join(dist, 'agents.img'), await buildAgents());
-    },
-  },
-  {
     name: 'cli.js',
     inputs: ['src/**/*.ts', 'assembly/abi.ts'],
     outputs: ['dist/cli.js'],
@@ -90,7 +82,7 @@ const parts: readonly Part[] = [
         format: 'esm',
         platform: 'node',
         target: 'node22',
-        packages: 'external',
+        external: Object.keys(dependencies),
         splitting: true,
         entryPoints: { cli: join(root, 'src/cli/main.ts') },
         outdir: dist,

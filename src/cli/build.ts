@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { disassemble } from '../compiler/disassemble.ts';
 import { compileFiles, requireDeployment, type Deployment } from './deployment.ts';
-import { egressPolicy, parseDial, pin, type Pinned } from './egress.ts';
+import { egressPolicy, pin, type Pinned } from './egress.ts';
 import { Failure } from './failure.ts';
 import { every, listenAddress } from './options.ts';
 import { artefact, workerdBinary, workerdConfig } from './workerd.ts';
@@ -62,7 +62,7 @@ export default defineCommand({
     ];
     if (args.binary === true) {
       const policy = egressPolicy(every(rawArgs, buildArguments, 'egress-allow'), args['allow-loopback'] === true);
-      const origins = await Promise.all(deployment.dials.map((dial) => pin(parseDial(dial), policy)));
+      const origins = await Promise.all(deployment.dials.map((dial) => pin(dial, policy)));
       const { host, port } = listenAddress(args.listen);
       writeBinary(outdir, deployment, origins, `${host.includes(':') ? `[${host}]` : host}:${port}`);
       files.push('sallyport');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { connectAddress, egressPolicy, parseDial, pin, refusal } from './egress.ts';
+import { connectAddress, egressPolicy, pin, refusal } from './egress.ts';
 
 const closed = egressPolicy([], false);
 
@@ -89,40 +89,21 @@ test('what is not an address or a block is one sentence', () => {
   }
 });
 
-test('a dial key gives host, port and the name that TLS verifies', () => {
-  assert.deepEqual(parseDial('http://127.0.0.1:9001'), {
-    key: 'http://127.0.0.1:9001',
-    secure: false,
-    host: '127.0.0.1',
-    port: 9001,
-    certificateHost: '127.0.0.1',
-  });
-  assert.deepEqual(parseDial('https://[::1]:8443 as shop.example'), {
-    key: 'https://[::1]:8443 as shop.example',
-    secure: true,
-    host: '::1',
-    port: 8443,
-    certificateHost: 'shop.example',
-  });
-  assert.equal(parseDial('https://shop.example').port, 443);
-  assert.throws(() => parseDial('ftp://x'), { name: 'Failure' });
-});
-
 test('an address is pinned as it is; a denied one says who may open it', async () => {
-  const good = await pin(parseDial('http://10.1.2.3:80'), closed);
+  const good = await pin('http://10.1.2.3:80', closed);
   assert.equal(connectAddress(good), '10.1.2.3:80');
-  const six = await pin(parseDial('http://[fd12::1]:81'), closed);
+  const six = await pin('http://[fd12::1]:81', closed);
   assert.equal(connectAddress(six), '[fd12::1]:81');
-  const bad = await pin(parseDial('http://127.0.0.1:9001'), closed);
+  const bad = await pin('http://127.0.0.1:9001', closed);
   assert.equal(bad.address, null);
   assert.match(bad.problem ?? '', /127\.0\.0\.1 is a loopback address.*--allow-loopback/);
   assert.equal(connectAddress(bad), null);
 });
 
 test('a name that leads to loopback is denied as loopback is', async () => {
-  const found = await pin(parseDial('http://localhost:1'), closed);
+  const found = await pin('http://localhost:1', closed);
   assert.equal(found.address, null);
   assert.match(found.problem ?? '', /is denied/);
-  const kept = await pin(parseDial('http://localhost:1'), egressPolicy([], true), '127.0.0.1');
+  const kept = await pin('http://localhost:1', egressPolicy([], true), '127.0.0.1');
   assert.equal(kept.address, '127.0.0.1');
 });

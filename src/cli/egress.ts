@@ -5,6 +5,7 @@
  */
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
+import { parseDial } from '../compiler/policy/backend.ts';
 import { Failure, sentence } from './failure.ts';
 
 export interface EgressPolicy {
@@ -12,18 +13,9 @@ export interface EgressPolicy {
   readonly loopback: boolean;
 }
 
-/** An origin as the plan names it: `scheme://host:port`, with ` as NAME` when TLS verifies another name. */
-export interface Dial {
-  readonly key: string;
-  readonly secure: boolean;
-  readonly host: string; // without brackets
-  readonly port: number;
-  readonly certificateHost: string;
-}
-
 /** What an origin's name was resolved to: `address` is null when nothing may be connected to. */
 export interface Pinned {
-  readonly dial: Dial;
+  readonly key: string; // Endpoint.dial
   readonly address: string | null;
   readonly problem: string | null;
 }
@@ -100,54 +92,41 @@ function wordsOf(address: string): number[] | null {
   return [...left, ...Array<number>(8 - left.length - right.length).fill(0), ...right];
 }
 
-export function parseDial(key: string): Dial {
-  const [origin = '', certificateHost] = key.split(' as ');
-  const url = URL.parse(origin);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:'))
-    throw new Failure(`"${key}" is not an origin`);
-  const secure = url.protocol === 'https:';
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  return {
-    key,
-    secure,
-    host,
-    port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
-    certificateHost: certificateHost ?? host,
-  };
-}
-
 /**
  * Resolves an origin and checks every address of it. The one that was pinned before is kept while it is still
  * among the answers, so that a rotating answer does not restart anything.
  */
-export async function pin(dial: Dial, policy: EgressPolicy, before?: string | null): Promise<Pinned> {
+export async function pin(key: string, policy: EgressPolicy, before?: string | null): Promise<Pinned> {
+  const host = hostOf(key);
   let addresses: string[];
   try {
-    addresses = isIP(dial.host)
-      ? [dial.host]
-      : (await lookup(dial.host, { all: true })).map((answer) => answer.address);
+    addresses = isIP(host)
+      ? [host]
+      : (await lookup(host, { all: true })).map((answer) => answer.address);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const cause = code === 'ENOTFOUND' || code === 'EAI_AGAIN' ? 'its name does not resolve' : sentence(error);
-    return { dial, address: null, problem: `${dial.key} cannot be reached: ${cause}` };
+    return { key, address: null, problem: `${key} cannot be reached: ${cause}` };
   }
   const refusals = new Map(addresses.map((address) => [address, refusal(address, policy)]));
   const allowed = addresses.filter((address) => refusals.get(address) === null);
   const chosen = before !== undefined && before !== null && allowed.includes(before) ? before : allowed[0];
-  if (chosen !== undefined) return { dial, address: chosen, problem: null };
+  if (chosen !== undefined) return { key, address: chosen, problem: null };
   const [first = '', why = 'not an address'] = [...refusals][0] ?? [];
   const advice = why === 'a loopback address' ? '--allow-loopback or --egress-allow' : '--egress-allow';
   return {
-    dial,
+    key,
     address: null,
-    problem: `${dial.key} is denied: ${first} is ${why}; the operator may allow it with ${advice}`,
+    problem: `${key} is denied: ${first} is ${why}; the operator may allow it with ${advice}`,
   };
 }
 
 /** `host:port` as workerd reads it. */
 export function connectAddress(pinned: Pinned): string | null {
   if (pinned.address === null) return null;
-  return isIP(pinned.address) === 6
-    ? `[${pinned.address}]:${pinned.dial.port}`
-    : `${pinned.address}:${pinned.dial.port}`;
+  const { port } = parseDial(pinned.key);
+  return isIP(pinned.address) === 6 ? `[${pinned.address}]:${port}` : `${pinned.address}:${port}`;
 }
+
+/** The host of an origin, an IPv6 address without its brackets. */
+const hostOf = (key: string): string => parseDial(key).host.replace(/^\[|\]$/g, '');

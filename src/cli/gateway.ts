@@ -19,7 +19,7 @@ import type { Diagnostic } from '../compiler/diagnostics.ts';
 import type { Manifest } from '../plan.ts';
 import { openControl } from './control.ts';
 import { compileFiles, type Deployment } from './deployment.ts';
-import { parseDial, pin, type EgressPolicy, type Pinned } from './egress.ts';
+import { pin, type EgressPolicy, type Pinned } from './egress.ts';
 import { Failure, sentence } from './failure.ts';
 import { freePort, Supervisor, type ProcessEvent, type ProcessStatus } from './supervisor.ts';
 import { watchFiles, type Watcher } from './watch.ts';
@@ -183,7 +183,7 @@ export class Gateway {
       join(state, 'serve.json'),
       JSON.stringify({ pid: process.pid, url: this.url, control: this.#control }),
     );
-    if (options.watch) this.#watch();
+    if (options.watch) this.#watcher = watchFiles(options.files, () => void this.reload());
     this.#resolver = setInterval(() => void this.#resolveAgain(), RESOLVE_INTERVAL);
     this.#resolver.unref();
     options.report({
@@ -220,12 +220,12 @@ export class Gateway {
     const denied = [...origins.values()].find(({ problem }) => problem?.includes(' is denied: '));
     if (denied !== undefined) return this.#reject(diagnostics, denied.problem ?? '');
 
-    const fresh = [...origins.values()].filter(({ dial, address }) => this.#origins.get(dial.key)?.address !== address);
+    const fresh = [...origins.values()].filter(({ key, address }) => this.#origins.get(key)?.address !== address);
     if (fresh.length > 0) {
       this.#origins = origins;
       this.#writeConfig();
       this.#publish(deployment);
-      await this.#restart(`new address ${fresh.map(({ dial }) => dial.key).join(', ')}`);
+      await this.#restart(`new address ${fresh.map(({ key }) => key).join(', ')}`);
     } else {
       const refused = await this.#swap(deployment);
       if (refused !== null) return this.#reject(diagnostics, refused);
@@ -238,7 +238,6 @@ export class Gateway {
       apps: names(deployment),
       milliseconds: Math.round(performance.now() - startedAt),
     });
-    this.#watch();
     return { ok: true, generation, reason: '', diagnostics };
   }
 
@@ -298,12 +297,6 @@ export class Gateway {
       images: { directory: join(this.#state, 'images') },
     });
     writePrivate(join(this.#state, 'config.capnp'), text);
-  }
-
-  #watch(): void {
-    if (!this.#options.watch || this.#stopping) return;
-    this.#watcher?.close();
-    this.#watcher = watchFiles(this.#deployment.read, () => void this.reload());
   }
 
   /** Names are pinned to addresses when a process starts; a name that moved means a new configuration. */
@@ -383,8 +376,8 @@ async function pinAll(
   policy: EgressPolicy,
   before: ReadonlyMap<string, Pinned>,
 ): Promise<Map<string, Pinned>> {
-  const pinned = await Promise.all(keys.map((key) => pin(parseDial(key), policy, before.get(key)?.address)));
-  return new Map(pinned.map((entry) => [entry.dial.key, entry]));
+  const pinned = await Promise.all(keys.map((key) => pin(key, policy, before.get(key)?.address)));
+  return new Map(pinned.map((entry) => [entry.key, entry]));
 }
 
 /** Written beside and renamed, so that a reader sees the whole file or the one before. */

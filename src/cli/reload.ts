@@ -2,7 +2,7 @@
 import { defineCommand } from 'citty';
 import { Failure } from './failure.ts';
 import type { ReloadResult } from './gateway.ts';
-import { renderDiagnostic } from './report.ts';
+import { renderDiagnostics } from './report.ts';
 import { askControl } from './running.ts';
 
 export default defineCommand({
@@ -18,7 +18,7 @@ export default defineCommand({
   async run({ args }) {
     const result = (await askControl(args.control, 'POST', '/v1/reload')).body as ReloadResult;
     if (args.json) process.stdout.write(`${JSON.stringify(result)}\n`);
-    else for (const diagnostic of result.diagnostics) process.stdout.write(`${renderDiagnostic(diagnostic)}\n`);
+    else if (result.diagnostics.length > 0) process.stdout.write(`${renderDiagnostics(result.diagnostics)}\n`);
     if (result.ok && !args.json) process.stdout.write(`generation ${result.generation} is served\n`);
     if (!result.ok && args.json) process.exitCode = 1;
     else if (!result.ok) throw new Failure(`${result.reason}; generation ${result.generation} goes on serving`);

@@ -1,6 +1,7 @@
 /** Prints what happens in a running deployment: JSON lines for programs, sentences for people. */
+import { readFileSync } from 'node:fs';
 import pc from 'picocolors';
-import type { Diagnostic } from '../compiler/diagnostics.ts';
+import { formatDiagnostics, type Diagnostic } from '../compiler/diagnostics.ts';
 import { printable, renderAccess } from './accesslog.ts';
 import type { GatewayEvent } from './gateway.ts';
 
@@ -20,9 +21,9 @@ function eventText(event: GatewayEvent): string {
     case 'swapped':
       return `${pc.green('swapped')} generation ${event.generation}, apps ${event.apps.join(', ')} (${event.milliseconds} ms)`;
     case 'rejected':
-      return [...event.diagnostics.map(renderDiagnostic), `${pc.red('rejected')} ${event.reason}`].join('\n');
+      return `${renderDiagnostics(event.diagnostics)}\n${pc.red('rejected')} ${event.reason}`.trimStart();
     case 'diagnostics':
-      return event.diagnostics.map(renderDiagnostic).join('\n');
+      return renderDiagnostics(event.diagnostics);
     case 'restarting':
       return `${pc.yellow('restarting')} with a drain: ${event.reason}`;
     case 'stopped':
@@ -42,12 +43,15 @@ function eventText(event: GatewayEvent): string {
   }
 }
 
-/** `file:line:column: error: what`, then why, then what to write instead. */
-export function renderDiagnostic(diagnostic: Diagnostic): string {
-  const { file, line, column, severity, message, code, cause, fix } = diagnostic;
-  const label = severity === 'error' ? pc.red('error') : pc.yellow('warning');
-  const lines = [`${pc.bold(`${file}:${line}:${column}`)}: ${label}: ${message} ${pc.dim(`[${code}]`)}`];
-  if (cause !== undefined) lines.push(`  why: ${cause}`);
-  if (fix !== undefined) lines.push(`  fix: ${fix}`);
-  return lines.join('\n');
+/** Problems with the lines of the files they are in. */
+export function renderDiagnostics(diagnostics: readonly Diagnostic[]): string {
+  return formatDiagnostics(diagnostics, { readText, color: pc.isColorSupported }).trimEnd();
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
 }

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { capnpConfig, Embed, type CapnpValue } from './capnp.ts';
+import { parseDial } from '../compiler/policy/backend.ts';
 import { connectAddress, type Pinned } from './egress.ts';
 import { Failure, sentence } from './failure.ts';
 
@@ -37,7 +38,7 @@ export function workerdConfig(options: WorkerdOptions): string {
   const services: CapnpValue[] = [];
   options.origins.forEach((pinned, index) => {
     const service = `origin-${index}`;
-    dials[pinned.dial.key] = `ORIGIN_${index}`;
+    dials[pinned.key] = `ORIGIN_${index}`;
     bindings.push({ name: `ORIGIN_${index}`, service });
     services.push({ name: service, external: external(pinned, options.authorities) });
   });
@@ -113,15 +114,10 @@ export default { fetch(request) {
 function external(pinned: Pinned, authorities: readonly string[]): CapnpValue {
   // A socket file that never exists: connecting fails at once, and the client gets 502.
   const address = connectAddress(pinned) ?? 'unix:/nonexistent/sallyport-denied.sock';
-  if (!pinned.dial.secure) return { address, http: {} };
-  return {
-    address,
-    https: {
-      options: {},
-      tlsOptions: { trustBrowserCas: true, trustedCertificates: authorities },
-      certificateHost: pinned.dial.certificateHost,
-    },
-  };
+  const { scheme, host, tlsName } = parseDial(pinned.key);
+  if (scheme === 'http') return { address, http: {} };
+  const tlsOptions = { trustBrowserCas: true, trustedCertificates: authorities };
+  return { address, https: { options: {}, tlsOptions, certificateHost: tlsName ?? host.replace(/^\[|\]$/g, '') } };
 }
 
 /** The workerd binary of the installed package. */
@@ -137,7 +133,7 @@ export function workerdBinary(): string {
 }
 
 /** Where `npm run build` puts the worker, the engine and explain.js; beside the command in an installed package. */
-export function artefact(name: 'worker.js' | 'engine.wasm' | 'explain.js' | 'agents.img'): string {
+export function artefact(name: 'worker.js' | 'engine.wasm' | 'explain.js'): string {
   const here = import.meta.dirname;
   return here.endsWith(join('src', 'cli')) ? join(here, '..', '..', 'dist', name) : join(here, name);
 }
