@@ -6,7 +6,7 @@ import { egressPolicy } from '../src/cli/egress.ts';
 import { Failure, sentence } from '../src/cli/failure.ts';
 import type { GatewayEvent } from '../src/cli/gateway.ts';
 import { listenAddress } from '../src/cli/options.ts';
-import { humanReport, jsonReport } from '../src/cli/report.ts';
+import { humanAccess, humanReport, jsonAccess, jsonReport } from '../src/cli/report.ts';
 import { runGateway } from '../src/cli/serve.ts';
 import { build, root } from './build.ts';
 
@@ -48,6 +48,7 @@ async function start(): Promise<void> {
       state: null,
       watch: true,
       report: json ? jsonReport : (event) => say(event),
+      access: json ? jsonAccess : humanAccess,
     },
     json,
   );

@@ -1,39 +1,57 @@
-/** Access-log lines for people: one line per request with what was decided. The JSON form is what the worker writes. */
+/** Access-log lines for people: one per request, with what was decided. The worker writes them as JSON. */
 import pc from 'picocolors';
 
-/** Shows a parsed event of the worker; fields that are not there are left out. */
-export function renderAccess(entry: Readonly<Record<string, unknown>>): string {
-  const text = (name: string) => (typeof entry[name] === 'string' ? printable(entry[name]) : '');
-  const number = (name: string) => (typeof entry[name] === 'number' ? entry[name] : 0);
-  const status = number('status');
+interface AccessEntry {
+  readonly time?: string;
+  readonly app?: string;
+  readonly route?: string;
+  readonly method?: string;
+  readonly host?: string;
+  readonly path?: string;
+  readonly status?: number;
+  readonly ms?: number;
+  readonly client?: string;
+  readonly agent?: string;
+  readonly upstream?: { readonly backend?: string; readonly attempts?: number; readonly error?: string };
+  readonly verdict?: readonly { readonly action: string; readonly rule: string; readonly reason: string; readonly mode: string }[];
+}
+
+/** A line of src/observe/access-log.ts; one that is none is shown as it is. */
+export function renderAccess(line: string): string {
+  let entry: AccessEntry;
+  try {
+    entry = JSON.parse(line) as AccessEntry;
+  } catch {
+    return printable(line);
+  }
+  const { time = '', app = '', route = '', method = '', host = '', path = '', status = 0, ms = 0, client = '', agent = '' } = entry;
   const paint = status >= 500 ? pc.red : status >= 400 ? pc.yellow : pc.green;
-  const at = typeof entry['time'] === 'string' ? new Date(entry['time']) : new Date();
-  const clock = Number.isNaN(at.getTime()) ? '' : at.toISOString().slice(11, 23);
-  const host = text('host');
-  const target = `${host === '' ? '' : pc.dim(host)}${text('path')}${text('query')}`;
-  const where = [text('app'), text('route')].filter(Boolean).join('/');
+  const { backend = '', attempts = 1, error = '' } = entry.upstream ?? {};
+  const origin = backend === '' ? '' : `-> ${backend}${attempts > 1 ? ` (${attempts} tries)` : ''}${error === '' ? '' : `: ${error}`}`;
   const parts = [
-    pc.dim(clock),
-    paint(String(status || '---')),
-    text('method').padEnd(4),
-    target,
-    pc.dim(`${number('duration').toFixed(1)} ms`),
-    where === '' ? '' : pc.dim(where),
-    verdictText(entry['verdict'] ?? entry['verdicts']),
-    text('agent') === '' ? '' : pc.dim(`agent ${text('agent')}`),
+    pc.dim(time.slice(11, 23)),
+    paint(String(status)),
+    printable(method).padEnd(4),
+    `${pc.dim(printable(host))}${printable(path)}`,
+    pc.dim(`${ms} ms`),
+    pc.dim(printable(client)),
+    pc.dim(printable([app, route].filter(Boolean).join('/'))),
+    pc.dim(printable(origin)),
+    agent === '' ? '' : pc.dim(`agent ${printable(agent)}`),
+    verdictText(entry.verdict ?? []),
   ];
   return parts.filter(Boolean).join('  ');
 }
 
-function verdictText(verdict: unknown): string {
-  if (Array.isArray(verdict)) return verdict.map(verdictText).filter(Boolean).join(' ');
-  if (typeof verdict === 'string') return printable(verdict);
-  if (typeof verdict !== 'object' || verdict === null) return '';
-  const { action, rule, reason, mode } = verdict as Record<string, unknown>;
-  if (typeof action !== 'string' || action === 'allow') return action === 'allow' ? 'allow' : '';
-  const said = [rule, reason].filter((part): part is string => typeof part === 'string' && part !== '').map(printable);
-  const text = `${printable(action)}${mode === 'log' ? ' (log only)' : ''} ${[...new Set(said)].join(': ')}`.trim();
-  return action === 'block' ? (mode === 'log' ? pc.yellow(text) : pc.red(text)) : text;
+function verdictText(verdicts: NonNullable<AccessEntry['verdict']>): string {
+  if (verdicts.length === 0) return 'allow';
+  const words = verdicts.map(({ action, rule, reason, mode }) => {
+    const said = [...new Set([rule, reason].filter(Boolean))].map(printable).join(': ');
+    const text = `${printable(action)}${mode === 'log' ? ' (log only)' : ''} ${said}`.trim();
+    if (action !== 'block') return text;
+    return mode === 'log' ? pc.yellow(text) : pc.red(text);
+  });
+  return words.join(', ');
 }
 
 /** SAFETY: requests are hostile, and a terminal obeys escape sequences: control characters are shown, not sent. */

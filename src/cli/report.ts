@@ -9,6 +9,15 @@ export function jsonReport(event: GatewayEvent): void {
   process.stdout.write(`${JSON.stringify(event)}\n`);
 }
 
+/** The line as it is, with an `event` in front. */
+export function jsonAccess(line: string): void {
+  process.stdout.write(`{"event":"access",${line.slice(1)}\n`);
+}
+
+export function humanAccess(line: string): void {
+  process.stdout.write(`${renderAccess(line)}\n`);
+}
+
 export function humanReport(event: GatewayEvent): void {
   const text = eventText(event);
   if (text !== '') process.stdout.write(`${text}\n`);
@@ -30,8 +39,6 @@ function eventText(event: GatewayEvent): string {
       return 'stopped';
     case 'notice':
       return `${pc.yellow('note')} ${event.message}`;
-    case 'access':
-      return renderAccess(event);
     case 'log':
       return pc.dim(printable(event.message));
     case 'crashed':

@@ -5,7 +5,7 @@ import { egressPolicy } from './egress.ts';
 import { Failure, sentence } from './failure.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
 import { every, integer, listenAddress } from './options.ts';
-import { humanReport, jsonReport } from './report.ts';
+import { humanAccess, humanReport, jsonAccess, jsonReport } from './report.ts';
 import { readSecrets } from './secrets.ts';
 
 export const serveArguments = {
@@ -93,6 +93,7 @@ export function gatewayOptions(args: Parsed, rawArgs: readonly string[]): Gatewa
     state: args.state ?? null,
     watch: args.watch === true,
     report: args.json === true ? jsonReport : humanReport,
+    access: args.json === true ? jsonAccess : humanAccess,
   };
 }
 

@@ -1,0 +1,97 @@
+/** `sallyport explain`: runs one request through the engine and the phases offline, and prints who decided what and why. */
+import { defineCommand } from 'citty';
+import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+import type { Bundle } from '../platform/bindings.ts';
+import type { explain as run, Explanation } from '../router/explain.ts';
+import { printable } from './accesslog.ts';
+import { compileFiles, requireDeployment, type Deployment } from './deployment.ts';
+import { Failure } from './failure.ts';
+import { every } from './options.ts';
+import { artefact } from './workerd.ts';
+
+const explainArguments = {
+  policy: { type: 'positional', description: 'policy file', required: true },
+  request: { type: 'positional', description: "method and URL, such as 'POST https://shop.example/cart'", required: true },
+  header: { type: 'string', alias: 'H', description: 'a header line; repeatable', valueHint: 'name: value' },
+  data: { type: 'string', alias: 'd', description: 'the body; the method is POST then, unless one is given', valueHint: 'text' },
+  peer: { type: 'string', description: 'address of the TCP peer', valueHint: 'address', default: '192.0.2.1' },
+  json: { type: 'boolean', description: 'print JSON' },
+} as const;
+
+export default defineCommand({
+  meta: { name: 'explain', description: 'run a request offline and print every decision' },
+  args: explainArguments,
+  async run({ args, rawArgs }) {
+    const deployment = requireDeployment(await compileFiles([args.policy]), args.json === true);
+    const request = readRequest(args.request, every(rawArgs, explainArguments, 'header'), args.data);
+    const { explain } = (await import(pathToFileURL(artefact('explain.js')).href)) as { explain: typeof run };
+    const engine = await WebAssembly.compile(readFileSync(artefact('engine.wasm')));
+    const explanation = await explain({ engine, bundle: bundleOf(deployment), request, peer: args.peer });
+    process.stdout.write(args.json ? `${JSON.stringify({ ok: true, ...explanation })}\n` : `${describe(explanation)}\n`);
+  },
+});
+
+function bundleOf({ manifest, images }: Deployment): Bundle {
+  // A copy each: the worker gets buffers of its own too.
+  return { manifest, images: Object.fromEntries([...images].map(([hash, bytes]) => [hash, new Uint8Array(bytes).buffer])) };
+}
+
+/** The request as the runtime would hand it over: its URL is raw, where Node's own Request would tidy it up. */
+export function readRequest(line: string, headerLines: readonly string[], data: string | undefined): Request {
+  const parts = /^(?:([A-Za-z-]+)\s+)?(\S+)$/.exec(line.trim());
+  if (parts === null) throw new Failure(`the request is METHOD URL, such as 'GET http://localhost/', not "${line}"`);
+  const method = (parts[1] ?? (data === undefined ? 'GET' : 'POST')).toUpperCase();
+  const url = parts[2] ?? '';
+  const target = /^https?:\/\/([^/?#]+)/.exec(url);
+  if (target === null) throw new Failure(`the URL begins with http:// or https:// and a host, not "${url}"`);
+  const headers = new Headers({ host: target[1]!, 'user-agent': 'sallyport-explain', accept: '*/*' });
+  const given = new Headers();
+  for (const headerLine of headerLines) {
+    const colon = headerLine.indexOf(':');
+    if (colon < 1) throw new Failure(`a header is 'name: value', not "${headerLine}"`);
+    try {
+      given.append(headerLine.slice(0, colon).trim(), headerLine.slice(colon + 1).trim());
+    } catch {
+      throw new Failure(`"${headerLine}" is not a header that HTTP allows`);
+    }
+  }
+  for (const [name, value] of given) headers.set(name, value);
+  if (data !== undefined && !headers.has('content-length')) headers.set('content-length', String(Buffer.byteLength(data)));
+  if (data !== undefined && !headers.has('content-type')) headers.set('content-type', 'application/x-www-form-urlencoded');
+  const bodyless = method === 'GET' || method === 'HEAD';
+  if (bodyless && data !== undefined) throw new Failure(`explain gives no body to ${method}`);
+  try {
+    const init: RequestInit = { method, headers, ...(data === undefined ? {} : { body: data }) };
+    return Object.defineProperty(new Request(`http://${URL.canParse(`http://${target[1]}/`) ? target[1] : 'invalid'}/`, init), 'url', {
+      value: url.replace(/#.*$/, '').replace(/^(https?:\/\/[^/?]+)(?=\?|$)/, '$1/'),
+    });
+  } catch {
+    throw new Failure(`${method} cannot be explained: Node refuses to make such a request`);
+  }
+}
+
+function describe(explanation: Explanation): string {
+  const { app, route, host, path, query, client, agent, backend, phases, sent, answer, steps } = explanation;
+  const rows: [string, string][] = [
+    ['app', app || 'none'],
+    ['route', route || 'none'],
+    ['host', host],
+    ['path', `${path.canonical}${path.changed ? ' (made canonical)' : ''}`],
+    ['query', query || 'none'],
+    ['client', `${client.address || 'not known'}${client.trusted ? ', by a trusted proxy' : ''}`],
+    ['agent', agent || 'none known'],
+    ['backend', backend || 'none'],
+    ['engine', `${steps} steps`],
+  ];
+  const lines = rows.map(([name, value]) => `${name.padEnd(9)}${printable(value)}`);
+  lines.push('', 'phases');
+  for (const { phase, said } of phases) lines.push(`  ${phase.padEnd(10)}${printable(said)}`);
+  for (const { endpoint, method, url, headers } of sent) {
+    lines.push('', `sent to ${printable(endpoint)}`, `  ${method} ${printable(url)}`);
+    for (const [name, value] of headers) lines.push(`  ${name}: ${printable(value)}`);
+  }
+  lines.push('', answer.origin ? 'answer    the origin’s' : `answer    ${answer.status}`);
+  if (!answer.origin) for (const [name, value] of answer.headers) lines.push(`  ${name}: ${printable(value)}`);
+  return lines.join('\n');
+}
