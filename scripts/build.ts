@@ -10,7 +10,9 @@ import { dirname, join, relative } from 'node:path';
 
 export const root = dirname(import.meta.dirname);
 const dist = join(root, 'dist');
-const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: Record<string, string> };
+const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  dependencies: Record<string, string>;
+};
 const stampFile = join(dist, 'stamp.json');
 
 interface Part {

@@ -5,7 +5,9 @@ import { printable, renderAccess } from './accesslog.ts';
 
 test('what a client sends never reaches the terminal as an escape sequence', () => {
   assert.equal(printable('a\u001b[2Jb\u009b1mc\u202ed\n'), 'a\\x1b[2Jb\\x9b1mc\\x202ed\\x0a');
-  const line = stripVTControlCharacters(renderAccess(JSON.stringify({ status: 200, method: 'GET', path: '/\u001b]0;x\u0007' })));
+  const line = stripVTControlCharacters(
+    renderAccess(JSON.stringify({ status: 200, method: 'GET', path: '/\u001b]0;x\u0007' })),
+  );
   assert.match(line, /\/\\x1b\]0;x\\x07/);
 });
 
@@ -14,8 +16,21 @@ test('a long value is cut', () => {
 });
 
 test('a line says what was decided, by which rule and why', () => {
-  const verdict = [{ action: 'block', phase: 'match', rule: 'sqli', status: 403, reason: 'SQL in the query', mode: 'enforce' }];
-  const entry = { time: '2026-11-21T08:00:00.123Z', app: 'shop', route: 'web', method: 'GET', host: 'a', path: '/search', status: 403, ms: 2, client: '127.0.0.1', verdict };
+  const verdict = [
+    { action: 'block', phase: 'match', rule: 'sqli', status: 403, reason: 'SQL in the query', mode: 'enforce' },
+  ];
+  const entry = {
+    time: '2026-11-21T08:00:00.123Z',
+    app: 'shop',
+    route: 'web',
+    method: 'GET',
+    host: 'a',
+    path: '/search',
+    status: 403,
+    ms: 2,
+    client: '127.0.0.1',
+    verdict,
+  };
   const line = stripVTControlCharacters(renderAccess(JSON.stringify(entry)));
   assert.equal(line, '08:00:00.123  403  GET   a/search  2 ms  127.0.0.1  shop/web  block sqli: SQL in the query');
   assert.match(stripVTControlCharacters(renderAccess(JSON.stringify({ ...entry, verdict: [] }))), /allow$/);

@@ -13,7 +13,12 @@ interface AccessEntry {
   readonly client?: string;
   readonly agent?: string;
   readonly upstream?: { readonly backend?: string; readonly attempts?: number; readonly error?: string };
-  readonly verdict?: readonly { readonly action: string; readonly rule: string; readonly reason: string; readonly mode: string }[];
+  readonly verdict?: readonly {
+    readonly action: string;
+    readonly rule: string;
+    readonly reason: string;
+    readonly mode: string;
+  }[];
 }
 
 /** A line of src/observe/access-log.ts; one that is none is shown as it is. */
@@ -24,10 +29,24 @@ export function renderAccess(line: string): string {
   } catch {
     return printable(line);
   }
-  const { time = '', app = '', route = '', method = '', host = '', path = '', status = 0, ms = 0, client = '', agent = '' } = entry;
+  const {
+    time = '',
+    app = '',
+    route = '',
+    method = '',
+    host = '',
+    path = '',
+    status = 0,
+    ms = 0,
+    client = '',
+    agent = '',
+  } = entry;
   const paint = status >= 500 ? pc.red : status >= 400 ? pc.yellow : pc.green;
   const { backend = '', attempts = 1, error = '' } = entry.upstream ?? {};
-  const origin = backend === '' ? '' : `-> ${backend}${attempts > 1 ? ` (${attempts} tries)` : ''}${error === '' ? '' : `: ${error}`}`;
+  const origin =
+    backend === ''
+      ? ''
+      : `-> ${backend}${attempts > 1 ? ` (${attempts} tries)` : ''}${error === '' ? '' : `: ${error}`}`;
   const parts = [
     pc.dim(time.slice(11, 23)),
     paint(String(status)),

@@ -100,9 +100,7 @@ export async function pin(key: string, policy: EgressPolicy, before?: string | n
   const host = hostOf(key);
   let addresses: string[];
   try {
-    addresses = isIP(host)
-      ? [host]
-      : (await lookup(host, { all: true })).map((answer) => answer.address);
+    addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map((answer) => answer.address);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const cause = code === 'ENOTFOUND' || code === 'EAI_AGAIN' ? 'its name does not resolve' : sentence(error);

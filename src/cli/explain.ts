@@ -12,9 +12,18 @@ import { artefact } from './workerd.ts';
 
 const explainArguments = {
   policy: { type: 'positional', description: 'policy file', required: true },
-  request: { type: 'positional', description: "method and URL, such as 'POST https://shop.example/cart'", required: true },
+  request: {
+    type: 'positional',
+    description: "method and URL, such as 'POST https://shop.example/cart'",
+    required: true,
+  },
   header: { type: 'string', alias: 'H', description: 'a header line; repeatable', valueHint: 'name: value' },
-  data: { type: 'string', alias: 'd', description: 'the body; the method is POST then, unless one is given', valueHint: 'text' },
+  data: {
+    type: 'string',
+    alias: 'd',
+    description: 'the body; the method is POST then, unless one is given',
+    valueHint: 'text',
+  },
   peer: { type: 'string', description: 'address of the TCP peer', valueHint: 'address', default: '192.0.2.1' },
   json: { type: 'boolean', description: 'print JSON' },
 } as const;
@@ -28,13 +37,18 @@ export default defineCommand({
     const { explain } = (await import(pathToFileURL(artefact('explain.js')).href)) as { explain: typeof run };
     const engine = await WebAssembly.compile(readFileSync(artefact('engine.wasm')));
     const explanation = await explain({ engine, bundle: bundleOf(deployment), request, peer: args.peer });
-    process.stdout.write(args.json ? `${JSON.stringify({ ok: true, ...explanation })}\n` : `${describe(explanation)}\n`);
+    process.stdout.write(
+      args.json ? `${JSON.stringify({ ok: true, ...explanation })}\n` : `${describe(explanation)}\n`,
+    );
   },
 });
 
 function bundleOf({ manifest, images }: Deployment): Bundle {
   // A copy each: the worker gets buffers of its own too.
-  return { manifest, images: Object.fromEntries([...images].map(([hash, bytes]) => [hash, new Uint8Array(bytes).buffer])) };
+  return {
+    manifest,
+    images: Object.fromEntries([...images].map(([hash, bytes]) => [hash, new Uint8Array(bytes).buffer])),
+  };
 }
 
 /** The request as the runtime would hand it over: its URL is raw, where Node's own Request would tidy it up. */
@@ -57,15 +71,21 @@ export function readRequest(line: string, headerLines: readonly string[], data: 
     }
   }
   for (const [name, value] of given) headers.set(name, value);
-  if (data !== undefined && !headers.has('content-length')) headers.set('content-length', String(Buffer.byteLength(data)));
-  if (data !== undefined && !headers.has('content-type')) headers.set('content-type', 'application/x-www-form-urlencoded');
+  if (data !== undefined && !headers.has('content-length'))
+    headers.set('content-length', String(Buffer.byteLength(data)));
+  if (data !== undefined && !headers.has('content-type'))
+    headers.set('content-type', 'application/x-www-form-urlencoded');
   const bodyless = method === 'GET' || method === 'HEAD';
   if (bodyless && data !== undefined) throw new Failure(`explain gives no body to ${method}`);
   try {
     const init: RequestInit = { method, headers, ...(data === undefined ? {} : { body: data }) };
-    return Object.defineProperty(new Request(`http://${URL.canParse(`http://${target[1]}/`) ? target[1] : 'invalid'}/`, init), 'url', {
-      value: url.replace(/#.*$/, '').replace(/^(https?:\/\/[^/?]+)(?=\?|$)/, '$1/'),
-    });
+    return Object.defineProperty(
+      new Request(`http://${URL.canParse(`http://${target[1]}/`) ? target[1] : 'invalid'}/`, init),
+      'url',
+      {
+        value: url.replace(/#.*$/, '').replace(/^(https?:\/\/[^/?]+)(?=\?|$)/, '$1/'),
+      },
+    );
   } catch {
     throw new Failure(`${method} cannot be explained: Node refuses to make such a request`);
   }

@@ -28,6 +28,8 @@ import { artefact, workerdBinary, workerdConfig } from './workerd.ts';
 export const RESOLVE_INTERVAL = 60_000; // ms between two lookups of an origin's name
 /** State of deployments, one folder each; `status` and `reload` find them here. */
 export const STATE_FOLDER = '.sallyport';
+/** Where `id` follows in a line of src/observe/access-log.ts, behind the time. */
+const ACCESS_ID_AT = '{"time":"2026-11-21T08:00:00.000Z"'.length;
 const SWAP_TIMEOUT = 30_000; // ms for a worker to load and validate images
 const MAX_SOCKET_PATH = 90; // bytes: the system's limit is 107, and file names are added
 
@@ -126,7 +128,7 @@ export class Gateway {
       grace: options.grace,
       maxMemory: options.maxMemory,
       environment: Object.fromEntries([...options.secrets].map(([name, value]) => [variableOf(name), value])),
-      onLine: (line) => this.#line(line),
+      onLine: (line, worker) => this.#line(line, worker),
       onError: (line, worker) => options.report({ event: 'log', worker, message: line }),
       onEvent: options.report,
     });
@@ -320,10 +322,10 @@ export class Gateway {
     await this.#queue;
   }
 
-  #line(line: string): void {
+  #line(line: string, worker: number): void {
     // PERF: access lines are many; they are recognised by how they begin and are not parsed here.
-    if (line.startsWith('{"time":"')) this.#options.access(line);
-    else this.#options.report({ event: 'log', worker: 0, message: line });
+    if (line.startsWith('{"time":"') && line.startsWith(',"id":"', ACCESS_ID_AT)) this.#options.access(line);
+    else this.#options.report({ event: 'log', worker, message: line });
   }
 
   status(): GatewayStatus {

@@ -92,7 +92,12 @@ const sentenceOf = ({ action, rule, reason, status, mode }: Verdict): string =>
   `${mode === 'log' ? 'would ' : ''}${action} ${status > 0 ? `${status} ` : ''}by ${rule === '' ? 'the gateway' : rule}: ${reason}`;
 
 /** What a phase did, in words. */
-function describe(phase: string, exchange: Exchange, verdicts: readonly Verdict[], sent: readonly DryRequest[]): string {
+function describe(
+  phase: string,
+  exchange: Exchange,
+  verdicts: readonly Verdict[],
+  sent: readonly DryRequest[],
+): string {
   const decided = verdicts.map(sentenceOf).join('; ');
   const { result, plan } = exchange;
   const words: Record<string, () => string> = {
@@ -102,7 +107,8 @@ function describe(phase: string, exchange: Exchange, verdicts: readonly Verdict[
       plan === null
         ? 'no application'
         : `application ${plan.app}, ${exchange.routeName === '' ? 'no route' : `route ${exchange.routeName}`}, canonical path ${result?.path ?? ''}, client ${result?.client ?? ''}`,
-    rewrite: () => `to ${exchange.target.host === '' ? '' : `${exchange.target.host} `}${exchange.target.path}${exchange.target.query}`,
+    rewrite: () =>
+      `to ${exchange.target.host === '' ? '' : `${exchange.target.host} `}${exchange.target.path}${exchange.target.query}`,
     upstream: () =>
       sent.length === 0
         ? 'nothing would be sent'
