@@ -1,5 +1,6 @@
 // The regex programs of an image: SECTION_REGEXES is u32 count, u32 offset[count] from the section's start, programs.
 import { SECTION_REGEXES } from './abi';
+import { check, find } from './regex/search';
 import { sectionAt, sectionLength } from './image';
 
 /** Number of regexes in SECTION_REGEXES. */
@@ -15,7 +16,7 @@ export function regexAt(image: usize, index: i32): usize {
 
 /** True when the regex matches; false also when steps or arena ran out, see `failure`. */
 export function findRegex(image: usize, index: i32, at: usize, length: i32): bool {
-  return false; // checkRegexes admits no program yet
+  return find(regexAt(image, index), at, length);
 }
 
 /** Offset of the fault inside SECTION_REGEXES, or -1. */
@@ -31,7 +32,8 @@ export function checkRegexes(image: usize): i32 {
     // Programs stand one after the other, each up to the next, so that checking them all is linear.
     const next = i + 1 < count ? load<u32>(section + 8 + (<usize>i << 2)) : <u32>length;
     if (offset < end || (offset & 3) != 0 || next <= offset || next > <u32>length) return 4 + (<i32>i << 2);
-    return <i32>offset;
+    if (!check(section + offset, <i32>(next - offset))) return <i32>offset;
+    end = offset;
   }
   return -1;
 }

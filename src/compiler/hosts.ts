@@ -22,7 +22,9 @@ export function hostTable(values: ReadonlyMap<string, number>, strings: StringPo
 }
 
 /** Image of one deployment's host names; value = index of the app. Throws RangeError when two apps claim one name. */
-export function compileHosts(apps: readonly { readonly name: string; readonly hostnames: readonly string[] }[]): Uint8Array {
+export function compileHosts(
+  apps: readonly { readonly name: string; readonly hostnames: readonly string[] }[],
+): Uint8Array {
   const values = new Map<string, number>();
   for (const [index, app] of apps.entries()) {
     for (const hostname of app.hostnames) {

@@ -251,7 +251,8 @@ export class RegexPool {
   /** Index of the program; throws RegexError when the pattern is refused. */
   add(pattern: string, flags: RegexFlags): number {
     const { foldCase, dotAll, multiline, unicode, anchored, captures } = flags;
-    const key = [foldCase, dotAll, multiline, unicode, anchored, captures].map((flag) => (flag ? 1 : 0)).join('') + pattern;
+    const key =
+      [foldCase, dotAll, multiline, unicode, anchored, captures].map((flag) => (flag ? 1 : 0)).join('') + pattern;
     return this.#known.get(key) ?? this.#put(key, this.#compile(pattern, flags).bytes);
   }
   #put(key: string, program: Uint8Array): number {

@@ -96,7 +96,8 @@ export function addressRanges(items: readonly string[]): {
     if (cidr === undefined) throw new RangeError(`${JSON.stringify(item)} is not an address or CIDR block`);
     const bits = cidr.version === 4 ? 32n : 128n;
     let value = 0n;
-    for (const byte of cidr.version === 4 ? cidr.address.subarray(12) : cidr.address) value = (value << 8n) | BigInt(byte);
+    for (const byte of cidr.version === 4 ? cidr.address.subarray(12) : cidr.address)
+      value = (value << 8n) | BigInt(byte);
     const size = bits - BigInt(cidr.prefix);
     const low = (value >> size) << size;
     (cidr.version === 4 ? ranges4 : ranges6).push([low, low + (1n << size) - 1n]);

@@ -20,7 +20,10 @@ test('a path prefix matches whole elements, with or without a slash at its end',
   const routes = [{ matches: [{ prefix: '/v2/' }] }, { matches: [{ prefix: '/a/b' }] }];
   const paths = ['/v2', '/v2/', '/v2/x', '/v2example', '/v', '/', '/a/b', '/a/b/', '/a/bc', '/a', '/a/b/c/d'];
   assert.deepEqual(
-    routesOf(routes, paths.map((path) => [`http://h${path}`])),
+    routesOf(
+      routes,
+      paths.map((path) => [`http://h${path}`]),
+    ),
     [0, 0, 0, -1, -1, -1, 1, 1, -1, -1, 1],
   );
 });
@@ -36,7 +39,10 @@ test('exact beats prefix, the longest prefix beats shorter ones, and `/` matches
   ];
   const paths = ['/match', '/match/', '/match/x', '/match/prefix/one/any', '/match/prefix/two', '/other', '/'];
   assert.deepEqual(
-    routesOf(routes, paths.map((path) => [`http://h${path}`])),
+    routesOf(
+      routes,
+      paths.map((path) => [`http://h${path}`]),
+    ),
     [2, 5, 1, 3, 4, 0, 0],
   );
 });
@@ -51,12 +57,26 @@ test('method, then headers, then query parameters, then order break ties', () =>
     { matches: [{}] },
     { matches: [{}] },
   ];
-  const all = { headers: [['host', 'h'], ['x-a', '1'], ['x-b', '1']] as const };
+  const all = {
+    headers: [
+      ['host', 'h'],
+      ['x-a', '1'],
+      ['x-b', '1'],
+    ] as const,
+  };
   assert.deepEqual(
     routesOf(routes, [
       ['http://h/?q=1', { ...all, method: 'POST' }],
       ['http://h/?q=1', all],
-      ['http://h/?q=1', { headers: [['host', 'h'], ['x-a', '1']] }],
+      [
+        'http://h/?q=1',
+        {
+          headers: [
+            ['host', 'h'],
+            ['x-a', '1'],
+          ],
+        },
+      ],
       ['http://h/?q=1'],
       ['http://h/?q=2&q=1'],
       ['http://h/', { method: 'post' }],
@@ -75,8 +95,24 @@ test('query parameters are decoded and the first of a name counts; header names 
       ['http://h/?x&a+b=c%2Fd%2be'],
       ['http://h/?a%20b=c/d+e'],
       ['http://h/?a%20b=no&a%20b=c/d%2Be'],
-      ['http://h/', { headers: [['host', 'h'], ['x-version', 'Two']] }],
-      ['http://h/', { headers: [['host', 'h'], ['x-version', 'two']] }],
+      [
+        'http://h/',
+        {
+          headers: [
+            ['host', 'h'],
+            ['x-version', 'Two'],
+          ],
+        },
+      ],
+      [
+        'http://h/',
+        {
+          headers: [
+            ['host', 'h'],
+            ['x-version', 'two'],
+          ],
+        },
+      ],
     ]),
     [0, -1, -1, 1, -1],
   );
@@ -108,19 +144,31 @@ test('a policy spells paths as it likes: they are made canonical as requests are
   const routes = [{ matches: [{ exact: '/café' }] }, { matches: [{ prefix: '/a%2fb/%7Euser' }] }];
   const paths = ['/caf%c3%a9', '/x/../caf%C3%A9', '/a%2Fb/~user/1', '/a/b/~user'];
   assert.deepEqual(
-    routesOf(routes, paths.map((path) => [`http://h${path}`])),
+    routesOf(
+      routes,
+      paths.map((path) => [`http://h${path}`]),
+    ),
     [0, 0, 1, -1],
   );
 });
 
 test('the prefix length says what a rewrite may replace', () => {
-  const generation = loadOne(engine, policyImage(routeSources([{ matches: [{ prefix: '/a/b/' }, { exact: '/e' }, { prefix: '/' }] }])));
+  const generation = loadOne(
+    engine,
+    policyImage(routeSources([{ matches: [{ prefix: '/a/b/' }, { exact: '/e' }, { prefix: '/' }] }])),
+  );
   const lengths = ['/a/b', '/a/b/c', '/x/../a/b/', '/e', '/z'].map((path) => {
     const { prefixLength, match, outcome } = engine.head(generation, requestHead(`http://h${path}`), 0, 0);
     assert.equal(outcome, OUTCOME_OK);
     return [match, prefixLength];
   });
-  assert.deepEqual(lengths, [[0, 4], [0, 4], [0, 4], [1, 0], [2, 0]]);
+  assert.deepEqual(lengths, [
+    [0, 4],
+    [0, 4],
+    [0, 4],
+    [1, 0],
+    [2, 0],
+  ]);
   engine.release(generation);
 });
 
@@ -132,7 +180,13 @@ test('a match that can never win is reported, one that can is not', () => {
       { hostnames: ['a', 'b'], matches: [{ prefix: '/x' }] },
       { hostnames: ['a'], matches: [{ prefix: '/x/' }] }, // unreachable
       { hostnames: ['a', 'c'], matches: [{ prefix: '/x' }] }, // reachable through c
-      { hostnames: ['a'], matches: [{ prefix: '/x', headers: [header] }, { prefix: '/x', headers: [header], method: 'GET' }] },
+      {
+        hostnames: ['a'],
+        matches: [
+          { prefix: '/x', headers: [header] },
+          { prefix: '/x', headers: [header], method: 'GET' },
+        ],
+      },
       { hostnames: ['a'], matches: [{ prefix: '/x', headers: [header], queryParams: [header] }] }, // the match before it wins more headers? equal headers, more params: stands first
       { hostnames: ['a'], matches: [{ prefix: '/x', headers: [header, header] }] }, // duplicate, then unreachable
     ]),
@@ -151,7 +205,9 @@ test('a match that can never win is reported, one that can is not', () => {
 
 test('100,000 routes compile in seconds and are looked up as fast as ten', () => {
   const started = performance.now();
-  const many = Array.from({ length: 100_000 }, (_, i) => ({ matches: [i % 2 ? { exact: `/app/${i}/edit` } : { prefix: `/app/${i}` }] }));
+  const many = Array.from({ length: 100_000 }, (_, i) => ({
+    matches: [i % 2 ? { exact: `/app/${i}/edit` } : { prefix: `/app/${i}` }],
+  }));
   const big = loadOne(engine, policyImage(routeSources(many)));
   assert.ok(performance.now() - started < 30_000, 'compiled in time');
   for (let i = 0; i < 100_000; i += 997) {
@@ -192,7 +248,9 @@ test('every request gets the route that a plain reading of the standard gives', 
     hostnames: fc.uniqueArray(hostname, { minLength: 1, maxLength: 3 }),
     matches: fc.array(match, { minLength: 1, maxLength: 3 }),
   });
-  const pair = fc.tuple(fc.constantFrom('k', 'l', 'm'), fc.constantFrom('1', '2', '')) as fc.Arbitrary<[string, string]>;
+  const pair = fc.tuple(fc.constantFrom('k', 'l', 'm'), fc.constantFrom('1', '2', '')) as fc.Arbitrary<
+    [string, string]
+  >;
   const request = fc.record({
     host: fc.constantFrom('a.x.y', 'b.x.y', 'c.x.y', 'q.a.x.y', 'y', 'z', 'A.X.Y'),
     path,
@@ -201,17 +259,27 @@ test('every request gets the route that a plain reading of the standard gives', 
     query: fc.array(pair, { maxLength: 3 }),
   });
   fc.assert(
-    fc.property(fc.array(route, { minLength: 1, maxLength: 12 }), fc.array(request, { minLength: 1, maxLength: 20 }), (routes, requests) => {
-      const sources = routeSources(routes);
-      const generation = loadOne(engine, policyImage(sources));
-      for (const { host, path, method, headers, query } of requests) {
-        const search = query.length === 0 ? '' : `?${query.map((item) => item.join('=')).join('&')}`;
-        const head = requestHead(`http://${host}${encodeURI(path).replaceAll('%25', '%')}${search}`, { method, headers: [['host', host], ...headers] });
-        const { route, match, prefixLength } = engine.head(generation, head, 0, 0);
-        assert.deepEqual({ route, match, prefixLength }, referenceRoute(sources, { host, path, method, headers, query }));
-      }
-      engine.release(generation);
-    }),
+    fc.property(
+      fc.array(route, { minLength: 1, maxLength: 12 }),
+      fc.array(request, { minLength: 1, maxLength: 20 }),
+      (routes, requests) => {
+        const sources = routeSources(routes);
+        const generation = loadOne(engine, policyImage(sources));
+        for (const { host, path, method, headers, query } of requests) {
+          const search = query.length === 0 ? '' : `?${query.map((item) => item.join('=')).join('&')}`;
+          const head = requestHead(`http://${host}${encodeURI(path).replaceAll('%25', '%')}${search}`, {
+            method,
+            headers: [['host', host], ...headers],
+          });
+          const { route, match, prefixLength } = engine.head(generation, head, 0, 0);
+          assert.deepEqual(
+            { route, match, prefixLength },
+            referenceRoute(sources, { host, path, method, headers, query }),
+          );
+        }
+        engine.release(generation);
+      },
+    ),
     { numRuns: 150 },
   );
 });

@@ -20,6 +20,7 @@ import type { Reporter } from './diagnostics.ts';
 import { hostTable } from './hosts.ts';
 import { ByteWriter, finishHash, hashBytes, runningHash, type Pools } from './image.ts';
 import { canonicalPath } from './path.ts';
+import { RegexError } from './regex/index.ts';
 import type { MatchSource, RouteSource, ValueMatch } from './sources.ts';
 
 const encoder = new TextEncoder();
@@ -161,9 +162,9 @@ function compileMatch(route: number, match: number, source: MatchSource, context
     try {
       return pools.regexes.add(pattern, REGEX);
     } catch (error) {
-      if (!(error instanceof Error) || error.name !== 'RegexError') throw error;
+      if (!(error instanceof RegexError)) throw error;
       failed = true;
-      const { message, offset, length, fix } = error as Error & { offset: number; length: number; fix?: string };
+      const { message, offset, length, fix } = error;
       reporter.report('error', path, 'regex', message, { offset, length, ...(fix === undefined ? {} : { fix }) });
       return -1;
     }
@@ -280,7 +281,11 @@ function pathTable(
  * predicates are compared (a subset of the later one's); regular expressions count as themselves. A match is reachable when
  * it is so in one bucket at least.
  */
-function markShadowed(sorted: readonly Candidate[], reachable: Set<Candidate>, shadows: Map<Candidate, Candidate>): void {
+function markShadowed(
+  sorted: readonly Candidate[],
+  reachable: Set<Candidate>,
+  shadows: Map<Candidate, Candidate>,
+): void {
   const seen = new Map<string, Candidate>();
   const widths = new Set<number>();
   for (const candidate of sorted) {
@@ -328,9 +333,15 @@ function reportUnreachable(
   for (const [loser, winner] of losers) {
     const before = routes[winner.route]!.name;
     const other = winner.route === loser.route ? 'an earlier match of the same route' : `route ${before}`;
-    reporter.report('warning', loser.source.path, 'unreachable-route', `this match can never win: ${other} takes its requests`, {
-      cause: 'it has the same host names and path, asks for no more, and stands before it by precedence',
-      fix: 'remove one of the two, or ask for a method, header or query parameter that tells them apart',
-    });
+    reporter.report(
+      'warning',
+      loser.source.path,
+      'unreachable-route',
+      `this match can never win: ${other} takes its requests`,
+      {
+        cause: 'it has the same host names and path, asks for no more, and stands before it by precedence',
+        fix: 'remove one of the two, or ask for a method, header or query parameter that tells them apart',
+      },
+    );
   }
 }

@@ -19,7 +19,12 @@ const rejected = (reason: number): [number, number] => [abi.OUTCOME_REJECT, reas
 const OK: [number, number] = [abi.OUTCOME_OK, abi.REASON_NONE];
 
 test('the number of separators has to be the number of fields', () => {
-  const good = requestHead('http://h/', { headers: [['host', 'h'], ['x-a', 'b']] });
+  const good = requestHead('http://h/', {
+    headers: [
+      ['host', 'h'],
+      ['x-a', 'b'],
+    ],
+  });
   assert.deepEqual(verdict(ask(good)), OK);
   assert.deepEqual(verdict(ask({ ...good, fields: 9 })), rejected(abi.REASON_SEPARATOR));
   assert.deepEqual(verdict(ask({ ...good, fields: 5 })), rejected(abi.REASON_SEPARATOR));
@@ -28,28 +33,60 @@ test('the number of separators has to be the number of fields', () => {
   assert.deepEqual(verdict(ask({ text: good.text.slice(0, -1), fields: 7 })), rejected(abi.REASON_SEPARATOR));
   assert.deepEqual(verdict(ask({ text: `${good.text}rest`, fields: 7 })), rejected(abi.REASON_SEPARATOR));
   assert.deepEqual(verdict(ask({ text: '', fields: 0 })), rejected(abi.REASON_SEPARATOR));
-  const split = requestHead('http://h/', { headers: [['host', 'h'], ['x-a', 'b\0x-c\0d']] });
+  const split = requestHead('http://h/', {
+    headers: [
+      ['host', 'h'],
+      ['x-a', 'b\0x-c\0d'],
+    ],
+  });
   assert.deepEqual(verdict(ask(split)), rejected(abi.REASON_SEPARATOR));
 });
 
 test('control bytes are refused at every place of a vector, tabs and other bytes are not', () => {
   for (let length = 0; length < 40; length++) {
-    for (const [char, want] of [['\x01', rejected(abi.REASON_CONTROL)], ['\x1f', rejected(abi.REASON_CONTROL)], ['\x7f', rejected(abi.REASON_CONTROL)], ['\n', rejected(abi.REASON_CONTROL)], ['\t', OK], ['é', OK], ['\x20', OK], ['\x80', OK]] as const) {
-      const head = requestHead('http://h/', { headers: [['host', 'h'], ['x', `${'a'.repeat(length)}${char}b`]] });
+    for (const [char, want] of [
+      ['\x01', rejected(abi.REASON_CONTROL)],
+      ['\x1f', rejected(abi.REASON_CONTROL)],
+      ['\x7f', rejected(abi.REASON_CONTROL)],
+      ['\n', rejected(abi.REASON_CONTROL)],
+      ['\t', OK],
+      ['é', OK],
+      ['\x20', OK],
+      ['\x80', OK],
+    ] as const) {
+      const head = requestHead('http://h/', {
+        headers: [
+          ['host', 'h'],
+          ['x', `${'a'.repeat(length)}${char}b`],
+        ],
+      });
       assert.deepEqual(verdict(ask(head)), want, `${JSON.stringify(char)} after ${length}`);
     }
   }
 });
 
 test('too many headers, too long heads and too long targets have their own reasons', () => {
-  const headers = (count: number) => Array.from({ length: count }, (_, i): [string, string] => (i === 0 ? ['host', 'h'] : [`x-${i}`, '1']));
+  const headers = (count: number) =>
+    Array.from({ length: count }, (_, i): [string, string] => (i === 0 ? ['host', 'h'] : [`x-${i}`, '1']));
   assert.deepEqual(verdict(ask(requestHead('http://h/', { headers: headers(abi.MAX_HEADERS) }))), OK);
-  assert.deepEqual(verdict(ask(requestHead('http://h/', { headers: headers(abi.MAX_HEADERS + 1) }))), rejected(abi.REASON_HEADERS));
-  const long = (bytes: number) => requestHead('http://h/', { headers: [['host', 'h'], ['x', 'a'.repeat(bytes)]] });
+  assert.deepEqual(
+    verdict(ask(requestHead('http://h/', { headers: headers(abi.MAX_HEADERS + 1) }))),
+    rejected(abi.REASON_HEADERS),
+  );
+  const long = (bytes: number) =>
+    requestHead('http://h/', {
+      headers: [
+        ['host', 'h'],
+        ['x', 'a'.repeat(bytes)],
+      ],
+    });
   assert.deepEqual(verdict(ask(long(abi.MAX_HEAD_BYTES - 100))), OK);
   assert.deepEqual(verdict(ask(long(abi.MAX_HEAD_BYTES))), rejected(abi.REASON_HEADERS));
   assert.deepEqual(verdict(ask(requestHead(`http://h/${'%2e/'.repeat(16_000)}`))), OK);
-  assert.deepEqual(verdict(ask(requestHead(`http://h/${'a'.repeat(abi.MAX_URL_BYTES)}`))), rejected(abi.REASON_URL_LENGTH));
+  assert.deepEqual(
+    verdict(ask(requestHead(`http://h/${'a'.repeat(abi.MAX_URL_BYTES)}`))),
+    rejected(abi.REASON_URL_LENGTH),
+  );
 });
 
 test('Host has to be there once, be well formed, and agree with the target', () => {
@@ -130,7 +167,28 @@ test('path and query come apart, the fragment is dropped, and changes are marked
 });
 
 test('engine and compiler make the same canonical path, and making it again changes nothing', () => {
-  const piece = fc.constantFrom('/', '/', 'a', '.', '..', '%', '%2', '2e', '%2e', '%2F', '%5c', '\\', '%41', '%c3%a9', 'é', ' ', '~', ';', '%25', '%%32%65');
+  const piece = fc.constantFrom(
+    '/',
+    '/',
+    'a',
+    '.',
+    '..',
+    '%',
+    '%2',
+    '2e',
+    '%2e',
+    '%2F',
+    '%5c',
+    '\\',
+    '%41',
+    '%c3%a9',
+    'é',
+    ' ',
+    '~',
+    ';',
+    '%25',
+    '%%32%65',
+  );
   const merging = loadOne(engine, policyImage(routeSources([{}]), { ...SETTINGS, mergeSlashes: true }));
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 24 }), fc.boolean(), (pieces, merge) => {
@@ -161,7 +219,8 @@ test('hosts lead to their apps: exact, longest wildcard, any', () => {
     { name: 'wild', hostnames: ['*.example.com', 'solo'] },
     { name: 'deep', hostnames: ['*.b.example.com'] },
   ];
-  const generation = (hosts: Uint8Array) => engine.load({ id: 'x', hosts: loaded(hosts), agents: null, apps: apps.map(() => loaded(policy)) });
+  const generation = (hosts: Uint8Array) =>
+    engine.load({ id: 'x', hosts: loaded(hosts), agents: null, apps: apps.map(() => loaded(policy)) });
   const some = generation(compileHosts(apps));
   const any = generation(compileHosts([...apps.slice(0, 2), { name: 'any', hostnames: ['*', '*.b.example.com'] }]));
   const cases: [host: string, app: number, orElse: number][] = [
@@ -183,7 +242,14 @@ test('hosts lead to their apps: exact, longest wildcard, any', () => {
   assert.equal(ask(requestHead('http://example.com/'), some).outcome, abi.OUTCOME_NO_APP);
   engine.release(some);
   engine.release(any);
-  assert.throws(() => compileHosts([{ name: 'a', hostnames: ['X'] }, { name: 'b', hostnames: ['x'] }]), RangeError);
+  assert.throws(
+    () =>
+      compileHosts([
+        { name: 'a', hostnames: ['X'] },
+        { name: 'b', hostnames: ['x'] },
+      ]),
+    RangeError,
+  );
 });
 
 test('the client address follows the rule, and a header alone never decides', () => {
@@ -234,7 +300,11 @@ test('engine and compiler read the same addresses', () => {
   const text = fc.oneof(
     fc.ipV4(),
     fc.ipV6(),
-    fc.array(fc.constantFrom('0', '1', 'f', 'ffff', '::', ':', '.', '255', '256', '01', 'g', '1.2.3.4'), { maxLength: 12 }).map((parts) => parts.join('')),
+    fc
+      .array(fc.constantFrom('0', '1', 'f', 'ffff', '::', ':', '.', '255', '256', '01', 'g', '1.2.3.4'), {
+        maxLength: 12,
+      })
+      .map((parts) => parts.join('')),
   );
   fc.assert(
     fc.property(text, (address) => {
@@ -248,8 +318,18 @@ test('engine and compiler read the same addresses', () => {
 });
 
 test('text is cut from the head only where bytes and characters agree', () => {
-  const result = ask(requestHead('http://Exämple/'.replace('ä', 'a') + 'ü?ö=ß', { headers: [['host', 'Example'], ['x', '日本']] }));
-  assert.deepEqual([result.host, result.path, result.query, result.client], ['example', '/%C3%BC', '?ö=ß', '192.0.2.1']);
+  const result = ask(
+    requestHead('http://Exämple/'.replace('ä', 'a') + 'ü?ö=ß', {
+      headers: [
+        ['host', 'Example'],
+        ['x', '日本'],
+      ],
+    }),
+  );
+  assert.deepEqual(
+    [result.host, result.path, result.query, result.client],
+    ['example', '/%C3%BC', '?ö=ß', '192.0.2.1'],
+  );
 });
 
 test('a refused image changes nothing', () => {
@@ -258,7 +338,10 @@ test('a refused image changes nothing', () => {
   bad[0]! ^= 1;
   const hosts = loaded(compileHosts([{ name: 'a', hostnames: ['*'] }]));
   assert.throws(() => engine.load({ id: 'bad', hosts, agents: null, apps: [loaded(bad)] }), ImageError);
-  assert.throws(() => engine.load({ id: 'short', hosts, agents: null, apps: [loaded(policy.slice(0, 100))] }), ImageError);
+  assert.throws(
+    () => engine.load({ id: 'short', hosts, agents: null, apps: [loaded(policy.slice(0, 100))] }),
+    ImageError,
+  );
   assert.throws(() => engine.load({ id: 'cut', hosts, agents: null, apps: [loaded(policy.slice(0, -4))] }), ImageError);
   assert.throws(() => engine.load({ id: 'kind', hosts: loaded(policy), agents: null, apps: [loaded(policy)] }), /kind/);
   assert.throws(() => engine.load({ id: 'none', hosts, agents: null, apps: [loaded(new Uint8Array())] }), ImageError);
@@ -269,7 +352,9 @@ test('space of released generations is used again', async () => {
   const small = await testEngine();
   const size = 3_000_000;
   const big = (): Uint8Array => {
-    const routes = routeSources([{ matches: [{ queryParams: [{ name: 'a', type: 'Exact', value: 'x'.repeat(size) }] }] }]);
+    const routes = routeSources([
+      { matches: [{ queryParams: [{ name: 'a', type: 'Exact', value: 'x'.repeat(size) }] }] },
+    ]);
     return policyImage(routes);
   };
   const image = big();

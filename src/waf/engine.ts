@@ -270,7 +270,13 @@ class WasmEngine implements Engine {
       const words = [hosts.at, agents?.at ?? 0, apps.length, ...apps.map((app) => app.at)];
       const at = this.#images.room((GENERATION_WORDS + apps.length) * 4);
       new Uint32Array(this.#slots.memory.buffer, at, words.length).set(words);
-      return new LoadedGeneration(images.id, at, apps.map((app) => app.plan!), agents?.agents ?? [], pinned);
+      return new LoadedGeneration(
+        images.id,
+        at,
+        apps.map((app) => app.plan!),
+        agents?.agents ?? [],
+        pinned,
+      );
     } catch (error) {
       for (const { hash } of pinned) this.#images.unpin(hash);
       throw error;
@@ -436,7 +442,13 @@ class LoadedGeneration implements Generation {
   readonly images: readonly OpenImage[];
   released = false;
 
-  constructor(id: string, at: number, apps: readonly Plan[], agents: readonly AgentName[], images: readonly OpenImage[]) {
+  constructor(
+    id: string,
+    at: number,
+    apps: readonly Plan[],
+    agents: readonly AgentName[],
+    images: readonly OpenImage[],
+  ) {
     this.id = id;
     this.at = at;
     this.apps = apps;

@@ -139,7 +139,9 @@ function sectionOf(bytes: Uint8Array, id: number): Uint8Array {
 
 function readJson(bytes: Uint8Array, refuse: Refuse): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(sectionOf(bytes, SECTION_PLAN)));
+    return JSON.parse(
+      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(sectionOf(bytes, SECTION_PLAN)),
+    );
   } catch {
     throw refuse('its plan is not JSON');
   }
@@ -152,8 +154,10 @@ function readPlan(bytes: Uint8Array, refuse: Refuse): Plan {
     throw refuse('its plan is not one');
   }
   const routes = sectionOf(bytes, SECTION_ROUTES);
-  const count = routes.length === 0 ? 0 : new DataView(routes.buffer, routes.byteOffset).getUint32(ROUTES_COUNT * 4, true);
-  const sound = plan.routeActions.length >= count && plan.routeActions.every((action) => plan.actions[action] !== undefined);
+  const count =
+    routes.length === 0 ? 0 : new DataView(routes.buffer, routes.byteOffset).getUint32(ROUTES_COUNT * 4, true);
+  const sound =
+    plan.routeActions.length >= count && plan.routeActions.every((action) => plan.actions[action] !== undefined);
   if (!sound) throw refuse('its plan lacks an action for a route');
   return plan;
 }

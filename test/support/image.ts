@@ -23,7 +23,9 @@ export function newPools(): Pools {
   return { strings, regexes, lists: new ListPool(strings), names: new NamePool(strings) };
 }
 
-export type Report = Pick<Diagnostic, 'severity' | 'code' | 'message'> & { readonly path: readonly (string | number)[] };
+export type Report = Pick<Diagnostic, 'severity' | 'code' | 'message'> & {
+  readonly path: readonly (string | number)[];
+};
 
 export function collector(): Reporter & { readonly reports: Report[] } {
   const reports: Report[] = [];
@@ -37,7 +39,9 @@ export function collector(): Reporter & { readonly reports: Report[] } {
 
 export interface RouteText {
   readonly hostnames?: readonly string[];
-  readonly matches?: readonly Partial<Omit<MatchSource, 'path' | 'pathMatch'> & { exact: string; prefix: string; regex: string }>[];
+  readonly matches?: readonly Partial<
+    Omit<MatchSource, 'path' | 'pathMatch'> & { exact: string; prefix: string; regex: string }
+  >[];
 }
 
 export function routeSources(routes: readonly RouteText[]): RouteSource[] {
@@ -66,7 +70,11 @@ export const SETTINGS: SettingsSource = {
   mergeSlashes: false,
 };
 
-export function policyImage(routes: readonly RouteSource[], settings: SettingsSource = SETTINGS, reporter: Reporter = collector()): Uint8Array {
+export function policyImage(
+  routes: readonly RouteSource[],
+  settings: SettingsSource = SETTINGS,
+  reporter: Reporter = collector(),
+): Uint8Array {
   const pools = newPools();
   const image = new ImageWriter(KIND_POLICY);
   image.section(SECTION_SETTINGS, compileSettings(settings, pools));

@@ -20,7 +20,12 @@ export function referenceRoute(routes: readonly RouteSource[], request: PlainReq
   const host = request.host.toLowerCase();
   const path = canonicalPath(request.path);
   const names = [...new Set(routes.flatMap((route) => route.hostnames))]
-    .filter((name) => name === '*' || name === host || (name.startsWith('*.') && host.length > name.length - 1 && host.endsWith(name.slice(1))))
+    .filter(
+      (name) =>
+        name === '*' ||
+        name === host ||
+        (name.startsWith('*.') && host.length > name.length - 1 && host.endsWith(name.slice(1))),
+    )
     .sort((a, b) => specificity(b) - specificity(a));
   for (const name of names) {
     const found: { rank: number[]; result: Found }[] = [];
@@ -32,7 +37,15 @@ export function referenceRoute(routes: readonly RouteSource[], request: PlainReq
         const prefix = canonicalPath(value).replace(/\/$/, '');
         const kind = { Exact: 2, RegularExpression: 1, PathPrefix: 0 }[type];
         const length = type === 'PathPrefix' ? prefix.length : 0;
-        const rank = [-kind, -length, source.method === null ? 1 : 0, -distinct(source.headers).length, -distinct(source.queryParams).length, route, match];
+        const rank = [
+          -kind,
+          -length,
+          source.method === null ? 1 : 0,
+          -distinct(source.headers).length,
+          -distinct(source.queryParams).length,
+          route,
+          match,
+        ];
         found.push({ rank, result: { route, match, prefixLength: length } });
       }
     }
