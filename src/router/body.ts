@@ -40,8 +40,8 @@ export class HeldBody {
     held.add(this);
   }
 
-  /** Reads until the end or until `limit` bytes are there. */
-  async read(limit: number): Promise<HoldFailure | null> {
+  /** Reads until the end or until `limit` bytes are there; `signal` is the client's. */
+  async read(limit: number, signal: AbortSignal): Promise<HoldFailure | null> {
     const reader = this.#stream.getReader();
     const chunks: Uint8Array[] = [];
     let length = 0;
@@ -50,6 +50,12 @@ export class HeldBody {
       failure = 'slow';
       reader.cancel().catch(ignore);
     }, HOLD_SECONDS * 1000);
+    // A reset connection does not end a pending read by itself.
+    const gone = (): void => {
+      failure = 'broken';
+      reader.cancel().catch(ignore);
+    };
+    signal.addEventListener('abort', gone);
     try {
       // One byte more than the limit tells a body that just fits from one that does not.
       while (length <= limit) {
@@ -69,6 +75,7 @@ export class HeldBody {
       failure ??= 'broken';
     } finally {
       clearTimeout(timer);
+      signal.removeEventListener('abort', gone);
     }
     this.bytes = chunks.length === 1 ? (chunks[0] ?? EMPTY) : join(chunks, length);
     if (failure !== null) {

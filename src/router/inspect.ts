@@ -30,7 +30,7 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   const stream = bare ? request.clone().body : request.body;
   if (stream === null) return decide(exchange, plan, EMPTY, 0, false);
   const body = new HeldBody(stream as ReadableStream<Uint8Array>, declared);
-  const failure = await body.read(limit);
+  const failure = await body.read(limit, request.signal);
   if (failure === 'busy') return fail(exchange, 503, 'too many request bodies are being held');
   if (failure === 'slow') return fail(exchange, 408, 'the request body did not arrive in time');
   if (failure === 'broken') return fail(exchange, 400, 'the request body broke off');

@@ -114,7 +114,17 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
       return { ...FAILURE, status: CLIENT_GONE, connection: false, retryable: false, reason: 'the client went away' };
     }
     const late = timer?.aborted === true;
-    if (backend.health !== null) note(state, endpointsOf(backend), backend.health, late ? 504 : 0, Date.now());
+    // The runtime refused to make the request, so no origin is to blame: a URL that can't be, say.
+    if (error instanceof TypeError) {
+      log.error = messageOf(error);
+      const reason = 'the request can not be forwarded';
+      return { ...FAILURE, status: 400, connection: false, retryable: false, reason, error: 'http_request_error' };
+    }
+    // A streamed body that the client breaks off looks like a lost connection: it must not count against the endpoint,
+    // or anybody could have healthy endpoints ejected.
+    const streamed = request.body !== null && exchange.body === null;
+    if (backend.health !== null && (late || !streamed))
+      note(state, endpointsOf(backend), backend.health, late ? 504 : 0, Date.now());
     if (late)
       return {
         ...FAILURE,
@@ -185,7 +195,7 @@ async function hold(exchange: Exchange, plan: Plan): Promise<void> {
   // Without a length the body may be one half of a conversation: waiting for its end could wait for ever.
   if (declared < 0 || declared > plan.body.limit || request.method === 'GET' || request.method === 'HEAD') return;
   const body = new HeldBody(request.body as ReadableStream<Uint8Array>, declared);
-  const failure = await body.read(plan.body.limit);
+  const failure = await body.read(plan.body.limit, request.signal);
   if (failure === null) exchange.body = body;
   else if (failure === 'busy')
     failed(exchange, 503, 'too many request bodies are being held', 'destination_unavailable');

@@ -33,7 +33,11 @@ async function handle(request: Request, env: Env, context: ExecutionContext): Pr
     else generations.sweep(Date.now());
     if (lease !== null) {
       const waitUntil = (promise: Promise<unknown>): void => context.waitUntil(promise);
-      return await serve(createExchange({ request, platform: platformOf(env), engine, lease, waitUntil }));
+      const served = serve(createExchange({ request, platform: platformOf(env), engine, lease, waitUntil }));
+      // When the client goes away the runtime drops a request at once, and with it every `finally` and the log line, unless
+      // something is waited for. This way the abort arrives as an abort: the origin is let go, and the line says 499.
+      context.waitUntil(served);
+      return await served;
     }
   } catch (error) {
     // Loading failed; `serve` itself never rejects.
