@@ -39,6 +39,8 @@ export interface Exchange {
   action: RouteAction | null;
   /** inspect: what rules of stage body asked for. */
   bodyEffects: readonly Effect[];
+  /** What the engine's call of the stage before left for the next one. */
+  state: Uint8Array | null;
   /** Filters that apply: those of the route, then those of the weighted backend that was drawn. */
   filters: readonly Filter[];
   /** Where the request goes: the backend that was drawn or that a `route` rule forces, index into plan.backends. */
@@ -139,6 +141,7 @@ export function createExchange(init: ExchangeInit): Exchange {
     plan: null,
     action: null,
     bodyEffects: NONE,
+    state: null,
     filters: NONE,
     backend: -1,
     routeName: '',

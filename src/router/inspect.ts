@@ -1,5 +1,5 @@
 /** Phase 7: the engine's body call, only where the policy has a rule that looks at the body. */
-import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES, OUTCOME_LIMIT } from '../../assembly/abi.ts';
+import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES, OUTCOME_OK } from '../../assembly/abi.ts';
 import type { Plan } from '../plan.ts';
 import { declaredLength, HeldBody, inflate } from './body.ts';
 import type { Exchange, Phase } from './exchange.ts';
@@ -58,10 +58,22 @@ function decide(exchange: Exchange, plan: Plan, bytes: Uint8Array, size: number,
   if (exchange.lease.released) return fail(exchange, 503, 'the policy was replaced while the request body arrived');
   const { engine, generation, head, result, seed, now } = exchange;
   if (result === null) throw new Error('the body call comes after the head call');
-  const found = engine.body(generation, result.app, head, result.client, bytes, size, truncated, seed, now);
+  const found = engine.body(
+    generation,
+    result.app,
+    head,
+    result.client,
+    bytes,
+    size,
+    truncated,
+    seed,
+    now,
+    exchange.state,
+  );
+  exchange.state = found.state;
   exchange.bodyEffects = found.effects;
   judge(exchange, plan, found.effects, found.terminal, found.rule);
-  if (exchange.response === null && found.outcome === OUTCOME_LIMIT) {
+  if (exchange.response === null && found.outcome !== OUTCOME_OK) {
     if (plan.body.over === 'reject') return tooLarge(exchange, exchange.body);
     passed(exchange, 'the body takes too many steps to judge');
   }

@@ -11,6 +11,7 @@ import {
   OUTCOME_NO_ROUTE,
   OUTCOME_OK,
   REASON_ARENA,
+  REASON_ARGS,
   REASON_CLIENT,
   REASON_CONTROL,
   REASON_ESCAPED_SLASH,
@@ -18,6 +19,7 @@ import {
   REASON_HOST,
   REASON_SEPARATOR,
   REASON_STEPS,
+  REASON_TRAP,
   REASON_URL,
   REASON_URL_LENGTH,
 } from '../../assembly/abi.ts';
@@ -39,6 +41,8 @@ const REFUSALS: Readonly<Record<number, { status: number; reason: string }>> = {
   [REASON_CLIENT]: { status: 403, reason: 'the client address could not be established' },
   [REASON_URL_LENGTH]: { status: 414, reason: 'the URL is too long' },
   [REASON_STEPS]: { status: 431, reason: 'the request head takes too many steps to judge' },
+  [REASON_ARGS]: { status: 431, reason: 'there are too many parameters or cookies' },
+  [REASON_TRAP]: { status: 500, reason: 'the gateway failed to judge this request' },
   [REASON_ARENA]: { status: 431, reason: 'the request head takes too much memory to judge' },
 };
 
@@ -47,6 +51,7 @@ export const match: Phase = {
   run(exchange) {
     const result = exchange.engine.head(exchange.generation, exchange.head, exchange.seed, exchange.now);
     exchange.result = result;
+    exchange.state = result.state;
     const plan = result.app < 0 ? undefined : exchange.generation.apps[result.app];
     if (plan !== undefined) {
       exchange.plan = plan;
@@ -104,7 +109,13 @@ function unacceptable(exchange: Exchange, result: HeadResult): void {
   }
   const refusal = REFUSALS[reason] ?? { status: 400, reason: 'the request is not acceptable' };
   const rule = outcome === OUTCOME_LIMIT ? 'limit' : 'head';
-  deny(exchange, refusal.status, rule, refusal.reason, 'http_request_error');
+  deny(
+    exchange,
+    refusal.status,
+    rule,
+    refusal.reason,
+    refusal.status < 500 ? 'http_request_error' : 'proxy_internal_error',
+  );
 }
 
 function deny(exchange: Exchange, status: number, rule: string, reason: string, error: ProxyError): void {

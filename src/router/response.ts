@@ -1,5 +1,7 @@
 /** Phase 10: the engine's response call, only where the policy has a rule that looks at the response. */
-import type { Phase } from './exchange.ts';
+import { OUTCOME_OK } from '../../assembly/abi.ts';
+import type { Plan } from '../plan.ts';
+import type { Exchange, Phase } from './exchange.ts';
 import { refuse } from './problem.ts';
 import { judge } from './rules.ts';
 
@@ -27,14 +29,36 @@ export const response: Phase = {
       fields += 2;
     }
     const { engine, generation, head, seed, now } = exchange;
-    const found = engine.response(generation, result.app, head, result.client, { text, fields }, seed, now);
+    const found = engine.response(
+      generation,
+      result.app,
+      head,
+      result.client,
+      { text, fields },
+      seed,
+      now,
+      exchange.state,
+    );
     exchange.response = null;
     judge(exchange, plan, found.effects, found.terminal, found.rule);
+    if (exchange.response === null && found.outcome !== OUTCOME_OK) unjudged(exchange, plan);
     if (exchange.response !== null) return drop(answer);
     exchange.response = answer;
     exchange.owned = owned;
   },
 };
+
+/** Handled as a body is that is too large to judge. */
+function unjudged(exchange: Exchange, plan: Plan): void {
+  const reason = 'the answer of the origin could not be judged';
+  if (plan.body.over === 'reject')
+    refuse(
+      exchange,
+      { action: 'block', phase: 'response', rule: 'limit', status: 502, reason, mode: 'enforce' },
+      'http_protocol_error',
+    );
+  else exchange.verdicts.push({ action: 'log', phase: 'response', rule: 'limit', status: 0, reason, mode: 'log' });
+}
 
 /** An origin's answer that is replaced is not read to its end. */
 function drop(answer: Response): void {

@@ -7,7 +7,6 @@ import {
   EFFECT_RULE,
   EFFECT_VALUE,
   ACTION_REWRITE,
-  MODE_ENFORCE,
   VALUE_HEADER,
   VALUE_PATH,
   VALUE_QUERY,
@@ -61,9 +60,8 @@ export const rewrite: Phase = {
 function applyRules(exchange: Exchange, headers: Headers, effects: readonly Effect[]): void {
   const rules = exchange.plan?.rules ?? [];
   for (const effect of effects) {
-    if (effect.mode !== MODE_ENFORCE) continue;
     const rule = rules[effect.index];
-    if (rule === undefined || rule.action !== 'rewrite') continue;
+    if (rule === undefined || rule.action !== 'rewrite' || rule.mode !== 'enforce') continue;
     if (effect.kind === EFFECT_RULE && effect.a === ACTION_REWRITE)
       for (const name of rule.removeHeaders) headers.delete(name);
     if (effect.kind !== EFFECT_VALUE) continue;

@@ -17,6 +17,7 @@ import {
 import type { Plan, RulePlan } from '../plan.ts';
 import type { Effect } from '../waf/engine.ts';
 import type { Exchange } from './exchange.ts';
+import { fieldName } from './fields.ts';
 import { refuse } from './problem.ts';
 import { safeUrl } from './text.ts';
 import type { Evidence, Verdict } from './verdict.ts';
@@ -129,8 +130,10 @@ export function inspectionVerdict(plan: Plan, effect: Effect): Verdict {
 }
 
 function evidenceOf(effect: Effect | undefined): { evidence?: Evidence } {
-  if (effect === undefined || effect.value === '') return {};
-  return { evidence: { target: 'match', value: cut(effect.value) } };
+  if (effect === undefined) return {};
+  // The engine leaves the value out where the field may hold a credential.
+  const target = fieldName(effect.b);
+  return target === '' && effect.value === '' ? {} : { evidence: { target, value: cut(effect.value) } };
 }
 
 function cut(text: string): string {
