@@ -456,8 +456,8 @@ export type Inspect = z.output<typeof inspect>;
 export type Percent = z.output<typeof percent>;
 export type Settings = { readonly [Name in keyof typeof settingSchemas]: z.output<(typeof settingSchemas)[Name]> };
 
-/** The JSON Schema of a policy document, for editors. */
-export function jsonSchema(): object {
+/** The text of schema/sallyport.schema.json: a policy document for editors. */
+export function schemaText(): string {
   const schema = z.toJSONSchema(policySchema, { io: 'input', target: 'draft-7' });
-  return { title: 'Sallyport policy', ...schema };
+  return `${JSON.stringify({ title: 'Sallyport policy', ...schema }, null, 2)}\n`;
 }
