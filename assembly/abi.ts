@@ -78,6 +78,26 @@ export const MAX_PATTERN_BYTES = 8192; // regex source text
 export const MAX_STACK = 64; // value stack of one expression
 export const MAX_XFF_HOPS = 64; // elements of X-Forwarded-For looked at, from the right
 export const MAX_TRAPS_PER_MINUTE = 3;
+
+// LIMITS of a policy document: the compiler alone enforces them
+export const MAX_POLICY_CHARACTERS = 67108864; // of one file; 100,000 routes are about 13 million
+export const MAX_POLICY_NODES = 8000000; // values of one file, its aliases expanded
+export const MAX_POLICY_DEPTH = 64; // nesting; a policy needs nine levels
+export const MAX_DIAGNOSTICS = 1000; // problems listed for one file
+export const MAX_ROUTES = 200000;
+export const MAX_MATCHES = 64; // of one route, as in the Gateway API
+export const MAX_CONDITIONS = 16; // header or query conditions of one match, as in the Gateway API
+export const MAX_FILTERS = 16; // of one route or backend, as in the Gateway API
+export const MAX_BACKEND_REFS = 16; // of one route, as in the Gateway API
+export const MAX_BACKENDS = 10000;
+export const MAX_ENDPOINTS = 256; // of one backend
+export const MAX_HOSTNAMES = 1024; // of one app or route
+export const MAX_WEIGHT = 1000000; // as in the Gateway API
+export const MAX_LISTS = 1024;
+export const MAX_LIST_ITEMS = 1000000;
+export const MAX_ATTEMPTS = 10; // retries of one request
+export const MAX_DIRECT_RESPONSE = 65536; // characters
+export const MAX_EXPRESSION = 16384; // characters of one expression
 export const MAX_NAMES = 4096; // distinct header names one policy looks at
 export const MAX_HOST_BYTES = 255;
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parse } from 'yaml';
+import { MAX_DIAGNOSTICS } from '../../assembly/abi.ts';
 import type { Diagnostic } from './diagnostics.ts';
-import { MAX_DIAGNOSTICS, readDocument } from './document.ts';
+import { readDocument } from './document.ts';
 
 function read(text: string) {
   const diagnostics: Diagnostic[] = [];

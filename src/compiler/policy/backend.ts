@@ -6,7 +6,8 @@ import { shown } from '../spelling.ts';
 import { covers, inZone, isHostname, readHostname } from './hostname.ts';
 import { parseDuration, parsePercent } from './quantity.ts';
 import type { Reading } from './reading.ts';
-import type { Backend as Source, Percent } from './schema.ts';
+import type { Percent } from './primitives.ts';
+import type { Backend as Source } from './schema.ts';
 
 export interface Dial {
   readonly scheme: 'http' | 'https';

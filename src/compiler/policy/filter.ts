@@ -7,7 +7,7 @@ import { readHeaderModifier } from './header.ts';
 import { inZone, isHostname, readHostname } from './hostname.ts';
 import { parseDuration } from './quantity.ts';
 import { backendIndex, type Reading } from './reading.ts';
-import type { Filter as Source, PathReplacementInput } from './schema.ts';
+import type { Filter as Source, PathReplacementInput } from './filter-schema.ts';
 
 type Kind = keyof Source;
 

@@ -1,7 +1,7 @@
 /** Headers that a policy sets: which names and values may be written, and which would give a secret away. */
 import type { DocumentPath, Reporter } from '../diagnostics.ts';
 import type { HeaderChange, Value } from '../../plan.ts';
-import type { HeaderModifier } from './schema.ts';
+import type { HeaderModifier } from './filter-schema.ts';
 import type { Reading } from './reading.ts';
 
 /** SPEC: RFC 9110 section 7.6.1 (hop by hop) and 8.6: the HTTP layer writes them, or nobody does. */

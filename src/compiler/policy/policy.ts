@@ -2,7 +2,14 @@
  * Reads one policy document: every part is validated by itself, so that a fault in one route hides no fault in another.
  * What comes out has its defaults filled in and its names checked; the compilers of the parts and the plan take it from here.
  */
-import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES } from '../../../assembly/abi.ts';
+import {
+  DEFAULT_BODY_LIMIT,
+  MAX_BACKENDS,
+  MAX_BODY_BYTES,
+  MAX_LISTS,
+  MAX_ROUTES,
+  MAX_RULES,
+} from '../../../assembly/abi.ts';
 import type { Backend, BodyPlan, ForwardedPlan, RouteAction } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import type { Document } from '../document.ts';
@@ -53,7 +60,7 @@ export function readPolicy(document: Document, target: Target): Policy | null {
   const hostnames = settings.hostnames
     .map((name, index) => readHostname(name, true, ['hostnames', index], document))
     .filter((name) => name !== null);
-  const backendFields = mapping(fields, 'backends', schema.nameSchemas.backends, schema.MAX_BACKENDS, document);
+  const backendFields = mapping(fields, 'backends', schema.nameSchemas.backends, MAX_BACKENDS, document);
   const zone =
     settings.cloudflare === undefined
       ? null
@@ -76,7 +83,7 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     const source = validate(schema.backendSchema, value, ['backends', name], document);
     return source === null ? emptyBackend(name) : readBackend(name, source, ['backends', name], reading);
   });
-  const lists = mapping(fields, 'lists', schema.nameSchemas.lists, schema.MAX_LISTS, document)
+  const lists = mapping(fields, 'lists', schema.nameSchemas.lists, MAX_LISTS, document)
     .map(([name, value]) => readList(name, value, document))
     .filter((list) => list !== null);
   const rules = readRules(fields, reading);
@@ -163,7 +170,7 @@ function sequence(fields: Fields, field: 'rules' | 'routes', most: number, docum
 
 function readRules(fields: Fields, reading: Reading): ReadRule[] {
   const document = reading.reporter as Document;
-  const values = sequence(fields, 'rules', schema.MAX_RULES, document);
+  const values = sequence(fields, 'rules', MAX_RULES, document);
   const off = new Set<string>();
   const names = values.map((value) => {
     const { name, mode } = (typeof value === 'object' && value !== null ? value : {}) as Fields;
@@ -185,7 +192,7 @@ function readRoutes(fields: Fields, settings: schema.Settings, reading: Reading)
   const inspections: InspectionSource[] = [];
   const names = new Map<string, number>();
   if (settings.inspect !== undefined) readInspection(settings.inspect, ['inspect'], -1, inspections, document);
-  const values = sequence(fields, 'routes', schema.MAX_ROUTES, document);
+  const values = sequence(fields, 'routes', MAX_ROUTES, document);
   values.forEach((value, index) => {
     const source = validate(schema.routeSchema, value, ['routes', index], document);
     if (source === null) return;

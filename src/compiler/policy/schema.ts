@@ -4,172 +4,37 @@
  * One source for three readers: validation, the types of the rest of the compiler, and `schema/sallyport.schema.json`.
  * Names come from the Gateway API's HTTPRoute and from Envoy Gateway wherever one exists. What a shape cannot say (names
  * that must exist, fields that exclude each other) is checked by the readers beside this file.
- *
- * An error text here is `what is expected`, a line feed, and `what to write instead`.
  */
 import { z } from 'zod';
-
-export const MAX_ROUTES = 200_000;
-export const MAX_RULES = 4096;
-export const MAX_MATCHES = 64; // of one route, as in the standard
-export const MAX_CONDITIONS = 16; // header or query conditions of one match, as in the standard
-export const MAX_BACKEND_REFS = 16; // of one route, as in the standard
-export const MAX_ENDPOINTS = 256;
-export const MAX_HOSTNAMES = 1024;
-export const MAX_WEIGHT = 1_000_000; // as in the standard
-export const MAX_LIST_ITEMS = 1_000_000;
-export const MAX_ATTEMPTS = 10;
-export const MAX_TEXT = 65_536; // characters of a direct response
-
-/** Methods that the runtime hands to a worker; it answers 501 to any other itself. */
-export const METHODS = [
-  ...[
-    'GET',
-    'HEAD',
-    'POST',
-    'PUT',
-    'DELETE',
-    'CONNECT',
-    'OPTIONS',
-    'TRACE',
-    'PATCH',
-    'QUERY',
-    'PURGE',
-    'BAN',
-    'SEARCH',
-  ],
-  ...[
-    'COPY',
-    'LOCK',
-    'MKCOL',
-    'MOVE',
-    'PROPFIND',
-    'PROPPATCH',
-    'UNLOCK',
-    'ACL',
-    'REPORT',
-    'MKACTIVITY',
-    'CHECKOUT',
-    'MERGE',
-  ],
-  ...['MSEARCH', 'NOTIFY', 'SUBSCRIBE', 'UNSUBSCRIBE'],
-] as const;
-
-const expected = (what: string, fix: string) => ({ error: `${what}\n${fix}` });
-
-const text = z.string().min(1);
-const duration = z
-  .string(expected('must be a duration', 'write it as `10s`, `1h30m` or `500ms`'))
-  .regex(/^([0-9]{1,5}(h|m|s|ms)){1,4}$/, expected('must be a duration', 'write it as `10s`, `1h30m` or `500ms`'));
-const sizeError = expected('must be a size', 'write it as `128KB`, `1MB` or `4096B`');
-const size = z.string(sizeError).regex(/^[0-9]{1,9}(B|KB|KiB|MB|MiB)$/, sizeError);
-const percentError = expected('must be a percentage', 'write it as `20%` or 20, at most 100');
-const percent = z.union([z.number().min(0).max(100), z.string().regex(/^[0-9]{1,3}(\.[0-9]{1,4})?%$/, percentError)]);
-const token = z
-  .string()
-  .regex(
-    /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/,
-    expected('must be a header or cookie name', 'use letters, digits and -'),
-  );
-const names = z.array(token).max(MAX_CONDITIONS * 4);
-const nameError = expected(
-  'must be a name',
-  'use letters, digits, space, `.`, `_` and `-`, at most 64, beginning with a letter or digit',
-);
-const name = z.string(nameError).regex(/^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$/, nameError);
-const listNameError = expected('must be the name of a list', 'use small letters, digits and `_`');
-const listName = z.string().regex(/^[a-z0-9_]{1,50}$/, listNameError);
-const port = z.number().int().min(1).max(65535);
-const mode = z
-  .enum(['off', 'log', 'enforce'])
-  .describe('off: not evaluated; log: recorded, no effect; enforce: has effect');
-const weight = z.number().int().min(0).max(MAX_WEIGHT);
-const hostnames = z.array(text.max(255)).min(1).max(MAX_HOSTNAMES);
-
-const secret = z
-  .strictObject({
-    secret: z
-      .string()
-      .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, expected('must be the name of a secret', 'use letters, digits and `_`'))
-      .describe('Name of the secret; its value comes from a binding or a file at run time'),
-  })
-  .describe('A named secret, resolved at run time');
-const headerValue = z.union([z.string().max(8192), secret]);
-
-const headerModifier = z.strictObject({
-  set: z.record(token, headerValue).optional().describe('Replace the header, or add it'),
-  add: z.record(token, headerValue).optional().describe('Add to what the header has'),
-  remove: names.optional().describe('Remove the header'),
-});
-
-const pathReplacement = z
-  .strictObject({
-    replaceFullPath: z.string().max(1024).optional().describe('The new path, whatever the old one was'),
-    replacePrefixMatch: z
-      .string()
-      .max(1024)
-      .optional()
-      .describe('What stands in place of the prefix that the route matched'),
-  })
-  .meta({ minProperties: 1, maxProperties: 1 });
-
-const requestRedirect = z.strictObject({
-  scheme: z.enum(['http', 'https']).optional(),
-  hostname: text.max(253).optional(),
-  port: port.optional(),
-  path: pathReplacement.optional(),
-  statusCode: z.union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)]).default(302),
-});
-
-const urlRewrite = z.strictObject({
-  hostname: text.max(253).optional().describe('Host header towards the origin'),
-  path: pathReplacement.optional(),
-});
-
-const requestMirror = z.strictObject({
-  backend: text.describe('Gets a copy of the request; its answer is discarded'),
-  percent: percent.optional().describe('Share of the requests, 0 to 100; default 100'),
-  fraction: z
-    .strictObject({ numerator: z.number().int().min(0), denominator: z.number().int().min(1).default(100) })
-    .optional(),
-});
-
-const cors = z.strictObject({
-  allowOrigins: z
-    .array(text.max(253))
-    .max(64)
-    .default([])
-    .describe('`*`, `https://app.example.com` or `https://*.example.com`'),
-  allowMethods: z
-    .array(z.enum([...METHODS, '*']))
-    .max(METHODS.length)
-    .default([]),
-  allowHeaders: z.array(token).max(64).default([]),
-  exposeHeaders: z.array(token).max(64).default([]),
-  maxAge: z
-    .union([z.number().int().min(1).max(86_400), duration])
-    .default('5s')
-    .describe('How long a browser may keep the answer: seconds, or a duration'),
-  allowCredentials: z.boolean().default(false),
-});
-
-const directResponse = z.strictObject({
-  status: z.number().int().min(200).max(599).default(200),
-  body: z.string().max(MAX_TEXT).default(''),
-  contentType: text.max(256).default('text/plain; charset=utf-8'),
-});
-
-const filter = z
-  .strictObject({
-    requestHeaderModifier: headerModifier.optional().describe('Change headers of the request on its way to the origin'),
-    responseHeaderModifier: headerModifier.optional().describe('Change headers of the response'),
-    requestRedirect: requestRedirect.optional().describe('Answer with a redirect'),
-    urlRewrite: urlRewrite.optional().describe('Change host or path on the way to the origin'),
-    requestMirror: requestMirror.optional().describe('Send a copy to another backend'),
-    cors: cors.optional().describe('Answer cross-origin requests'),
-    directResponse: directResponse.optional().describe('Answer without an origin'),
-  })
-  .meta({ minProperties: 1, maxProperties: 1 });
+import {
+  MAX_ATTEMPTS,
+  MAX_BACKEND_REFS,
+  MAX_CONDITIONS,
+  MAX_ENDPOINTS,
+  MAX_EXPRESSION,
+  MAX_FILTERS,
+  MAX_LIST_ITEMS,
+  MAX_MATCHES,
+  MAX_ROUTES,
+  MAX_RULES,
+} from '../../../assembly/abi.ts';
+import { filter } from './filter-schema.ts';
+import {
+  cidr,
+  duration,
+  expected,
+  hostnames,
+  listName,
+  METHODS,
+  mode,
+  name,
+  names,
+  percent,
+  size,
+  text,
+  token,
+  weight,
+} from './primitives.ts';
 
 const valueMatch = z.strictObject({
   type: z.enum(['Exact', 'RegularExpression']).default('Exact'),
@@ -193,7 +58,7 @@ const match = z.strictObject({
 const backendRef = z.strictObject({
   backend: text.describe('A name under `backends`'),
   weight: weight.default(1).describe('Share of the requests; 0 is none'),
-  filters: z.array(filter).max(16).optional(),
+  filters: z.array(filter).max(MAX_FILTERS).optional(),
   allowMissing: z
     .boolean()
     .default(false)
@@ -235,7 +100,7 @@ export const routeSchema = z.strictObject({
   name: name.optional().describe('For logs and explain; default route-N'),
   hostnames: hostnames.optional().describe('Default: those of the app'),
   matches: z.array(match).min(1).max(MAX_MATCHES).optional().describe('One of them must hold; default: every request'),
-  filters: z.array(filter).max(16).optional(),
+  filters: z.array(filter).max(MAX_FILTERS).optional(),
   backend: text.optional().describe('Short for `backends` with one entry'),
   backends: z.array(backendRef).max(MAX_BACKEND_REFS).optional(),
   timeouts: timeouts.optional(),
@@ -243,7 +108,7 @@ export const routeSchema = z.strictObject({
   inspect: inspect.optional().describe('Header inspection of this route, after that of the app'),
 });
 
-const expression = z.string().min(1).max(16_384);
+const expression = z.string().min(1).max(MAX_EXPRESSION);
 
 export const ruleSchema = z.strictObject({
   name: name.describe('Named in the answer, the log and by `skip`'),
@@ -352,8 +217,6 @@ export const listSchema = z
   .max(MAX_LIST_ITEMS)
   .describe('All addresses and CIDR, or all strings, or all integers');
 
-const cidr = text.max(64);
-
 /** The fields of a document, apart from the four whose entries are validated one by one. */
 export const settingSchemas = {
   app: z
@@ -427,9 +290,6 @@ export const settingSchemas = {
     .describe('What only the Cloudflare target needs'),
 } as const;
 
-export const MAX_BACKENDS = 10_000;
-export const MAX_LISTS = 1024;
-
 export const policySchema = z.strictObject({
   ...settingSchemas,
   lists: z.record(listName, listSchema).optional().describe('Named lists, used in rules as $name'),
@@ -444,16 +304,12 @@ export const policySchema = z.strictObject({
 
 export const nameSchemas = { lists: listName, backends: name } as const;
 
-export type Filter = z.output<typeof filter>;
-export type HeaderModifier = z.output<typeof headerModifier>;
-export type PathReplacementInput = z.output<typeof pathReplacement>;
 export type Match = z.output<typeof match>;
 export type BackendRef = z.output<typeof backendRef>;
 export type Route = z.output<typeof routeSchema>;
 export type Rule = z.output<typeof ruleSchema>;
 export type Backend = z.output<typeof backendSchema>;
 export type Inspect = z.output<typeof inspect>;
-export type Percent = z.output<typeof percent>;
 export type Settings = { readonly [Name in keyof typeof settingSchemas]: z.output<(typeof settingSchemas)[Name]> };
 
 /** The text of schema/sallyport.schema.json: a policy document for editors. */
