@@ -285,7 +285,8 @@ export const PHASE_RULES = 2; // all later rules
 
 // RULES LANGUAGE (SECTION_RULES, SECTION_CODE): what an expression compiles to and what the engine runs.
 //
-// SECTION_CODE is u32 words. A program is a run of instructions that ends in OP_END and leaves one value on the stack.
+// SECTION_CODE is u32 words: u32 count, count x { u32 first word, u32 TYPE_* of its result }, then the programs in order and
+// without gaps. A program is a run of instructions that ends in OP_END and leaves one value on the stack.
 // An instruction is one word { u8 opcode, u8 a, u8 b, u8 flags } and the operand words its opcode says. Jumps are
 // relative, forward only and properly nested, so one linear pass proves stack depth and cell types (`check`).
 export const OP_END = 1;
@@ -407,9 +408,9 @@ export const RULE_WORDS = 10;
 export const RULE_ACTION = 0; // ACTION_*
 export const RULE_MODE = 1; // MODE_LOG or MODE_ENFORCE
 export const RULE_STAGE = 2; // STAGE_*
-export const RULE_CODE = 3; // first word of its program in SECTION_CODE
+export const RULE_CODE = 3; // index of its program in SECTION_CODE
 export const RULE_PHASES = 4; // of skip: PHASE_* bits
-export const RULE_OPERANDS = 5; // first word of its operands: { VALUE_*, operand index, first word of the program }
+export const RULE_OPERANDS = 5; // first word of its operands: { VALUE_*, operand index, index of the program }
 export const RULE_OPERAND_COUNT = 6;
 export const RULE_SKIPS = 7; // first word of the rule indices that it skips
 export const RULE_SKIP_COUNT = 8;

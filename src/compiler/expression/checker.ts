@@ -443,6 +443,12 @@ class CallChecker {
       this.second = within(0, 1n, 128n, 1);
     } else if (signature.id === abi.FUNCTION_SPLIT) {
       this.first = within(0, 1n, BigInt(abi.MAX_SPLIT), 2);
+    } else if (signature.id === abi.FUNCTION_TO_STRING || signature.id === abi.FUNCTION_CONCAT) {
+      // The engine keeps no types at run time, so these are told what they are given.
+      this.first = this.each ? this.stack[0]!.type & 7 : this.stack[0]!.type;
+    }
+    if (this.each && (this.result & TYPE_ARRAY) !== 0) {
+      throw new ExpressionError('bad-index', syntax.args[0]!.span, `${signature.name}() gives an array already`, { fix: 'take one element, [0], instead of [*]' });
     }
   }
 }

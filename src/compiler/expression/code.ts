@@ -9,7 +9,7 @@ const { TYPE_ARRAY } = abi;
 
 /** Collects the programs of a policy; equal programs are stored once. */
 export class CodeWriter {
-  readonly #words: number[] = [];
+  readonly #programs: { words: readonly number[]; type: number }[] = [];
   readonly #known = new Map<string, number>();
   readonly #pools: Pools;
 
@@ -17,21 +17,29 @@ export class CodeWriter {
     this.#pools = pools;
   }
 
-  /** First word of the program. Throws ExpressionError when a regex is refused or the stack would be too deep. */
+  /** Index of the program. Throws ExpressionError when a regex is refused or the stack would be too deep. */
   add(node: Node): number {
     const words = new Program(this.#pools).whole(node);
     const key = words.join();
-    let at = this.#known.get(key);
-    if (at === undefined) {
-      at = this.#words.length;
-      this.#known.set(key, at);
-      for (const word of words) this.#words.push(word);
+    let index = this.#known.get(key);
+    if (index === undefined) {
+      index = this.#programs.push({ words, type: node.type }) - 1;
+      this.#known.set(key, index);
     }
-    return at;
+    return index;
   }
 
+  /** SECTION_CODE; empty without programs. */
   bytes(): Uint8Array {
-    return new Uint8Array(Uint32Array.from(this.#words).buffer);
+    if (this.#programs.length === 0) return new Uint8Array();
+    const words = [this.#programs.length];
+    let at = 1 + this.#programs.length * 2;
+    for (const program of this.#programs) {
+      words.push(at, program.type);
+      at += program.words.length;
+    }
+    for (const program of this.#programs) for (const word of program.words) words.push(word);
+    return new Uint8Array(Uint32Array.from(words).buffer);
   }
 }
 

@@ -40,8 +40,10 @@ export function disassembleCode(code: Uint8Array, strings: Uint8Array = new Uint
   const count = view.byteLength / 4;
   const word = (index: number): number => (index < count ? view.getUint32(index * 4, true) : 0);
   const lines: string[] = [];
-  for (let at = 0; at < count; ) {
+  const starts = new Map(Array.from({ length: Math.min(word(0), count) }, (_, index) => [word(1 + index * 2), index]));
+  for (let at = Math.min(1 + word(0) * 2, count); at < count; ) {
     const start = at;
+    if (starts.has(at)) lines.push(`program ${starts.get(at)}`);
     const head = word(at++);
     const [opcode, a, b, flags] = [head & 255, (head >> 8) & 255, (head >> 16) & 255, head >>> 24];
     const known = INSTRUCTIONS.get(opcode);
