@@ -40,8 +40,9 @@ import { spend } from './arena';
 import { contains, containsString, listAt } from './cidr';
 import { fieldValue, hasEntry, hasField } from './fields';
 import { CELLS, THERE, callFunction, functionValue } from './functions';
-import { regexAt, sectionAt } from './image';
+import { sectionAt } from './image';
 import { find } from './regex/search';
+import { regexAt } from './regexes';
 import { atOf, compareStrings, element, formatAddress, formatInteger, lengthOf, newArray, search, searchCost, span } from './values';
 import { matchWildcard } from './wildcard';
 
@@ -109,7 +110,7 @@ export function run(image: usize, index: i32): bool {
   evidenceSecret = false;
   evidenceType = 0;
   evidenceValue = 0;
-  for (;;) {
+  while (true) {
     if (!spend(1)) return false;
     const word = load<u32>(pc);
     pc += 4;
@@ -283,7 +284,7 @@ function test(image: usize, opcode: u32, pc: usize, a: i32, value: u64): bool {
     case OP_BITS:
       return (value & load<u64>(pc)) != 0;
     case OP_MATCHES:
-      return spend(lengthOf(value)) && find(regexAt(image, load<i32>(pc)), atOf(value), lengthOf(value));
+      return find(regexAt(image, load<i32>(pc)), atOf(value), lengthOf(value));
     case OP_IN_STRINGS:
       return spend(lengthOf(value) >> 3) && containsString(image, listAt(image, load<i32>(pc)), atOf(value), lengthOf(value));
     case OP_IN_ADDRESSES:
@@ -318,7 +319,7 @@ function callEach(image: usize, id: i32, base: i32, count: i32, first: i32, seco
     put(base, true, value);
     if (!callFunction(image, id, base, count, first, second)) continue;
     if ((flags & FLAG_EVIDENCE) != 0 && functionValue() != 0) record(second, flags, TYPE_STRING, value);
-    store<u64>(results + (<usize>kept++ << 3), functionValue());
+    store<u64>(results + (<usize>(kept++) << 3), functionValue());
   }
   put(base, true, span(results, kept));
   return true;

@@ -26,8 +26,9 @@ import {
   FUNCTION_UPPER,
   FUNCTION_URL_DECODE,
   FUNCTION_WILDCARD_REPLACE,
-  MAX_REPLACEMENTS,
   MAX_STACK,
+  REASON_NONE,
+  REGEX_UNSET,
   SECTION_STRINGS,
   TYPE_ADDRESS,
   TYPE_ARRAY,
@@ -35,12 +36,13 @@ import {
   TYPE_INT,
   TYPE_STRING,
 } from './abi';
-import { alloc, spend } from './arena';
+import { alloc, failure, spend } from './arena';
 import { equalBytes } from './hash';
-import { regexAt, sectionAt } from './image';
+import { sectionAt } from './image';
 import { jsonValue, lookup, putCodePoint } from './json';
 import { hexDigit } from './pairs';
-import { captures } from './regex/captures';
+import { regexAt } from './regexes';
+import { captures, groupCount } from './regex/search';
 import { atOf, element, equalStrings, formatAddress, formatInteger, lengthOf, newArray, room, search, searchCost, span } from './values';
 import { groupAt, groups, matchWildcard, replaced } from './wildcard';
 
@@ -240,10 +242,10 @@ function split(at: usize, length: i32, separator: u64, limit: i32): bool {
   while (count < limit - 1 && size > 0) {
     const found = search(at, end, atOf(separator), size, false);
     if (found == 0) break;
-    store<u64>(array + (<usize>count++ << 3), span(at, <i32>(found - at)));
+    store<u64>(array + (<usize>(count++) << 3), span(at, <i32>(found - at)));
     at = found + <usize>size;
   }
-  if (limit > 0) store<u64>(array + (<usize>count++ << 3), span(at, <i32>(end - at)));
+  if (limit > 0) store<u64>(array + (<usize>(count++) << 3), span(at, <i32>(end - at)));
   return made(span(array, count));
 }
 
@@ -271,20 +273,20 @@ function changeCase(at: usize, length: i32, first: u8): bool {
 /** SPEC: Cloudflare: the first match only; no match leaves the value as it is. */
 function regexReplace(program: usize, source: u64, template: u64): bool {
   const at = atOf(source);
-  const out = alloc((MAX_REPLACEMENTS * 16 + 100) * 8);
+  const groups = groupCount(program);
+  const out = alloc(groups << 3);
   if (out == 0) return false;
-  const count = captures(program, at, lengthOf(source), out, MAX_REPLACEMENTS * 16 + 100);
   value = source;
-  if (count <= 0) return true;
-  // { i32 start, i32 end } by group, -1 where a group took no part, become spans.
-  for (let i = 0; i < count; i++) {
+  if (!captures(program, at, lengthOf(source), out)) return failure() == REASON_NONE;
+  // Offsets of start and end become spans; a group that took no part is empty.
+  for (let i = 0; i < groups; i++) {
     const group = out + (<usize>i << 3);
-    const start = load<i32>(group);
-    store<u64>(group, start < 0 ? span(at, 0) : span(at + <usize>start, load<i32>(group, 4) - start));
+    const start = load<u32>(group);
+    store<u64>(group, start == REGEX_UNSET ? span(at, 0) : span(at + <usize>start, load<i32>(group, 4) - <i32>start));
   }
-  const from = atOf(load<u64>(out));
-  const to = from + <usize>lengthOf(load<u64>(out));
-  return made(replaced(at, lengthOf(source), from, to, atOf(template), lengthOf(template), out, count));
+  const whole = load<u64>(out);
+  const to = atOf(whole) + <usize>lengthOf(whole);
+  return made(replaced(at, lengthOf(source), atOf(whole), to, atOf(template), lengthOf(template), out, groups));
 }
 
 const SET = memory.data(256);

@@ -65,7 +65,7 @@ function member(name: usize, length: i32): usize {
     p++;
     return 0;
   }
-  for (;;) {
+  while (true) {
     blank();
     const key = p;
     if (!skipString()) return 0;
@@ -94,9 +94,10 @@ function item(index: u32): usize {
     p++;
     return 0;
   }
-  for (let i: u32 = 0; ; i++) {
+  let i: u32 = 0;
+  while (true) {
     blank();
-    if (i == index) found = p;
+    if (i++ == index) found = p;
     if (!skipValue(1)) return 0;
     blank();
     const next = peek();
@@ -118,7 +119,7 @@ function skipValue(depth: i32): bool {
       p++;
       return true;
     }
-    for (;;) {
+    while (true) {
       blank();
       if (first == 0x7b) {
         if (!skipString()) return false;

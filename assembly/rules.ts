@@ -147,11 +147,11 @@ function openState(count: i32, stage: i32): void {
 }
 
 function isSkipped(index: i32): bool {
-  return ((load<u8>(STATE_AT + STATE_BITS + (<usize>index >> 3)) >> <u8>(index & 7)) & 1) != 0;
+  return (load<u8>(<usize>(STATE_AT + STATE_BITS + (index >> 3))) & <u8>(1 << <u8>(index & 7))) != 0;
 }
 function skipRule(index: i32): void {
-  const at = STATE_AT + STATE_BITS + (<usize>index >> 3);
-  store<u8>(at, load<u8>(at) | <u8>(1 << (index & 7)));
+  const at = <usize>(STATE_AT + STATE_BITS + (index >> 3));
+  store<u8>(at, load<u8>(at) | <u8>(1 << <u8>(index & 7)));
 }
 
 /** Offset of the fault inside SECTION_RULES, or -1. SECTION_CODE must have been checked before. */
@@ -162,16 +162,16 @@ export function checkRules(image: usize): i32 {
   const section = sectionAt(image, SECTION_RULES);
   const words = <u32>length >> 2;
   const count = load<u32>(section);
-  if (count > MAX_RULES || <u64>count * RULE_WORDS + 2 > <u64>words) return 0;
+  if (count > <u32>MAX_RULES || <u64>count * RULE_WORDS + 2 > <u64>words) return 0;
   let next = 2 + count * RULE_WORDS; // operands and skips stand in order, so that checking them is linear
   if (load<u32>(section, 4) != next) return 4;
   const programs = programCount(image);
   for (let i: u32 = 0; i < count; i++) {
     const rule = ruleAt(section, i);
     const fault = <i32>(rule - section);
-    if (<u32>(field(rule, RULE_ACTION) - ACTION_BLOCK) > ACTION_ROUTE - ACTION_BLOCK) return fault;
+    if (<u32>(field(rule, RULE_ACTION) - ACTION_BLOCK) > <u32>(ACTION_ROUTE - ACTION_BLOCK)) return fault;
     if (field(rule, RULE_MODE) != MODE_LOG && field(rule, RULE_MODE) != MODE_ENFORCE) return fault;
-    if (<u32>field(rule, RULE_STAGE) > STAGE_RESPONSE) return fault;
+    if (<u32>field(rule, RULE_STAGE) > <u32>STAGE_RESPONSE) return fault;
     if (<u32>field(rule, RULE_CODE) >= <u32>programs || programType(image, field(rule, RULE_CODE)) != TYPE_BOOL) return fault;
     if ((field(rule, RULE_PHASES) & ~(PHASE_INSPECTION | PHASE_RULES)) != 0) return fault;
     if (<u32>field(rule, RULE_OPERANDS) != next) return fault;
@@ -181,14 +181,14 @@ export function checkRules(image: usize): i32 {
       const operand = section + (<usize>next << 2);
       const kind = load<u32>(operand) - VALUE_LOCATION;
       const program = load<u32>(operand, 8);
-      if (kind > VALUE_HEADER - VALUE_LOCATION || program >= <u32>programs) return fault;
+      if (kind > <u32>(VALUE_HEADER - VALUE_LOCATION) || program >= <u32>programs) return fault;
       if (programType(image, program) != TYPE_STRING) return fault;
       next += OPERAND_WORDS;
     }
     if (<u32>field(rule, RULE_SKIPS) != next) return fault;
     const skips = <u32>field(rule, RULE_SKIP_COUNT);
     if (<u64>skips + <u64>next > <u64>words) return fault;
-    for (let j: u32 = 0; j < skips; j++) if (load<u32>(section + (<usize>next++ << 2)) >= count) return fault;
+    for (let j: u32 = 0; j < skips; j++) if (load<u32>(section + (<usize>(next++) << 2)) >= count) return fault;
   }
   return -1;
 }

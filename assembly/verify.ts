@@ -73,7 +73,9 @@ import {
 } from './abi';
 import { listAt, listCount, listKind } from './cidr';
 import { resultType } from './functions';
-import { regexCount, sectionAt, sectionLength } from './image';
+import { sectionAt, sectionLength } from './image';
+import { regexAt, regexCount } from './regexes';
+import { groupCount } from './regex/search';
 
 const TYPES = memory.data(MAX_STACK);
 const TARGETS = memory.data(MAX_STACK * 8, 4); // open jumps, innermost last: { u32 target word, u32 cells below the value }
@@ -131,11 +133,11 @@ export function checkCode(image: usize): i32 {
   const words = <u32>length >> 2;
   const count = load<u32>(code);
   if (count == 0 || <u64>count * 2 + 1 > <u64>words) return 0;
-  let at = 1 + count * 2;
+  let at: u32 = 1 + count * 2;
   for (let i: u32 = 0; i < count; i++) {
     const entry = code + 4 + (<usize>i << 3);
     if (load<u32>(entry) != at) return 4 + (i << 3);
-    const end = i + 1 < count ? load<u32>(entry, 8) : words;
+    const end: u32 = i + 1 < count ? load<u32>(entry, 8) : words;
     if (end <= at || end > words) return 4 + (i << 3);
     const fault = checkProgram(image, code, at, end, load<i32>(entry, 4));
     if (fault != 0) return <i32>(fault << 2);
@@ -214,7 +216,8 @@ function checkProgram(image: usize, code: usize, start: u32, end: u32, result: i
   const stringBytes = <u64>(<u32>sectionLength(image, SECTION_STRINGS));
   let depth = 0;
   let open = 0;
-  for (let at = start; ; ) {
+  let at = start;
+  while (true) {
     // Jumps that end here: what they kept is the one value above the cells that they left alone.
     while (open > 0 && load<u32>(TARGETS + (<usize>(open - 1) << 3)) == at) {
       open--;
@@ -329,8 +332,8 @@ function operandsFit(image: usize, opcode: i32, a: i32, pc: usize): bool {
 
 function immediatesFit(image: usize, id: i32, pc: usize, stringBytes: u64): bool {
   const first = load<u32>(pc);
-  if (id == FUNCTION_REGEX_REPLACE) return first < <u32>regexCount(image);
-  if (id == FUNCTION_SPLIT) return first >= 1 && first <= MAX_SPLIT;
+  if (id == FUNCTION_REGEX_REPLACE) return first < <u32>regexCount(image) && groupCount(regexAt(image, first)) > 0;
+  if (id == FUNCTION_SPLIT) return first >= 1 && first <= <u32>MAX_SPLIT;
   if (id == FUNCTION_JSON_STRING || id == FUNCTION_JSON_INTEGER) return <u64>first + <u64>load<u32>(pc, 4) <= stringBytes;
   return true;
 }

@@ -40,7 +40,7 @@ export function matchWildcard(at: usize, length: i32, pattern: usize, patternLen
   at += <usize>size;
   let piece = pattern + 3 + <usize>size;
   if (piece >= patternEnd) return at == end;
-  for (;;) {
+  while (true) {
     size = pieceLength(piece, patternEnd);
     if (size < 0 || groupCount > MAX_STARS) return false;
     const literal = piece + 3;
@@ -50,13 +50,13 @@ export function matchWildcard(at: usize, length: i32, pattern: usize, patternLen
       if (<i32>(end - at) < size || !spend(1 + (size >> 4))) return false;
       found = end - <usize>size;
       if (!same(found, literal, size, !strict)) return false;
-      store<u64>(GROUPS + (<usize>groupCount++ << 3), span(at, <i32>(found - at)));
+      store<u64>(GROUPS + (<usize>(groupCount++) << 3), span(at, <i32>(found - at)));
       return true;
     }
     if (!spend(searchCost(<i32>(end - at), size))) return false;
     found = search(at, end, literal, size, !strict);
     if (found == 0) return false;
-    store<u64>(GROUPS + (<usize>groupCount++ << 3), span(at, <i32>(found - at)));
+    store<u64>(GROUPS + (<usize>(groupCount++) << 3), span(at, <i32>(found - at)));
     at = found + <usize>size;
   }
 }
