@@ -272,6 +272,7 @@ export const FAULT_REGEX = 11;
 export const FAULT_RULE = 12;
 export const FAULT_INSPECTION = 13;
 export const FAULT_AGENT = 14;
+export const FAULT_CODE = 15;
 
 // STAGES: the earliest moment at which all fields of an expression exist
 export const STAGE_HEAD = 0;

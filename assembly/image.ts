@@ -1,6 +1,8 @@
 // Images in memory: the section table, and `open`, which checks everything in an image once so that later loads need no
 // checks. See IMAGE in abi.ts.
 import {
+  FAULT_CODE,
+  FAULT_INSPECTION,
   FAULT_KIND,
   FAULT_LENGTH,
   FAULT_LIST,
@@ -9,6 +11,7 @@ import {
   FAULT_PREDICATE,
   FAULT_REGEX,
   FAULT_ROUTE,
+  FAULT_RULE,
   FAULT_SECTION,
   FAULT_SETTING,
   FAULT_TABLE,
@@ -21,12 +24,15 @@ import {
   MAX_IMAGE_BYTES,
   MAX_NAMES,
   SECTION_AGENTS,
+  SECTION_CODE,
   SECTION_HOSTS,
+  SECTION_INSPECTION,
   SECTION_LISTS,
   SECTION_NAMES,
   SECTION_PREDICATES,
   SECTION_REGEXES,
   SECTION_ROUTES,
+  SECTION_RULES,
   SECTION_SETTINGS,
   SECTION_STRINGS,
   SETTING_CLIENT_FROM,
@@ -42,7 +48,10 @@ import { checkNames } from './headers';
 import { checkHosts } from './host';
 import { checkRegexes } from './regexes';
 import { checkPredicates, checkRoutes, groupCount } from './route';
+import { checkInspections } from './inspection';
+import { checkRules } from './rules';
 import { checkTable } from './table';
+import { checkCode } from './verify';
 
 // @ts-ignore: decorator
 @inline
@@ -103,6 +112,12 @@ export function checkImage(image: usize, length: i32): i32 {
     const list = load<i32>(settings, SETTING_TRUSTED_LIST * 4);
     if (list < -1 || list >= listCount(image)) return fault(FAULT_SETTING, settings);
     if (list >= 0 && listKind(listAt(image, list)) != LIST_ADDRESSES) return fault(FAULT_SETTING, settings);
+    at = checkCode(image);
+    if (at >= 0) return fault(FAULT_CODE, sectionAt(image, SECTION_CODE) + <usize>at);
+    at = checkRules(image);
+    if (at >= 0) return fault(FAULT_RULE, sectionAt(image, SECTION_RULES) + <usize>at);
+    at = checkInspections(image);
+    if (at >= 0) return fault(FAULT_INSPECTION, sectionAt(image, SECTION_INSPECTION) + <usize>at);
     at = checkPredicates(image);
     if (at >= 0) return fault(FAULT_PREDICATE, sectionAt(image, SECTION_PREDICATES) + <usize>at);
     at = checkRoutes(image);

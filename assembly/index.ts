@@ -32,13 +32,19 @@ import {
   RESULT_STEPS,
   RESULT_TERMINAL,
   RESULT_TRUSTED,
+  STAGE_BODY,
+  STAGE_HEAD,
+  STAGE_RESPONSE,
 } from './abi';
 import { failure, reset, stepsUsed } from './arena';
+import { startFields } from './fields';
 import { nextHost, startHosts } from './host';
 import { checkImage, faultAt } from './image';
+import { inspectHeaders } from './inspection';
 import * as request from './request';
 import { clearResult, getResult, setResult } from './result';
 import { matchIndex, prefixLength, route, routeIndex } from './route';
+import { runStage } from './rules';
 
 /** Checks the image of `length` bytes at `at`: FAULT_NONE, or what is wrong with RESULT_ERROR_AT saying where. */
 export function open(at: usize, length: i32): i32 {
@@ -58,6 +64,10 @@ export function head(generation: usize, length: i32, fields: i32, seed: i32, now
   setResult(RESULT_ROUTE, routeIndex);
   setResult(RESULT_MATCH, matchIndex);
   setResult(RESULT_PREFIX_LENGTH, prefixLength);
+  // Rules come before inspection, which they may skip, and also where no route matched: they may answer by themselves.
+  startFields(now);
+  runStage(image, STAGE_HEAD, 0);
+  if (getResult(RESULT_TERMINAL) == 0) inspectHeaders(image, routeIndex);
   return finish();
 }
 
@@ -78,6 +88,8 @@ export function body(
   const image = openStage(generation, app, length, fields);
   if (image == 0) return finish();
   request.setBody(bodyLength, size, truncated != 0);
+  startFields(now);
+  runStage(image, STAGE_BODY, stateLength);
   return finish();
 }
 
@@ -96,7 +108,12 @@ export function response(
   begin();
   const image = openStage(generation, app, length, fields);
   if (image == 0) return finish();
-  if (!request.parseResponse(responseLength, responseFields, image)) reject(REASON_SEPARATOR);
+  if (!request.parseResponse(responseLength, responseFields, image)) {
+    reject(REASON_SEPARATOR);
+    return finish();
+  }
+  startFields(now);
+  runStage(image, STAGE_RESPONSE, stateLength);
   return finish();
 }
 

@@ -63,13 +63,13 @@ function field(rule: usize, word: i32): i32 {
 
 /**
  * Runs the rules of one STAGE_* in order, until one terminates. Fields must have been started for this call. The
- * transaction state at STATE_AT is made new at stage head, and read and extended at later ones.
+ * transaction state at STATE_AT, of which the host gave back `stateLength` bytes, is read at later stages and left for the next.
  */
-export function runStage(image: usize, stage: i32): void {
+export function runStage(image: usize, stage: i32, stateLength: i32): void {
   if (sectionLength(image, SECTION_RULES) == 0) return;
   const section = sectionAt(image, SECTION_RULES);
   const count = load<i32>(section);
-  openState(count, stage);
+  openState(count, stage == STAGE_HEAD ? 0 : stateLength);
   skipPhases(load<i32>(STATE_AT, STATE_PHASES));
   for (let i = 0; i < count; i++) {
     const rule = ruleAt(section, i);
@@ -136,10 +136,10 @@ function act(image: usize, section: usize, rule: usize, index: i32): bool {
   return true;
 }
 
-function openState(count: i32, stage: i32): void {
+function openState(count: i32, length: i32): void {
   const bytes = STATE_BITS + ((count + 7) >> 3);
   // State of another policy, or none, is no state.
-  if (stage == STAGE_HEAD || load<i32>(STATE_AT, STATE_RULES) != count) {
+  if (length != bytes || load<i32>(STATE_AT, STATE_RULES) != count) {
     memory.fill(STATE_AT, 0, <usize>bytes);
     store<i32>(STATE_AT, count, STATE_RULES);
   }

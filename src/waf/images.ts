@@ -1,6 +1,7 @@
 /** Images in the engine's memory: opened once, pinned by generations, evicted least recently used first. */
 import {
   FAULT_AGENT,
+  FAULT_CODE,
   FAULT_INSPECTION,
   FAULT_KIND,
   FAULT_LENGTH,
@@ -44,6 +45,7 @@ const FAULTS: Readonly<Record<number, string>> = {
   [FAULT_RULE]: 'a rule is wrong',
   [FAULT_INSPECTION]: 'a header inspection is wrong',
   [FAULT_AGENT]: 'the agent table is wrong',
+  [FAULT_CODE]: 'the code of an expression is wrong',
 };
 
 interface Entry extends OpenImage {
