@@ -7,7 +7,11 @@ import type { InspectionSource } from './sources.ts';
 const WHOLE_APP = 0xffffffff;
 
 /** Empty without profiles. Faults are reported. */
-export function compileInspections(inspections: readonly InspectionSource[], pools: Pools, reporter: Reporter): Uint8Array {
+export function compileInspections(
+  inspections: readonly InspectionSource[],
+  pools: Pools,
+  reporter: Reporter,
+): Uint8Array {
   if (inspections.length === 0) return new Uint8Array();
   const words = new Array<number>(1 + inspections.length * abi.INSPECTION_WORDS).fill(0);
   words[0] = inspections.length;
@@ -24,7 +28,13 @@ export function compileInspections(inspections: readonly InspectionSource[], poo
     words[at + abi.INSPECTION_LENGTHS] = source.lengths.length;
     for (const name of source.required) {
       if (source.forbidden.some((other) => other.toLowerCase() === name.toLowerCase())) {
-        reporter.report('error', [...source.path, 'forbidden'], 'contradiction', `${name} is both required and forbidden`, { cause: 'no request could pass' });
+        reporter.report(
+          'error',
+          [...source.path, 'forbidden'],
+          'contradiction',
+          `${name} is both required and forbidden`,
+          { cause: 'no request could pass' },
+        );
       }
     }
     const add = (name: string, max: number): void => {

@@ -40,13 +40,24 @@ interface Staged {
 }
 
 /** Faults are reported; what is returned after an error is only good for finding further ones. */
-export function compileRules(rules: readonly RuleSource[], lists: readonly ListSource[], pools: Pools, reporter: Reporter): CompiledRules {
+export function compileRules(
+  rules: readonly RuleSource[],
+  lists: readonly ListSource[],
+  pools: Pools,
+  reporter: Reporter,
+): CompiledRules {
   const named: Lists = new Map(lists.map((list) => [list.name, list.items]));
   const code = new CodeWriter(pools);
   if (rules.length > abi.MAX_RULES) {
-    reporter.report('error', rules[abi.MAX_RULES]!.path, 'too-many-rules', `a policy has at most ${abi.MAX_RULES} rules`, {
-      fix: 'join rules with or, or compare with a list',
-    });
+    reporter.report(
+      'error',
+      rules[abi.MAX_RULES]!.path,
+      'too-many-rules',
+      `a policy has at most ${abi.MAX_RULES} rules`,
+      {
+        fix: 'join rules with or, or compare with a list',
+      },
+    );
   }
   const staged = rules.slice(0, abi.MAX_RULES).map((rule) => stageRule(rule, named, code, reporter));
   warnAboutOrder(staged, reporter);
@@ -70,15 +81,23 @@ function stageRule(source: RuleSource, lists: Lists, code: CodeWriter, reporter:
   const when = compiled([...source.path, 'when'], () => condition(source.when, lists));
   const { stage, field } = when === undefined ? { stage: abi.STAGE_HEAD, field: '' } : stageOf(when.node);
   if (when?.node.kind === 'boolean' && !when.node.value) {
-    reporter.report('warning', [...source.path, 'when'], 'never-matches', 'this is false for every request', { length: source.when.length });
+    reporter.report('warning', [...source.path, 'when'], 'never-matches', 'this is false for every request', {
+      length: source.when.length,
+    });
   }
   if (stage > abi.STAGE_HEAD && HEAD_ONLY.has(source.action)) {
     const at = source.when.indexOf(field);
-    reporter.report('error', [...source.path, 'when'], 'action-too-late', `${source.action} can not depend on ${field}`, {
-      cause: `${field} exists from stage ${STAGE_NAMES[stage]} on, ${source.action} is done before`,
-      fix: 'leave the field out, or use block, log or skip',
-      ...(at < 0 ? {} : { offset: at, length: field.length }),
-    });
+    reporter.report(
+      'error',
+      [...source.path, 'when'],
+      'action-too-late',
+      `${source.action} can not depend on ${field}`,
+      {
+        cause: `${field} exists from stage ${STAGE_NAMES[stage]} on, ${source.action} is done before`,
+        fix: 'leave the field out, or use block, log or skip',
+        ...(at < 0 ? {} : { offset: at, length: field.length }),
+      },
+    );
   }
   const operands: [number, number, number][] = [];
   const operand = (kind: number, index: number, text: string | null, tail: DocumentPath): void => {
@@ -121,17 +140,24 @@ function warnAboutValue(kind: number, node: Node, text: string, path: DocumentPa
  * one of the two can keep the other from running, what is written is not what happens.
  */
 function warnAboutOrder(rules: readonly Staged[], reporter: Reporter): void {
-  const ends = (rule: Staged): boolean => rule.source.mode === 'enforce' && ['block', 'redirect', 'skip'].includes(rule.source.action);
+  const ends = (rule: Staged): boolean =>
+    rule.source.mode === 'enforce' && ['block', 'redirect', 'skip'].includes(rule.source.action);
   let late: Staged | undefined; // the latest-staged rule so far
   let lateEnding: Staged | undefined; // ... that can end or skip
   for (const rule of rules) {
     const earlier = ends(rule) ? late : lateEnding;
     if (earlier !== undefined && earlier.stage > rule.stage) {
-      reporter.report('warning', [...rule.source.path, 'when'], 'rule-order', `this rule runs before ${earlier.source.name}, which is written above it`, {
-        cause: `${earlier.source.name} looks at ${earlier.field}, which exists from stage ${STAGE_NAMES[earlier.stage]} on`,
-        fix: `write it above ${earlier.source.name}`,
-        length: Math.max(1, rule.source.when.length),
-      });
+      reporter.report(
+        'warning',
+        [...rule.source.path, 'when'],
+        'rule-order',
+        `this rule runs before ${earlier.source.name}, which is written above it`,
+        {
+          cause: `${earlier.source.name} looks at ${earlier.field}, which exists from stage ${STAGE_NAMES[earlier.stage]} on`,
+          fix: `write it above ${earlier.source.name}`,
+          length: Math.max(1, rule.source.when.length),
+        },
+      );
     }
     if (late === undefined || rule.stage > late.stage) late = rule;
     if (ends(rule) && (lateEnding === undefined || rule.stage > lateEnding.stage)) lateEnding = rule;
@@ -145,7 +171,9 @@ function resolveSkips(rule: Staged, index: number, rules: readonly Staged[], rep
     const target = rules.findIndex((candidate) => candidate.source.name === name);
     const path = [...rule.source.path, 'skip', 'rules', at];
     if (target < 0) {
-      reporter.report('error', path, 'unknown-rule', `there is no rule ${name}`, { cause: 'only a rule of this policy that is not off can be skipped' });
+      reporter.report('error', path, 'unknown-rule', `there is no rule ${name}`, {
+        cause: 'only a rule of this policy that is not off can be skipped',
+      });
     } else if (target === index) {
       reporter.report('error', path, 'skip-itself', 'a rule can not skip itself');
     } else if (rules[target]!.stage < rule.stage || (rules[target]!.stage === rule.stage && target < index)) {
@@ -157,9 +185,15 @@ function resolveSkips(rule: Staged, index: number, rules: readonly Staged[], rep
     }
   }
   if (rule.stage > abi.STAGE_HEAD && rule.source.skipPhases.includes('inspect')) {
-    reporter.report('error', [...rule.source.path, 'skip', 'phases'], 'skip-too-late', 'header inspection is over when this rule matches', {
-      cause: `this rule looks at ${rule.field}`,
-    });
+    reporter.report(
+      'error',
+      [...rule.source.path, 'skip', 'phases'],
+      'skip-too-late',
+      'header inspection is over when this rule matches',
+      {
+        cause: `this rule looks at ${rule.field}`,
+      },
+    );
   }
   return skipped;
 }

@@ -70,7 +70,9 @@ class Program {
   }
   private pushed(node: Node): void {
     if (++this.depth > abi.MAX_STACK) {
-      throw new ExpressionError('too-deep', node.span, `this needs more than ${abi.MAX_STACK} values at once`, { fix: 'write several rules' });
+      throw new ExpressionError('too-deep', node.span, `this needs more than ${abi.MAX_STACK} values at once`, {
+        fix: 'write several rules',
+      });
     }
   }
 
@@ -154,7 +156,12 @@ class Program {
           this.emit(abi.OP_COMPARE_INT, test.mask, about.field, flags);
           return this.long(test.value);
         }
-        this.emit(test.address === true ? abi.OP_COMPARE_ADDRESS : abi.OP_COMPARE_STRING, test.mask, about.field, flags);
+        this.emit(
+          test.address === true ? abi.OP_COMPARE_ADDRESS : abi.OP_COMPARE_STRING,
+          test.mask,
+          about.field,
+          flags,
+        );
         return this.bytes(test.value);
       case 'contains':
         this.emit(abi.OP_CONTAINS, 0, about.field, flags);
@@ -192,7 +199,12 @@ class Program {
       const { offset, length, fix } = error as Error & { offset: number; length: number; fix?: string };
       const at = pattern.offsets[offset] ?? pattern.span.at;
       const end = pattern.offsets[offset + length - 1] ?? at;
-      throw new ExpressionError('bad-regex', { at, length: Math.max(1, end - at + 1) }, error.message, fix === undefined ? {} : { fix });
+      throw new ExpressionError(
+        'bad-regex',
+        { at, length: Math.max(1, end - at + 1) },
+        error.message,
+        fix === undefined ? {} : { fix },
+      );
     }
   }
 }

@@ -41,7 +41,7 @@ export function disassembleCode(code: Uint8Array, strings: Uint8Array = new Uint
   const word = (index: number): number => (index < count ? view.getUint32(index * 4, true) : 0);
   const lines: string[] = [];
   const starts = new Map(Array.from({ length: Math.min(word(0), count) }, (_, index) => [word(1 + index * 2), index]));
-  for (let at = Math.min(1 + word(0) * 2, count); at < count; ) {
+  for (let at = Math.min(1 + word(0) * 2, count); at < count;) {
     const start = at;
     if (starts.has(at)) lines.push(`program ${starts.get(at)}`);
     const head = word(at++);
@@ -65,7 +65,9 @@ export function disassembleCode(code: Uint8Array, strings: Uint8Array = new Uint
     if (operands === 'jump') parts.push(`-> ${label(at + 1 + word(at))}`);
     if ((flags & abi.FLAG_EVIDENCE) !== 0) {
       const field = opcode === abi.OP_CALL ? word(at + 1) : b;
-      parts.push(`; evidence ${fieldById(field)?.name ?? field}${(flags & abi.FLAG_REDACT) === 0 ? '' : ' (redacted)'}`);
+      parts.push(
+        `; evidence ${fieldById(field)?.name ?? field}${(flags & abi.FLAG_REDACT) === 0 ? '' : ' (redacted)'}`,
+      );
     }
     at += { none: 0, word: 1, jump: 1, int: 2, bytes: 2, pair: 2 }[operands];
     lines.push(`${label(start)} ${parts.join(' ')}`);

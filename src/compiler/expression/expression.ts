@@ -36,7 +36,11 @@ export function textValue(text: string, lists: Lists): Node {
  * Checks an expression without compiling it, for editors: null, or its first fault. `kind`: what it must give.
  * Regular expressions are only compiled with the policy, so their faults show there.
  */
-export function checkExpression(text: string, lists: Lists = new Map(), kind: 'condition' | 'text' = 'condition'): ExpressionFault | null {
+export function checkExpression(
+  text: string,
+  lists: Lists = new Map(),
+  kind: 'condition' | 'text' = 'condition',
+): ExpressionFault | null {
   try {
     if (kind === 'condition') condition(text, lists);
     else textValue(text, lists);

@@ -133,7 +133,9 @@ const ABSENT: readonly (readonly [prefix: string, cause: string, fix?: string])[
 ];
 
 export function absentField(name: string): { readonly cause: string; readonly fix?: string } | undefined {
-  const found = ABSENT.find(([prefix]) => name === prefix || name.startsWith(prefix.endsWith('.') ? prefix : `${prefix}.`));
+  const found = ABSENT.find(
+    ([prefix]) => name === prefix || name.startsWith(prefix.endsWith('.') ? prefix : `${prefix}.`),
+  );
   if (found === undefined) return undefined;
   return found[2] === undefined ? { cause: found[1] } : { cause: found[1], fix: found[2] };
 }
@@ -143,7 +145,10 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(name.length / 4)) + 1;
   for (const candidate of known) {
-    const same = candidate.split('.').at(-1) === name.split('.').at(-1) && candidate.startsWith('http.') && name.startsWith('http.');
+    const same =
+      candidate.split('.').at(-1) === name.split('.').at(-1) &&
+      candidate.startsWith('http.') &&
+      name.startsWith('http.');
     const distance = same ? Math.min(2, editDistance(name, candidate)) : editDistance(name, candidate);
     if (distance < bestDistance) {
       best = candidate;

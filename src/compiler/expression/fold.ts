@@ -33,7 +33,12 @@ function foldLogic(node: Node & { kind: 'logic' }, items: readonly Node[]): Node
     else if (node.operator === 'xor') odd = odd !== item.value;
     else if (item.value === (node.operator === 'or')) return { ...item, span: node.span };
   }
-  const constant: Node = { kind: 'boolean', value: odd || (rest.length === 0 && node.operator === 'and'), type: TYPE_BOOL, span: node.span };
+  const constant: Node = {
+    kind: 'boolean',
+    value: odd || (rest.length === 0 && node.operator === 'and'),
+    type: TYPE_BOOL,
+    span: node.span,
+  };
   if (rest.length === 0) return constant;
   const joined: Node = rest.length === 1 ? rest[0]! : { ...node, items: rest };
   return odd ? { kind: 'not', of: joined, type: node.type, span: node.span } : joined;
@@ -67,16 +72,20 @@ function foldCall(node: Node & { kind: 'call' }): Node {
     const args: Node[] = [];
     for (const arg of node.args) {
       const last = args.at(-1);
-      if (arg.kind === 'string' && last?.kind === 'string') args[args.length - 1] = { ...last, bytes: Uint8Array.of(...last.bytes, ...arg.bytes) };
+      if (arg.kind === 'string' && last?.kind === 'string')
+        args[args.length - 1] = { ...last, bytes: Uint8Array.of(...last.bytes, ...arg.bytes) };
       else args.push(arg);
     }
     return args.length === 1 && args[0]!.kind === 'string' ? args[0]! : { ...node, args };
   }
   if (node.args.length === 1 && first?.kind === 'string') {
     const text = (bytes: Uint8Array): Node => ({ kind: 'string', bytes, type: TYPE_STRING, span: node.span });
-    if (id === abi.FUNCTION_LOWER) return text(first.bytes.map((byte) => (byte >= 0x41 && byte <= 0x5a ? byte + 32 : byte)));
-    if (id === abi.FUNCTION_UPPER) return text(first.bytes.map((byte) => (byte >= 0x61 && byte <= 0x7a ? byte - 32 : byte)));
-    if (id === abi.FUNCTION_LEN) return { kind: 'integer', value: BigInt(first.bytes.length), type: TYPE_INT, span: node.span };
+    if (id === abi.FUNCTION_LOWER)
+      return text(first.bytes.map((byte) => (byte >= 0x41 && byte <= 0x5a ? byte + 32 : byte)));
+    if (id === abi.FUNCTION_UPPER)
+      return text(first.bytes.map((byte) => (byte >= 0x61 && byte <= 0x7a ? byte - 32 : byte)));
+    if (id === abi.FUNCTION_LEN)
+      return { kind: 'integer', value: BigInt(first.bytes.length), type: TYPE_INT, span: node.span };
   }
   if (id === abi.FUNCTION_TO_STRING && (first?.kind === 'integer' || first?.kind === 'boolean')) {
     return { kind: 'string', bytes: new TextEncoder().encode(String(first.value)), type: TYPE_STRING, span: node.span };

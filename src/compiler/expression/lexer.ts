@@ -168,14 +168,23 @@ export class Lexer {
       this.at += 1;
     }
     this.at += 1;
-    return { kind: 'string', bytes: encoder.encode(pattern), pattern: { text: pattern, offsets }, span: this.since(start) };
+    return {
+      kind: 'string',
+      bytes: encoder.encode(pattern),
+      pattern: { text: pattern, offsets },
+      span: this.since(start),
+    };
   }
 
   private raw(start: number): StringLiteral {
     let hashes = 0;
     while (this.text[start + 1 + hashes] === '#') hashes++;
     if (hashes > MAX_HASHES) {
-      throw new ExpressionError('bad-string', { at: start, length: hashes + 1 }, `a raw string has at most ${MAX_HASHES} #`);
+      throw new ExpressionError(
+        'bad-string',
+        { at: start, length: hashes + 1 },
+        `a raw string has at most ${MAX_HASHES} #`,
+      );
     }
     const from = start + 2 + hashes;
     const end = this.text.indexOf('"' + '#'.repeat(hashes), from);
@@ -193,11 +202,17 @@ export class Lexer {
   /** The error for what stands here when something else was needed. */
   unexpected(what: string, fix?: string): ExpressionError {
     this.skipSpace();
-    const found = this.match(IDENTIFIER) ?? this.match(WORD) ?? String.fromCodePoint(this.text.codePointAt(this.at) ?? 0);
+    const found =
+      this.match(IDENTIFIER) ?? this.match(WORD) ?? String.fromCodePoint(this.text.codePointAt(this.at) ?? 0);
     const more = fix === undefined ? {} : { fix };
     if (this.at >= this.text.length) {
       const at = Math.max(0, this.text.trimEnd().length - 1);
-      return new ExpressionError('unexpected-end', { at, length: 1 }, `the expression ends where ${what} is needed`, more);
+      return new ExpressionError(
+        'unexpected-end',
+        { at, length: 1 },
+        `the expression ends where ${what} is needed`,
+        more,
+      );
     }
     if (found === '#') {
       return new ExpressionError('comment', { at: this.at, length: 1 }, 'an expression has no comments', {
@@ -205,7 +220,12 @@ export class Lexer {
         fix: 'write the comment in YAML, above the expression',
       });
     }
-    return new ExpressionError('unexpected', { at: this.at, length: found.length }, `expected ${what}, found ${found}`, more);
+    return new ExpressionError(
+      'unexpected',
+      { at: this.at, length: found.length },
+      `expected ${what}, found ${found}`,
+      more,
+    );
   }
 
   private unterminated(start: number): ExpressionError {

@@ -11,11 +11,14 @@ const INT64_MAX = (1n << 63n) - 1n;
 export function integer(text: string, span: Span): bigint {
   const match = /^(-?)(?:0x([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))$/.exec(text);
   if (match === null) {
-    throw new ExpressionError('bad-integer', span, `${text} is not an integer`, { cause: 'integers are decimal, 0x hexadecimal, or octal with a leading 0' });
+    throw new ExpressionError('bad-integer', span, `${text} is not an integer`, {
+      cause: 'integers are decimal, 0x hexadecimal, or octal with a leading 0',
+    });
   }
   const digits = match[2] !== undefined ? `0x${match[2]}` : match[3] !== undefined ? `0o${match[3]}` : match[4]!;
   const value = match[1] === '-' ? -BigInt(digits) : BigInt(digits);
-  if (value < INT64_MIN || value > INT64_MAX) throw new ExpressionError('bad-integer', span, `${text} does not fit 64 bits`);
+  if (value < INT64_MIN || value > INT64_MAX)
+    throw new ExpressionError('bad-integer', span, `${text} does not fit 64 bits`);
   return value;
 }
 
@@ -27,7 +30,8 @@ export function integerRange(literal: WordLiteral): [bigint, bigint] {
   }
   const first = integer(literal.text.slice(0, dots), literal.span);
   const last = integer(literal.text.slice(dots + 2), literal.span);
-  if (last < first) throw new ExpressionError('bad-range', literal.span, `the range ${literal.text} ends before it begins`);
+  if (last < first)
+    throw new ExpressionError('bad-range', literal.span, `the range ${literal.text} ends before it begins`);
   return [first, last];
 }
 
@@ -61,16 +65,20 @@ export function address(literal: WordLiteral): Uint8Array {
 export function addressBlocks(literal: WordLiteral): string[] {
   const dots = literal.text.indexOf('..');
   if (dots < 0) {
-    if (parseCidr(literal.text) === undefined) throw new ExpressionError('bad-address', literal.span, `${literal.text} is not an IP address or CIDR block`);
+    if (parseCidr(literal.text) === undefined)
+      throw new ExpressionError('bad-address', literal.span, `${literal.text} is not an IP address or CIDR block`);
     return [literal.text];
   }
   const first = parseAddress(literal.text.slice(0, dots));
   const last = parseAddress(literal.text.slice(dots + 2));
-  if (first === undefined || last === undefined) throw new ExpressionError('bad-address', literal.span, `${literal.text} is not a range of IP addresses`);
+  if (first === undefined || last === undefined)
+    throw new ExpressionError('bad-address', literal.span, `${literal.text} is not a range of IP addresses`);
   let low = toBigInt(first);
   const high = toBigInt(last);
-  if (isV4(first) !== isV4(last)) throw new ExpressionError('bad-range', literal.span, `the range ${literal.text} mixes IPv4 and IPv6`);
-  if (high < low) throw new ExpressionError('bad-range', literal.span, `the range ${literal.text} ends before it begins`);
+  if (isV4(first) !== isV4(last))
+    throw new ExpressionError('bad-range', literal.span, `the range ${literal.text} mixes IPv4 and IPv6`);
+  if (high < low)
+    throw new ExpressionError('bad-range', literal.span, `the range ${literal.text} ends before it begins`);
   const blocks: string[] = [];
   while (low <= high) {
     let bits = 0n;
@@ -90,14 +98,19 @@ function isV4(bytes: Uint8Array): boolean {
   return toBigInt(bytes) >> 32n === 0xffffn;
 }
 function formatAddress(value: bigint): string {
-  return Array.from({ length: 8 }, (_, index) => ((value >> BigInt(112 - index * 16)) & 0xffffn).toString(16)).join(':');
+  return Array.from({ length: 8 }, (_, index) => ((value >> BigInt(112 - index * 16)) & 0xffffn).toString(16)).join(
+    ':',
+  );
 }
 
 /** Bytes of a string, or of `61:62-63` (two hexadecimal digits each). */
 export function bytes(literal: StringLiteral | WordLiteral): Uint8Array {
   if (literal.kind === 'string') return literal.bytes;
   if (!/^[0-9a-fA-F]{2}(?:[:.-][0-9a-fA-F]{2})+$/.test(literal.text)) {
-    throw new ExpressionError('type-mismatch', literal.span, `${literal.text} is not a string`, { cause: 'a string is compared here', fix: `write "${literal.text}"` });
+    throw new ExpressionError('type-mismatch', literal.span, `${literal.text} is not a string`, {
+      cause: 'a string is compared here',
+      fix: `write "${literal.text}"`,
+    });
   }
   return Uint8Array.from(literal.text.split(/[:.-]/), (digits) => Number.parseInt(digits, 16));
 }
@@ -113,7 +126,9 @@ export function text(value: Uint8Array): string | undefined {
 
 /** Pieces for the engine: u8 kind, u16 length, bytes. */
 function encodePieces(pieces: readonly { kind: number; bytes: readonly number[] }[]): Uint8Array {
-  return Uint8Array.from(pieces.flatMap(({ kind, bytes: part }) => [kind, part.length & 255, part.length >> 8, ...part]));
+  return Uint8Array.from(
+    pieces.flatMap(({ kind, bytes: part }) => [kind, part.length & 255, part.length >> 8, ...part]),
+  );
 }
 
 /** The literals between the stars of a wildcard pattern, in order; `\*` and `\\` are the escapes. */
@@ -123,7 +138,9 @@ export function wildcard(value: Uint8Array, strict: boolean, span: Span): Uint8A
     let byte = value[i]!;
     if (byte === 0x2a) {
       if (value[i - 1] === 0x2a && pieces.at(-1)!.bytes.length === 0 && i > 0) {
-        throw new ExpressionError('bad-wildcard', span, 'a wildcard pattern can not have ** in it', { fix: 'write one *, which matches any characters' });
+        throw new ExpressionError('bad-wildcard', span, 'a wildcard pattern can not have ** in it', {
+          fix: 'write one *, which matches any characters',
+        });
       }
       pieces.push({ kind: 0, bytes: [] });
       continue;
@@ -131,12 +148,16 @@ export function wildcard(value: Uint8Array, strict: boolean, span: Span): Uint8A
     if (byte === 0x5c) {
       byte = value[++i] ?? 0;
       if (byte !== 0x2a && byte !== 0x5c) {
-        throw new ExpressionError('bad-wildcard', span, 'a wildcard pattern has a \\ that escapes nothing', { cause: 'only \\* and \\\\ are escapes', fix: 'write \\\\, best in a raw string r"..."' });
+        throw new ExpressionError('bad-wildcard', span, 'a wildcard pattern has a \\ that escapes nothing', {
+          cause: 'only \\* and \\\\ are escapes',
+          fix: 'write \\\\, best in a raw string r"..."',
+        });
       }
     }
     pieces.at(-1)!.bytes.push(!strict && byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte);
   }
-  if (pieces.length - 1 > MAX_STARS) throw new ExpressionError('bad-wildcard', span, `a wildcard pattern has at most ${MAX_STARS} stars`);
+  if (pieces.length - 1 > MAX_STARS)
+    throw new ExpressionError('bad-wildcard', span, `a wildcard pattern has at most ${MAX_STARS} stars`);
   return encodePieces(pieces);
 }
 
@@ -151,13 +172,27 @@ export function template(value: Uint8Array, groups: number, span: Span): Uint8Ar
       const reference = /^\$\{([0-9]{1,2})\}/.exec(rest);
       if (reference !== null) {
         const group = Number(reference[1]);
-        if (group > groups) throw new ExpressionError('bad-replacement', span, `\${${group}} refers to a group that the pattern does not have`, { cause: `it has ${groups}` });
-        if (++references > MAX_REPLACEMENTS) throw new ExpressionError('bad-replacement', span, `a replacement has at most ${MAX_REPLACEMENTS} references`);
+        if (group > groups)
+          throw new ExpressionError(
+            'bad-replacement',
+            span,
+            `\${${group}} refers to a group that the pattern does not have`,
+            { cause: `it has ${groups}` },
+          );
+        if (++references > MAX_REPLACEMENTS)
+          throw new ExpressionError(
+            'bad-replacement',
+            span,
+            `a replacement has at most ${MAX_REPLACEMENTS} references`,
+          );
         pieces.push({ kind: group, bytes: [] });
         i += reference[0].length - 1;
         continue;
       }
-      if (value[i + 1] !== 0x24) throw new ExpressionError('bad-replacement', span, 'a $ here must be ${number} or $$', { fix: 'write $$ for a dollar sign' });
+      if (value[i + 1] !== 0x24)
+        throw new ExpressionError('bad-replacement', span, 'a $ here must be ${number} or $$', {
+          fix: 'write $$ for a dollar sign',
+        });
       byte = 0x24;
       i++;
     }

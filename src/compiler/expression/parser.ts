@@ -9,15 +9,48 @@
 import { MAX_ARGUMENTS, MAX_EXPRESSION_CHARACTERS, MAX_EXPRESSION_DEPTH } from '../../../assembly/abi.ts';
 import { Lexer } from './lexer.ts';
 import { ExpressionError } from './syntax.ts';
-import type { CompareOperator, Index, LogicOperator, Operand, Span, StringLiteral, Syntax, WordLiteral } from './syntax.ts';
+import type {
+  CompareOperator,
+  Index,
+  LogicOperator,
+  Operand,
+  Span,
+  StringLiteral,
+  Syntax,
+  WordLiteral,
+} from './syntax.ts';
 
 const LOGIC: readonly (readonly [symbol: string, operator: LogicOperator, precedence: number])[] = [
-  ['or', 'or', 1], ['||', 'or', 1], ['xor', 'xor', 2], ['^^', 'xor', 2], ['and', 'and', 3], ['&&', 'and', 3], // prettier-ignore
+  ['or', 'or', 1],
+  ['||', 'or', 1],
+  ['xor', 'xor', 2],
+  ['^^', 'xor', 2],
+  ['and', 'and', 3],
+  ['&&', 'and', 3], // prettier-ignore
 ];
 const SYMBOLS: readonly (readonly [symbol: string, operator: CompareOperator])[] = [
-  ['==', 'eq'], ['!=', 'ne'], ['<=', 'le'], ['>=', 'ge'], ['<', 'lt'], ['>', 'gt'], ['~', 'matches'], ['&', 'bitwise_and'], // prettier-ignore
+  ['==', 'eq'],
+  ['!=', 'ne'],
+  ['<=', 'le'],
+  ['>=', 'ge'],
+  ['<', 'lt'],
+  ['>', 'gt'],
+  ['~', 'matches'],
+  ['&', 'bitwise_and'], // prettier-ignore
 ];
-const WORDS = new Set<string>(['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'contains', 'matches', 'wildcard', 'in', 'bitwise_and']);
+const WORDS = new Set<string>([
+  'eq',
+  'ne',
+  'lt',
+  'le',
+  'gt',
+  'ge',
+  'contains',
+  'matches',
+  'wildcard',
+  'in',
+  'bitwise_and',
+]);
 
 /** What people write in other languages, and what it is called here. */
 const FOREIGN = new Map([
@@ -56,7 +89,10 @@ class Parser {
   }
 
   whole(parse: (parser: Parser) => Syntax): Syntax {
-    if (this.lexer.atEnd()) throw new ExpressionError('empty', { at: 0, length: 1 }, 'the expression is empty', { fix: 'write true to match every request' });
+    if (this.lexer.atEnd())
+      throw new ExpressionError('empty', { at: 0, length: 1 }, 'the expression is empty', {
+        fix: 'write true to match every request',
+      });
     const syntax = parse(this);
     if (!this.lexer.atEnd()) throw this.afterValue();
     return syntax;
@@ -90,9 +126,14 @@ class Parser {
     this.lexer.skipSpace();
     const start = this.lexer.at;
     if (depth > MAX_EXPRESSION_DEPTH) {
-      throw new ExpressionError('too-deep', { at: start, length: 1 }, `the expression is nested more than ${MAX_EXPRESSION_DEPTH} deep`, {
-        fix: 'leave out parentheses that are not needed, or write several rules',
-      });
+      throw new ExpressionError(
+        'too-deep',
+        { at: start, length: 1 },
+        `the expression is nested more than ${MAX_EXPRESSION_DEPTH} deep`,
+        {
+          fix: 'leave out parentheses that are not needed, or write several rules',
+        },
+      );
     }
     if (this.lexer.take('(')) {
       const inner = this.expression(0, depth + 1);
@@ -123,7 +164,10 @@ class Parser {
     const name = this.lexer.takeIdentifier();
     if (name === null) {
       const literal = this.lexer.atString() || /[0-9]/.test(this.lexer.peek());
-      throw this.lexer.unexpected('a field, a function or (', literal ? 'the field comes first, then the operator, then the literal' : undefined);
+      throw this.lexer.unexpected(
+        'a field, a function or (',
+        literal ? 'the field comes first, then the operator, then the literal' : undefined,
+      );
     }
     let value: Syntax;
     if (name.text === 'true' || name.text === 'false') {
@@ -137,7 +181,13 @@ class Parser {
       const start = this.lexer.at - 1;
       const index = this.index();
       this.lexer.expect(']', ']');
-      value = { kind: 'index', of: value, index, indexSpan: this.lexer.since(start), span: join(value.span, this.lexer.since(start)) };
+      value = {
+        kind: 'index',
+        of: value,
+        index,
+        indexSpan: this.lexer.since(start),
+        span: join(value.span, this.lexer.since(start)),
+      };
     }
     return value;
   }
@@ -147,7 +197,8 @@ class Parser {
     if (this.lexer.take('*')) return { kind: 'each' };
     const number = this.lexer.takeIndexNumber();
     if (number === null) throw this.lexer.unexpected('a key in quotes, a number or *');
-    if (number.text.length > 9) throw new ExpressionError('bad-integer', number.span, `${number.text} is too large for an index`);
+    if (number.text.length > 9)
+      throw new ExpressionError('bad-integer', number.span, `${number.text} is too large for an index`);
     return { kind: 'number', number: Number(number.text) };
   }
 
@@ -201,10 +252,14 @@ class Parser {
     this.lexer.expect('{', '{ or $list', 'write in {"a" "b"} or in $name');
     const items: (StringLiteral | WordLiteral)[] = [];
     while (!this.lexer.take('}')) {
-      if (this.lexer.peek() === ',') throw this.lexer.unexpected('the next item', 'items of a set are separated by spaces');
+      if (this.lexer.peek() === ',')
+        throw this.lexer.unexpected('the next item', 'items of a set are separated by spaces');
       items.push(this.lexer.atString() ? this.lexer.string(false) : this.lexer.word('an item or }'));
     }
-    if (items.length === 0) throw new ExpressionError('empty-set', this.lexer.since(start), 'the set is empty', { cause: 'nothing is in an empty set' });
+    if (items.length === 0)
+      throw new ExpressionError('empty-set', this.lexer.since(start), 'the set is empty', {
+        cause: 'nothing is in an empty set',
+      });
     return { kind: 'set', items, span: this.lexer.since(start) };
   }
 
@@ -220,7 +275,12 @@ class Parser {
     const symbol = /^(?:[=!~<>&|^]+|[A-Za-z_]+)/.exec(rest)?.[0];
     const known = symbol === undefined ? undefined : FOREIGN.get(symbol);
     if (symbol !== undefined && known !== undefined) {
-      return new ExpressionError('unexpected', { at: this.lexer.at, length: symbol.length }, `there is no operator ${symbol}`, { fix: `write ${known}` });
+      return new ExpressionError(
+        'unexpected',
+        { at: this.lexer.at, length: symbol.length },
+        `there is no operator ${symbol}`,
+        { fix: `write ${known}` },
+      );
     }
     return this.lexer.unexpected(what);
   }

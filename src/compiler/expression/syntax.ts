@@ -16,7 +16,13 @@ export type Syntax =
   | { readonly kind: 'compare'; readonly operator: CompareOperator; readonly operatorSpan: Span; readonly left: Syntax; readonly right: Operand; readonly span: Span } // prettier-ignore
   | { readonly kind: 'field'; readonly name: string; readonly span: Span }
   | { readonly kind: 'call'; readonly name: string; readonly nameSpan: Span; readonly args: readonly Syntax[]; readonly span: Span } // prettier-ignore
-  | { readonly kind: 'index'; readonly of: Syntax; readonly index: Index; readonly indexSpan: Span; readonly span: Span }
+  | {
+      readonly kind: 'index';
+      readonly of: Syntax;
+      readonly index: Index;
+      readonly indexSpan: Span;
+      readonly span: Span;
+    }
   | { readonly kind: 'boolean'; readonly value: boolean; readonly span: Span }
   | StringLiteral
   | WordLiteral;
