@@ -1,0 +1,193 @@
+/**
+ * The processes of a benchmark: servers that are measured, the origin behind them, the load in front.
+ * Everything lives in one temporary folder and ends with `stop`.
+ */
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** USER_HZ, the unit of /proc/PID/stat; 100 on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+export interface Server {
+  readonly pid: number;
+  readonly port: number;
+}
+export interface Load {
+  /** Raw requests, sent in rotation over keep-alive connections. */
+  readonly requests: readonly string[];
+  readonly connections: number;
+  readonly seconds: number;
+}
+export interface LoadResult {
+  readonly requests: number;
+  readonly seconds: number;
+  /** Connection failures, timeouts and answers of 400 and above. */
+  readonly errors: number;
+}
+
+export class Processes {
+  /** Raw request that a started server must answer with 200 before it counts as up. */
+  readonly #probe: string;
+  readonly folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
+  readonly #children: ChildProcess[] = [];
+  readonly #null = openSync('/dev/null', 'w');
+
+  constructor(probe: string) {
+    this.#probe = probe;
+  }
+
+  /** Starts a server and waits until it answers the probe. Its standard output goes to `output` or nowhere. */
+  async start(command: string, args: readonly string[], port: number, output = this.#null): Promise<Server & { firstResponse: number }> {
+    const begun = performance.now();
+    const child = spawn(command, args, { cwd: this.folder, stdio: ['ignore', output, 'pipe'] });
+    this.#children.push(child);
+    let said = '';
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4000)));
+    let ended = false;
+    child.once('exit', () => (ended = true));
+    child.once('error', (error) => ((ended = true), (said += error.message)));
+    while (!(await answers(port, this.#probe))) {
+      if (ended || performance.now() - begun > 30_000) throw new Error(`${command} did not answer on port ${port}: ${said}`);
+      await new Promise((done) => setTimeout(done, 1));
+    }
+    return { pid: child.pid!, port, firstResponse: performance.now() - begun };
+  }
+
+  async end(server: Server): Promise<void> {
+    const child = this.#children.find((candidate) => candidate.pid === server.pid);
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((done) => child.once('exit', done));
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  async stop(): Promise<void> {
+    for (const child of this.#children) if (child.pid) await this.end({ pid: child.pid, port: 0 });
+    closeSync(this.#null);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  write(name: string, content: string | Uint8Array): string {
+    const path = join(this.folder, name);
+    writeFileSync(path, content);
+    return path;
+  }
+}
+
+function answers(port: number, probe: string): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(probe));
+    socket.once('data', (data) => (done(/^HTTP\/1\.1 200 /.test(data.toString('latin1'))), socket.destroy()));
+    socket.once('error', () => done(false));
+    socket.once('close', () => done(false));
+  });
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((done, fail) => {
+    const server = createServer().once('error', fail);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => done(port));
+    });
+  });
+}
+
+/** CPU time that a process has used so far, user and system, in microseconds. */
+export function cpuMicros(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // The command name, field 2, may hold spaces and parentheses: count fields from its end.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / TICKS_PER_SECOND;
+}
+
+export function residentMB(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN) / 1024;
+}
+
+export function installed(command: string): boolean {
+  try {
+    execFileSync('/bin/sh', ['-c', `command -v ${command}`], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Load by `wrk` where it is installed, else by this process. */
+export function loader(processes: Processes): { name: string; run(port: number, load: Load): Promise<LoadResult> } {
+  if (!installed('wrk')) return { name: 'node', run: loadFromNode };
+  let scripts = 0;
+  const written = new Map<readonly string[], string>();
+  return {
+    name: 'wrk',
+    run: (port, load) => {
+      let script = written.get(load.requests);
+      if (!script) {
+        // JSON's escapes of ASCII text are Lua's as well.
+        const lines = load.requests.map((request) => JSON.stringify(request));
+        script = processes.write(
+          `load-${scripts++}.lua`,
+          `local requests = {\n${lines.join(',\n')}\n}\nlocal turn = 0\nfunction request()\n  turn = turn % #requests + 1\n  return requests[turn]\nend\n` +
+            'function done(summary)\n  local e = summary.errors\n' +
+            '  io.write(string.format(\'RESULT {"requests":%d,"micros":%d,"errors":%d}\\n\', summary.requests, summary.duration, e.connect + e.read + e.write + e.status + e.timeout))\nend\n',
+        );
+        written.set(load.requests, script);
+      }
+      const args = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '-s', script, `http://127.0.0.1:${port}/`];
+      return new Promise((done, fail) => {
+        const child = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+        let out = '';
+        child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
+        child.once('error', fail).once('close', () => {
+          const found = /^RESULT (.*)$/m.exec(out);
+          if (!found) return fail(new Error(`wrk gave no result: ${out}`));
+          const { requests, micros, errors } = JSON.parse(found[1]!) as { requests: number; micros: number; errors: number };
+          done({ requests, seconds: micros / 1e6, errors });
+        });
+      });
+    },
+  };
+}
+
+/** Answers must carry Content-Length or be chunked; both are what workerd and nginx send for small bodies. */
+function loadFromNode(port: number, load: Load): Promise<LoadResult> {
+  const begun = performance.now();
+  const until = begun + load.seconds * 1000;
+  const requests = load.requests.map((request) => Buffer.from(request, 'latin1'));
+  let turn = 0;
+  let answered = 0;
+  let errors = 0;
+  const one = (): Promise<void> =>
+    new Promise((done) => {
+      let held = '';
+      const send = (socket: Socket): void => {
+        if (performance.now() >= until) return void socket.destroy();
+        socket.write(requests[turn++ % requests.length]!);
+      };
+      const socket = connect(port, '127.0.0.1', () => send(socket));
+      socket.setNoDelay(true).setEncoding('latin1');
+      socket.on('data', (text: string) => {
+        held += text;
+        const end = held.indexOf('\r\n\r\n');
+        if (end < 0) return;
+        const head = held.slice(0, end).toLowerCase();
+        const length = /\r\ncontent-length: *(\d+)/.exec(head);
+        const complete = length ? held.length >= end + 4 + Number(length[1]) : held.endsWith('0\r\n\r\n');
+        if (!complete) return;
+        answered++;
+        if (Number(head.slice(9, 12)) >= 400) errors++;
+        held = '';
+        send(socket);
+      });
+      socket.once('error', () => errors++).once('close', () => done());
+    });
+  return Promise.all(Array.from({ length: load.connections }, one)).then(() => ({
+    requests: answered,
+    seconds: (performance.now() - begun) / 1000,
+    errors,
+  }));
+}
