@@ -8,11 +8,11 @@ const root = new URL('..', import.meta.url);
 
 /** Flags: memory is the host's, so that an instance can be replaced after a trap while images stay; no allocator, no
  *  collector, no exceptions; SIMD. `-O3`: the engine is small, speed is what it is for. */
-export async function buildEngine(): Promise<Uint8Array> {
+export async function buildEngine({ entry = 'assembly/index.ts', folder = 'build' } = {}): Promise<Uint8Array> {
   const { error, stderr } = await asc.main(
     [
-      'assembly/index.ts',
-      ...['--outFile', 'build/engine.wasm', '--textFile', 'build/engine.wat'],
+      entry,
+      ...['--outFile', `${folder}/engine.wasm`, '--textFile', `${folder}/engine.wat`],
       ...['--runtime', 'stub', '--use', 'abort=', '--importMemory', '--memoryBase', String(STATIC_AT)],
       ...['--enable', 'simd', '--disable', 'mutable-globals', '--noAssert', '-O3'],
     ],
@@ -25,7 +25,7 @@ export async function buildEngine(): Promise<Uint8Array> {
         }
       },
       writeFile: async (name, contents, base) => {
-        await mkdir(new URL('build/', root), { recursive: true });
+        await mkdir(new URL(`${folder}/`, root), { recursive: true });
         await writeFile(new URL(name, new URL(`${base}/`, root)), contents);
       },
       listFiles: () => [],
@@ -34,7 +34,7 @@ export async function buildEngine(): Promise<Uint8Array> {
   if (error !== null) throw new Error(`the engine does not compile\n${stderr.toString()}`);
   const warnings = stderr.toString();
   if (warnings !== '') process.stderr.write(warnings);
-  return readFile(new URL('build/engine.wasm', root));
+  return readFile(new URL(`${folder}/engine.wasm`, root));
 }
 
 if (import.meta.main) {

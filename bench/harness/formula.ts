@@ -32,7 +32,8 @@ export function judge(formula: string, valueOf: (id: string) => number): Judgeme
   };
   const sum = (): number => {
     let value = product();
-    while (tokens[at] === '+' || tokens[at] === '-') value = tokens[at++] === '+' ? value + product() : value - product();
+    while (tokens[at] === '+' || tokens[at] === '-')
+      value = tokens[at++] === '+' ? value + product() : value - product();
     return value;
   };
   const measured = sum();
@@ -42,6 +43,12 @@ export function judge(formula: string, valueOf: (id: string) => number): Judgeme
   if (at !== tokens.length) return fail();
   // NaN compares false with everything: a row that could not be measured never makes a goal hold.
   const holds =
-    comparison === '<=' ? measured <= limit : comparison === '<' ? measured < limit : comparison === '>=' ? measured >= limit : measured > limit;
+    comparison === '<='
+      ? measured <= limit
+      : comparison === '<'
+        ? measured < limit
+        : comparison === '>='
+          ? measured >= limit
+          : measured > limit;
   return { measured, limit, holds };
 }

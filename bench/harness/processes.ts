@@ -40,17 +40,23 @@ export class Processes {
   }
 
   /** Starts a server and waits until it answers the probe. Its standard output goes to `output` or nowhere. */
-  async start(command: string, args: readonly string[], port: number, output = this.#null): Promise<Server & { firstResponse: number }> {
+  async start(
+    command: string,
+    args: readonly string[],
+    port: number,
+    output = this.#null,
+  ): Promise<Server & { firstResponse: number }> {
     const begun = performance.now();
     const child = spawn(command, args, { cwd: this.folder, stdio: ['ignore', output, 'pipe'] });
     this.#children.push(child);
     let said = '';
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4000)));
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-1000)));
     let ended = false;
     child.once('exit', () => (ended = true));
     child.once('error', (error) => ((ended = true), (said += error.message)));
     while (!(await answers(port, this.#probe))) {
-      if (ended || performance.now() - begun > 30_000) throw new Error(`${command} did not answer on port ${port}: ${said}`);
+      if (ended || performance.now() - begun > 30_000)
+        throw new Error(`${command} did not answer on port ${port}: ${said}`);
       await new Promise((done) => setTimeout(done, 1));
     }
     return { pid: child.pid!, port, firstResponse: performance.now() - begun };
@@ -157,7 +163,11 @@ export function loader(processes: Processes): { name: string; run(port: number, 
         child.once('error', fail).once('close', () => {
           const found = /^RESULT (.*)$/m.exec(out);
           if (!found) return fail(new Error(`wrk gave no result: ${out}`));
-          const { requests, micros, errors } = JSON.parse(found[1]!) as { requests: number; micros: number; errors: number };
+          const { requests, micros, errors } = JSON.parse(found[1]!) as {
+            requests: number;
+            micros: number;
+            errors: number;
+          };
           done({ requests, seconds: micros / 1e6, errors });
         });
       });

@@ -34,13 +34,19 @@ test('verify finds a changed sample, median, measured figure and verdict', () =>
   report.goal('half', 'a is at most half of b', 'a / b <= 0.5', 'x');
   report.goal('never', 'not measured', 'none / b <= 9', 'x');
   const text = JSON.stringify({ benchmark: 'x', rows: report.rows, goals: report.goals });
-  assert.deepEqual(report.goals.map((goal) => goal.holds), [true, false]);
+  assert.deepEqual(
+    report.goals.map((goal) => goal.holds),
+    [true, false],
+  );
   const changed = (change: (result: any) => void): string[] => {
     const result = JSON.parse(text) as Result;
     change(result);
     return verify(result);
   };
-  assert.deepEqual(changed(() => {}), []);
+  assert.deepEqual(
+    changed(() => {}),
+    [],
+  );
   assert.equal(changed((result) => (result.rows[0].samples = [1, 9, 9])).length, 3);
   assert.equal(changed((result) => (result.rows[0].median = 3)).length, 1);
   assert.equal(changed((result) => (result.goals[0].measured = 0.4)).length, 1);

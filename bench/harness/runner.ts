@@ -73,7 +73,15 @@ export class Report {
     if (this.rows.some((row) => row.id === id)) throw new Error(`row ${id} twice`);
     const rounded = samples.map((sample) => Number(sample.toPrecision(6)));
     const median = quantile(rounded, 0.5);
-    this.rows.push({ id, peer, case: case_, median, spread: quantile(rounded, 0.75) - quantile(rounded, 0.25), unit, samples: rounded });
+    this.rows.push({
+      id,
+      peer,
+      case: case_,
+      median,
+      spread: quantile(rounded, 0.75) - quantile(rounded, 0.25),
+      unit,
+      samples: rounded,
+    });
   }
 
   goal(id: string, goal: string, formula: string, unit: string): void {
@@ -102,7 +110,13 @@ function shown(value: number): string {
 }
 
 export function print(result: Result): void {
-  const cells = result.rows.map((row) => [row.id, shown(row.median), `±${shown(row.spread / 2)}`, row.unit, `${row.peer}: ${row.case}`]);
+  const cells = result.rows.map((row) => [
+    row.id,
+    shown(row.median),
+    `±${shown(row.spread / 2)}`,
+    row.unit,
+    `${row.peer}: ${row.case}`,
+  ]);
   const widths = [0, 1, 2, 3].map((column) => Math.max(0, ...cells.map((line) => line[column]!.length)));
   for (const line of cells) {
     console.log(
@@ -110,7 +124,9 @@ export function print(result: Result): void {
     );
   }
   for (const goal of result.goals) {
-    console.log(`  ${goal.holds ? 'holds      ' : 'FALLS SHORT'}  ${goal.id}: ${goal.goal}\n               ${goal.formula}: ${shown(goal.measured)} ${goal.unit}`);
+    console.log(
+      `  ${goal.holds ? 'holds      ' : 'FALLS SHORT'}  ${goal.id}: ${goal.goal}\n               ${goal.formula}: ${shown(goal.measured)} ${goal.unit}`,
+    );
   }
 }
 
@@ -124,7 +140,16 @@ export async function runBenchmark(name: string, run: Benchmark, options: Option
   const report = new Report(name);
   await run(report, options);
   const { machine, notes, rows, goals } = report;
-  const result: Result = { benchmark: name, command, quick: options.quick, date: new Date().toISOString(), machine, notes, rows, goals };
+  const result: Result = {
+    benchmark: name,
+    command,
+    quick: options.quick,
+    date: new Date().toISOString(),
+    machine,
+    notes,
+    rows,
+    goals,
+  };
   mkdirSync(new URL('../results/', import.meta.url), { recursive: true });
   // A quick run is for the eye: too short to stand beside the kept result.
   const target = fileOf(options.quick ? `${name}.quick` : name);

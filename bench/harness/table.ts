@@ -33,7 +33,18 @@ const SHAPES: readonly (readonly [suffix: string, type: TableRoute['type'], meth
   ['/favicon.ico', 'Exact', null, ''],
   ['/api/v2/search/suggest', 'Exact', null, '?q=blue+shoes+{n}'],
 ];
-const SERVICES = ['billing', 'catalog', 'checkout', 'delivery', 'identity', 'inventory', 'media', 'notify', 'pricing', 'returns'];
+const SERVICES = [
+  'billing',
+  'catalog',
+  'checkout',
+  'delivery',
+  'identity',
+  'inventory',
+  'media',
+  'notify',
+  'pricing',
+  'returns',
+];
 
 function serviceOf(index: number): string {
   const service = Math.floor(index / SHAPES.length);
@@ -55,7 +66,9 @@ export function requestsFor(size: number, count: number): TableRequest[] {
     const index = (turn * stride) % size;
     const [suffix, , method, rest] = SHAPES[index % SHAPES.length]!;
     const target =
-      serviceOf(index) + suffix + rest.replaceAll('{n}', String(10000 + turn * 37)).replaceAll('{d}', String(10 + (turn % 18)));
+      serviceOf(index) +
+      suffix +
+      rest.replaceAll('{n}', String(10000 + turn * 37)).replaceAll('{d}', String(10 + (turn % 18)));
     return { method: method ?? 'GET', target, path: target.split('?')[0]!, route: index };
   });
 }
@@ -80,7 +93,10 @@ export function honoPath(route: TableRoute): string {
 
 /** What a current desktop browser sends with a navigation or a fetch, beside Host. */
 export const BROWSER_HEADERS: readonly (readonly [name: string, value: string])[] = [
-  ['user-agent', 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36'],
+  [
+    'user-agent',
+    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36',
+  ],
   ['accept', 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8'],
   ['accept-encoding', 'gzip, deflate, br, zstd'],
   ['accept-language', 'en-GB,en;q=0.9,nl;q=0.8'],

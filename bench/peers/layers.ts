@@ -9,14 +9,25 @@
  *   engine    asks Sallyport's engine about every request and ignores the answer
  *
  * `headers` and `log` without Hono is the copying worker of the goal: what anyone would write by hand to have a proxy
- * that is polite and leaves a trace. It takes the short way everywhere: no trust rules, no checks, no configuration.
+ * that is polite and leaves a trace. It takes the short way everywhere: no trust rules, no checks, no configuration, and
+ * a counter for an id; app, route and backend in its log line are constants, as it knows none.
  */
 import { Hono } from 'hono';
+import { OUTCOME_OK } from '../../assembly/abi.ts';
+import type { Fetcher } from '../../src/platform/bindings.ts';
+import { diskImages } from '../../src/platform/images.ts';
+import { createEngine, type Engine, type Generation, type Loaded } from '../../src/waf/engine.ts';
 
-declare const LAYERS: { readonly hono: boolean; readonly headers: boolean; readonly log: boolean; readonly engine: boolean };
+declare const LAYERS: {
+  readonly hono: boolean;
+  readonly headers: boolean;
+  readonly log: boolean;
+  readonly engine: boolean;
+};
 
 interface Env {
-  readonly ORIGIN: { fetch(request: Request | string, init?: RequestInit): Promise<Response> };
+  readonly ORIGIN: Fetcher;
+  readonly IMAGES: Fetcher;
 }
 interface Context {
   waitUntil(promise: Promise<unknown>): void;
@@ -26,13 +37,16 @@ async function direct(request: Request, env: Env): Promise<Response> {
   return env.ORIGIN.fetch(request);
 }
 
+let ids = 0;
+
 async function forward(request: Request, env: Env): Promise<Response> {
   const started = Date.now();
-  const id = crypto.randomUUID();
+  const id = `f00dfeed00c0ffee-${(ids++).toString(36)}`;
+  const { url } = request;
+  const start = url.indexOf('/', 8);
   const peer = (request as { cf?: { clientIp?: string } }).cf?.clientIp ?? '';
   const client = peer.slice(0, peer.lastIndexOf(':'));
   const host = request.headers.get('host') ?? '';
-  const { url } = request;
   const scheme = url.slice(0, url.indexOf(':'));
 
   const headers = new Headers(request.headers);
@@ -43,21 +57,66 @@ async function forward(request: Request, env: Env): Promise<Response> {
   headers.set('forwarded', `for=${client};host=${host};proto=${scheme}`);
   headers.set('via', '1.1 sallyport');
   headers.set('cdn-loop', 'sallyport');
-  const response = await env.ORIGIN.fetch(url, { method: request.method, headers, body: request.body, redirect: 'manual' });
+  if (LAYERS.engine) await judge(request, env, peer);
+  const init = {
+    method: request.method,
+    headers,
+    body: request.body,
+    redirect: 'manual',
+    encodeResponseBody: 'manual',
+  } as const;
+  const response = await env.ORIGIN.fetch(url, init);
   if (LAYERS.log) {
+    const bytes = response.headers.get('content-length');
+    const end = url.indexOf('?', start);
     console.log(
       JSON.stringify({
         time: new Date(started).toISOString(),
         id,
-        client,
+        app: 'bench',
+        route: 'route-100',
         method: request.method,
         host,
+        path: url.slice(start, end < 0 ? url.length : end),
         status: response.status,
+        bytes: bytes === null ? null : Number(bytes),
         ms: Date.now() - started,
+        client,
+        upstream: { backend: 'origin', endpoint: 'http://127.0.0.1:49001', attempts: 1, status: response.status },
+        verdict: [],
       }),
     );
   }
   return response;
+}
+
+let engine: Engine | null = null;
+let generation: Generation | null = null;
+
+/** Sallyport's head call on the 1,000 routes, joined as Sallyport joins it; the answer has no effect. */
+async function judge(request: Request, env: Env, peer: string): Promise<void> {
+  generation ??= await loaded(env);
+  let text = `${request.method}\0${request.url}\0${peer}\0`;
+  let fields = 3;
+  for (const [name, value] of request.headers as unknown as Iterable<[string, string]>) {
+    text += name + '\0' + value + '\0';
+    fields += 2;
+  }
+  const result = engine!.head(generation, { text, fields }, 0, 0);
+  if (result.outcome !== OUTCOME_OK)
+    throw new Error(`the engine refuses a request of the benchmark: ${result.outcome}`);
+}
+
+async function loaded(env: Env): Promise<Generation> {
+  engine = createEngine((await import('./engine.wasm' as string)).default);
+  const store = diskImages(env.IMAGES);
+  const manifest = await store.current();
+  if (manifest === null) throw new Error('there are no images');
+  const load = async (hash: string): Promise<Loaded> => ({ hash, bytes: await store.get(hash) });
+  const apps: Loaded[] = [];
+  for (const app of manifest.apps) apps.push(await load(app.image));
+  const agents = manifest.agents === null ? null : await load(manifest.agents);
+  return engine.load({ id: manifest.generation, hosts: await load(manifest.hosts), agents, apps });
 }
 
 const answer = LAYERS.headers ? forward : direct;

@@ -1,16 +1,17 @@
 /** Parts (a), (c) and (d) of `routing`: whole proxies under load, in plain workerd, in front of one origin. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { build } from 'esbuild';
-import { capnpConfig, Embed, type CapnpValue } from '../../src/cli/capnp.ts';
+import { capnpConfig, Embed } from '../../src/cli/capnp.ts';
 import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, workerdBinary } from '../../src/cli/workerd.ts';
 import { cpuMicros, freePort, installed, loader, Processes, residentMB, type Server } from '../harness/processes.ts';
 import type { Options, Report } from '../harness/runner.ts';
 import { BROWSER_HEADERS, requestsFor } from '../harness/table.ts';
+import { HOST } from '../peers/deployment.ts';
 import { gateway } from '../peers/gateway.ts';
 import { compareWithCopying } from './parity.ts';
 
-export const HOST = 'bench.localhost';
-export const ROUTES = 1000;
+const ROUTES = 1000;
 const CONNECTIONS = 32;
 
 type Layer = 'hono' | 'headers' | 'log' | 'engine';
@@ -23,9 +24,19 @@ interface Peer {
 const LAYERED: readonly Peer[] = [
   { id: 'bare', name: 'bare worker', what: 'return env.ORIGIN.fetch(request)', layers: [] },
   { id: 'hono', name: 'bare + Hono', what: 'the same in a Hono handler', layers: ['hono'] },
-  { id: 'headers', name: '+ headers', what: 'Hono, headers copied, forwarding headers set', layers: ['hono', 'headers'] },
+  {
+    id: 'headers',
+    name: '+ headers',
+    what: 'Hono, headers copied, forwarding headers set',
+    layers: ['hono', 'headers'],
+  },
   { id: 'log', name: '+ log', what: 'Hono, headers, the log line', layers: ['hono', 'headers', 'log'] },
-  { id: 'engine', name: '+ engine', what: 'Hono, headers, log, head call on 1,000 routes', layers: ['hono', 'headers', 'log', 'engine'] },
+  {
+    id: 'engine',
+    name: '+ engine',
+    what: 'Hono, headers, log, head call on 1,000 routes',
+    layers: ['hono', 'headers', 'log', 'engine'],
+  },
   { id: 'copying', name: 'copying worker', what: 'headers and log, without Hono', layers: ['headers', 'log'] },
 ];
 
@@ -51,30 +62,44 @@ export async function measureProxies(report: Report, { quick }: Options): Promis
       await processes.start('nginx', nginxArguments(processes, 'origin', originConfig(originPort)), originPort);
     } else {
       report.note('nginx is not installed: the origin is a Node server and there is no row for proxy_pass');
-      await processes.start(process.execPath, [new URL('../peers/origin.ts', import.meta.url).pathname, String(originPort)], originPort);
+      await processes.start(
+        process.execPath,
+        [new URL('../peers/origin.ts', import.meta.url).pathname, String(originPort)],
+        originPort,
+      );
     }
     const load = loader(processes);
-    if (load.name !== 'wrk') report.note('wrk is not installed: load comes from this Node process, so rates are lower than the servers allow');
+    if (load.name !== 'wrk')
+      report.note('wrk is not installed: load comes from this Node process, so rates are lower than the servers allow');
     report.machine['load'] = load.name;
     report.machine['origin'] = origin;
-    report.machine['workerd'] = JSON.parse(readFileSync(new URL('../../node_modules/workerd/package.json', import.meta.url), 'utf8')).version;
+    report.machine['workerd'] = JSON.parse(
+      readFileSync(new URL('../../node_modules/workerd/package.json', import.meta.url), 'utf8'),
+    ).version;
 
     // Every worker is ready on disk before anything is timed.
-    const product = await gateway(folder, `127.0.0.1:${originPort}`, HOST, ROUTES);
+    const sallyport = await gateway(folder, `127.0.0.1:${originPort}`, ROUTES);
     const configs = new Map<string, (port: number) => string>();
     for (const peer of LAYERED) {
       const bundle = `${peer.id}.js`;
       processes.write(bundle, await layered(peer.layers));
-      configs.set(peer.id, (port) => layeredConfig(bundle, peer.layers, port, originPort, product.modules));
+      configs.set(peer.id, (port) => layeredConfig(bundle, peer.layers, port, originPort, folder));
     }
-    configs.set('sallyport', (port) => product.config(port));
-    const peers = [...LAYERED, { id: 'sallyport', name: 'Sallyport', what: '1,000 routes, rules, agent class, headers, log', layers: [] }];
+    configs.set('sallyport', sallyport);
+    const peers = [
+      ...LAYERED,
+      { id: 'sallyport', name: 'Sallyport', what: '1,000 routes, rules, agent class, headers, log', layers: [] },
+    ];
     const start = async (id: string): Promise<Server & { firstResponse: number }> => {
       const port = await freePort();
-      return await processes.start(workerdBinary(), ['serve', processes.write(`${id}.capnp`, configs.get(id)!(port))], port);
+      return await processes.start(
+        workerdBinary(),
+        ['serve', processes.write(`${id}.capnp`, configs.get(id)!(port))],
+        port,
+      );
     };
 
-    await compareWithCopying(report, configs.get('copying')!, configs.get('sallyport')!, processes);
+    await compareWithCopying(HOST, { copying: configs.get('copying')!, sallyport }, processes);
 
     const requests = rawRequests();
     const contestants: Contestant[] = [];
@@ -84,14 +109,19 @@ export async function measureProxies(report: Report, { quick }: Options): Promis
     }
     if (origin === 'nginx') {
       const port = await freePort();
-      const server = await processes.start('nginx', nginxArguments(processes, 'proxy', proxyConfig(port, originPort)), port);
+      const server = await processes.start(
+        'nginx',
+        nginxArguments(processes, 'proxy', proxyConfig(port, originPort)),
+        port,
+      );
       const what = 'proxy_pass with keep-alive, one process, for orientation; no routes, no log';
       contestants.push({ id: 'nginx', name: 'nginx', what, server, cpu: [], rate: [], idleMB: residentMB(server.pid) });
     }
 
     const seconds = quick ? 1 : 4;
     const rounds = quick ? 3 : 11;
-    for (const { server } of contestants) await load.run(server.port, { requests, connections: CONNECTIONS, seconds: quick ? 1 : 5 });
+    for (const { server } of contestants)
+      await load.run(server.port, { requests, connections: CONNECTIONS, seconds: quick ? 1 : 5 });
     for (let round = 0; round < rounds; round++) {
       // The order turns, so that no peer always runs after the same one.
       for (let turn = 0; turn < contestants.length; turn++) {
@@ -127,8 +157,18 @@ export async function measureProxies(report: Report, { quick }: Options): Promis
     await processes.stop();
   }
 
-  report.goal('copying', 'Sallyport costs at most 10 % more CPU than a worker that copies headers and logs', 'cpu.sallyport / cpu.copying <= 1.1', 'x');
-  report.goal('bare', 'Sallyport costs at most 1.5 times the CPU of a bare worker proxy', 'cpu.sallyport / cpu.bare <= 1.5', 'x');
+  report.goal(
+    'copying',
+    'Sallyport costs at most 10 % more CPU than a worker that copies headers and logs',
+    'cpu.sallyport / cpu.copying <= 1.1',
+    'x',
+  );
+  report.goal(
+    'bare',
+    'Sallyport costs at most 1.5 times the CPU of a bare worker proxy',
+    'cpu.sallyport / cpu.bare <= 1.5',
+    'x',
+  );
 }
 
 function rawRequests(): string[] {
@@ -141,7 +181,9 @@ function rawRequests(): string[] {
 }
 
 async function layered(layers: readonly Layer[]): Promise<string> {
-  const flags = Object.fromEntries((['hono', 'headers', 'log', 'engine'] as const).map((layer) => [layer, layers.includes(layer)]));
+  const flags = Object.fromEntries(
+    (['hono', 'headers', 'log', 'engine'] as const).map((layer) => [layer, layers.includes(layer)]),
+  );
   const result = await build({
     entryPoints: [new URL('../peers/layers.ts', import.meta.url).pathname],
     bundle: true,
@@ -158,31 +200,52 @@ async function layered(layers: readonly Layer[]): Promise<string> {
 }
 
 /** The form of Sallyport's own configuration (src/cli/workerd.ts): same date, flags, kind of origin and of socket. */
-function layeredConfig(bundle: string, layers: readonly Layer[], port: number, originPort: number, modules: readonly CapnpValue[]): string {
+function layeredConfig(
+  bundle: string,
+  layers: readonly Layer[],
+  port: number,
+  originPort: number,
+  folder: string,
+): string {
+  const engine = layers.includes('engine');
   return capnpConfig({
     services: [
       { name: 'origin-0', external: { address: `127.0.0.1:${originPort}`, http: {} } },
       { name: 'internet', network: { allow: [] } },
+      ...(engine ? [{ name: 'images', disk: { path: join(folder, 'images') } }] : []),
       {
         name: 'main',
         worker: {
-          modules: [{ name: 'worker.js', esModule: new Embed(bundle) }, ...(layers.includes('engine') ? modules : [])],
+          modules: [
+            { name: 'worker.js', esModule: new Embed(bundle) },
+            ...(engine ? [{ name: './engine.wasm', wasm: new Embed('engine.wasm') }] : []),
+          ],
           compatibilityDate: COMPATIBILITY_DATE,
           compatibilityFlags: COMPATIBILITY_FLAGS,
-          bindings: [{ name: 'ORIGIN', service: 'origin-0' }],
+          bindings: [
+            { name: 'ORIGIN', service: 'origin-0' },
+            ...(engine ? [{ name: 'IMAGES', service: 'images' }] : []),
+          ],
           globalOutbound: 'internet',
         },
       },
     ],
     sockets: [
-      { name: 'http', address: `127.0.0.1:${port}`, http: { injectRequestHeaders: [{ name: 'cf-connecting-ip' }] }, service: 'main' },
+      {
+        name: 'http',
+        address: `127.0.0.1:${port}`,
+        http: { injectRequestHeaders: [{ name: 'cf-connecting-ip' }] },
+        service: 'main',
+      },
     ],
   });
 }
 
 function nginxArguments(processes: Processes, name: string, http: string): string[] {
   const { folder } = processes;
-  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${name}-${kind};`).join(' ');
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((kind) => `${kind}_temp_path ${folder}/${name}-${kind};`)
+    .join(' ');
   const file = processes.write(
     `${name}.conf`,
     `daemon off; master_process off; worker_processes 1; pid ${folder}/${name}.pid; error_log stderr crit;
