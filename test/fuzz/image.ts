@@ -1,0 +1,223 @@
+/**
+ * Images with wrong bytes. Each round takes a valid image, changes it, and asks the engine to open it. It is refused, or
+ * every call with it runs to its end: no trap, no byte of another image changed, no byte read behind the image (it stands
+ * at the very end of the memory, so such a read traps).
+ */
+import assert from 'node:assert/strict';
+import {
+  BODY_AT,
+  FAULT_NONE,
+  HEAD_AT,
+  IMAGES_AT,
+  KIND_AGENTS,
+  KIND_HOSTS,
+  PAGE_BYTES,
+  RESPONSE_HEAD_AT,
+  RESULT_AT,
+  RESULT_STATE_LENGTH,
+  RESULT_WORDS,
+  SECTION_COUNT,
+  SECTION_PLAN,
+} from '../../assembly/abi.ts';
+import { engineModule } from '../support/engine.ts';
+import {
+  compiledImages,
+  pick,
+  random,
+  randomBody,
+  randomHead,
+  randomResponse,
+  REFERENCE,
+  type Random,
+} from '../support/policies.ts';
+
+export interface FuzzResult {
+  readonly rounds: number;
+  readonly opened: number;
+  readonly refused: number;
+  /** The slowest call. */
+  readonly slowest: number; // ms
+}
+
+interface Exports {
+  open(at: number, length: number): number;
+  head(...words: number[]): number;
+  body(...words: number[]): number;
+  response(...words: number[]): number;
+}
+
+const CALLS = 6; // heads for each image that opens
+const MAX_SUBJECT = 1 << 20; // bytes of an image under test
+const HANG = 5000; // ms; the step budget ends a call long before
+
+export async function fuzz(seconds: number, seed: number, extra: readonly Uint8Array[] = []): Promise<FuzzResult> {
+  const until = performance.now() + seconds * 1000;
+  return run(seed, extra, () => performance.now() < until);
+}
+
+export async function fuzzRounds(rounds: number, seed: number, extra: readonly Uint8Array[] = []): Promise<FuzzResult> {
+  return run(seed, extra, (round) => round < rounds);
+}
+
+/** `extra`: further valid images to start from. */
+async function run(seed: number, extra: readonly Uint8Array[], more: (round: number) => boolean): Promise<FuzzResult> {
+  const next = random(seed);
+  const module = await engineModule();
+  const { hosts, apps } = await compiledImages([REFERENCE]);
+  const originals = [apps[0]!.bytes, apps[0]!.bytes, hosts.bytes, ...extra];
+  const encoder = new TextEncoder();
+  let rounds = 0;
+  let opened = 0;
+  let slowest = 0;
+  for (; more(rounds); rounds++) {
+    const image = mutate(pick(next, originals), next);
+    const memory = new Memory(module, [hosts.bytes, apps[0]!.bytes], image);
+    const { exports, subject } = memory;
+    const timed = (call: () => number): number => {
+      const started = performance.now();
+      const result = call();
+      slowest = Math.max(slowest, performance.now() - started);
+      return result;
+    };
+    try {
+      if (timed(() => exports.open(subject, image.length)) !== FAULT_NONE) continue;
+      opened++;
+      const kind = new DataView(image.buffer).getUint32(8, true);
+      const generation = memory.generation(kind);
+      for (let i = 0; i < CALLS; i++) {
+        const head = randomHead(next);
+        const length = memory.write(HEAD_AT, encoder.encode(head.text));
+        timed(() => exports.head(generation, length, head.fields, next() | 0, 1_800_000_000));
+        const body = memory.write(BODY_AT, randomBody(next));
+        memory.write(HEAD_AT, encoder.encode(head.text));
+        timed(() =>
+          exports.body(generation, 0, length, head.fields, body, body, next() & 1, memory.stateLength(), 1, 1),
+        );
+        const response = randomResponse(next);
+        const bytes = memory.write(RESPONSE_HEAD_AT, encoder.encode(response.text));
+        memory.write(HEAD_AT, encoder.encode(head.text));
+        timed(() =>
+          exports.response(generation, 0, length, head.fields, bytes, response.fields, memory.stateLength(), 1, 1),
+        );
+      }
+    } catch (error) {
+      throw new Error(`round ${rounds} of seed ${seed} trapped: ${String(error)}`, { cause: error });
+    }
+    memory.checkUnchanged(`round ${rounds} of seed ${seed}`);
+  }
+  assert.ok(slowest < HANG, `a call took ${slowest} ms`);
+  return { rounds, opened, refused: rounds - opened, slowest };
+}
+
+/** One memory: valid images, generation words, and the image under test at the end. */
+class Memory {
+  readonly exports: Exports;
+  readonly subject: number;
+  readonly #bytes: Uint8Array;
+  readonly #placed: { at: number; bytes: Uint8Array }[] = [];
+  readonly #words: number;
+  static #reused: WebAssembly.Memory | undefined;
+  static #instance: Exports | undefined;
+
+  constructor(module: WebAssembly.Module, valid: readonly Uint8Array[], image: Uint8Array) {
+    const before = valid.reduce((sum, bytes) => sum + bytes.length + 3, 0) + 4096;
+    const pages = Math.ceil((before + MAX_SUBJECT) / PAGE_BYTES) + IMAGES_AT / PAGE_BYTES;
+    Memory.#reused ??= new WebAssembly.Memory({ initial: pages });
+    Memory.#instance ??= new WebAssembly.Instance(module, { env: { memory: Memory.#reused } })
+      .exports as unknown as Exports;
+    this.exports = Memory.#instance;
+    this.#bytes = new Uint8Array(Memory.#reused.buffer);
+    assert.ok(image.length <= MAX_SUBJECT && pages * PAGE_BYTES <= this.#bytes.length);
+    let at = IMAGES_AT;
+    this.#words = at;
+    at += 4096;
+    for (const bytes of valid) {
+      this.#place(at, bytes);
+      at += (bytes.length + 3) & ~3;
+    }
+    this.subject = (this.#bytes.length - image.length) & ~3;
+    this.#place(this.subject, image);
+  }
+
+  #place(at: number, bytes: Uint8Array): void {
+    this.#bytes.set(bytes, at);
+    this.#placed.push({ at, bytes });
+  }
+
+  /** Generation words with the image under test in the place of its kind. */
+  generation(kind: number): number {
+    const [hosts, policy] = this.#placed;
+    const words = [
+      kind === KIND_HOSTS ? this.subject : hosts!.at,
+      kind === KIND_AGENTS ? this.subject : 0,
+      1,
+      kind === KIND_HOSTS || kind === KIND_AGENTS ? policy!.at : this.subject,
+    ];
+    new Uint32Array(this.#bytes.buffer, this.#words, words.length).set(words);
+    return this.#words;
+  }
+
+  write(at: number, bytes: Uint8Array): number {
+    this.#bytes.set(bytes, at);
+    return bytes.length;
+  }
+
+  stateLength(): number {
+    return new Uint32Array(this.#bytes.buffer, RESULT_AT, RESULT_WORDS)[RESULT_STATE_LENGTH]!;
+  }
+
+  checkUnchanged(where: string): void {
+    for (const { at, bytes } of this.#placed) {
+      assert.ok(
+        Buffer.compare(this.#bytes.subarray(at, at + bytes.length), bytes) === 0,
+        `${where} wrote to an image at ${at}`,
+      );
+    }
+  }
+}
+
+/** Words that are often wrong in an interesting way. */
+const WORDS = [0, 1, 2, 3, 4, 7, 8, 16, 255, 256, 0x7fffffff, 0x80000000, 0xfffffffc, 0xffffffff];
+
+function mutate(original: Uint8Array, next: Random): Uint8Array {
+  let image = original.slice();
+  const view = new DataView(image.buffer);
+  // Most of an image is the plan, which the engine does not read: choose a section first, then a place in it.
+  const sections: [at: number, length: number][] = [[0, 24 + SECTION_COUNT * 8]];
+  for (let id = 0; id < SECTION_COUNT; id++) {
+    const at = view.getUint32(24 + id * 8, true);
+    const length = view.getUint32(28 + id * 8, true);
+    if (length >= 4 && id !== SECTION_PLAN) sections.push([at, length]);
+  }
+  for (let changes = 1 + (next() % 3); changes > 0; changes--) {
+    const [start, length] = pick(next, next() % 12 === 0 ? [sections[0]!] : sections.slice(1));
+    const at = start + (next() % (length - 3));
+    const word = start + (next() % (length >> 2)) * 4;
+    switch (next() % 6) {
+      case 0:
+        image[at]! ^= 1 << (next() % 8);
+        break;
+      case 1:
+        image[at] = next();
+        break;
+      case 2:
+        view.setUint32(word, pick(next, WORDS), true);
+        break;
+      case 3:
+        view.setUint32(word, view.getUint32(word, true) + (next() % 9) - 4, true);
+        break;
+      case 4:
+        view.setUint32(word, next() % (image.length + 8), true);
+        break;
+      default: {
+        const [from, size] = pick(next, sections);
+        view.setUint32(word, view.getUint32(from + (next() % (size >> 2)) * 4, true), true);
+      }
+    }
+  }
+  if (next() % 50 === 0) {
+    image = image.slice(0, (next() % image.length) & ~3);
+    if (image.length >= 16 && next() % 2 === 0) new DataView(image.buffer).setUint32(12, image.length, true);
+  }
+  return image;
+}
