@@ -15,7 +15,7 @@ export function hostTable(values: ReadonlyMap<string, number>, strings: StringPo
     if (name === '*') any = value;
     else {
       const key = name.startsWith('*.') ? name.slice(1) : name;
-      entries.push({ key, hash: finishHash(runningHash(encoder.encode(key).reverse())), value });
+      entries.push({ key, hash: finishHash(runningHash(encoder.encode(key).toReversed())), value });
     }
   }
   return hashTable(entries, any, strings);

@@ -3,8 +3,6 @@
  * reads the answer out before anything else can run. The engine keeps nothing between calls.
  */
 import {
-  EFFECTS_AT,
-  EFFECT_WORDS,
   BODY_AT,
   GENERATION_WORDS,
   HEAD_AT,
@@ -19,52 +17,16 @@ import {
   REASON_HEADERS,
   REASON_TRAP,
   RESPONSE_HEAD_AT,
-  RESULT_AGENT,
-  RESULT_APP,
-  RESULT_AT,
-  RESULT_CLIENT_AT,
-  RESULT_CLIENT_LENGTH,
-  RESULT_EFFECT_COUNT,
-  RESULT_HOST_AT,
-  RESULT_HOST_LENGTH,
-  RESULT_MATCH,
-  RESULT_OUTCOME,
-  RESULT_PATH_AT,
-  RESULT_PATH_CHANGED,
-  RESULT_PATH_LENGTH,
-  RESULT_PREFIX_LENGTH,
-  RESULT_QUERY_AT,
-  RESULT_QUERY_LENGTH,
-  RESULT_REASON,
-  RESULT_ROUTE,
-  RESULT_RULE,
-  RESULT_STATE_LENGTH,
-  RESULT_STEPS,
-  RESULT_TERMINAL,
-  RESULT_TRUNCATED,
-  RESULT_TRUSTED,
   STATE_AT,
   STATE_BYTES,
 } from '../../assembly/abi.ts';
 import type { Plan } from '../plan.ts';
-import { OpenImages } from './images.ts';
+import { OpenImages, type AgentName, type Loaded, type OpenImage } from './images.ts';
 import { SlotMemory } from './memory.ts';
+import { Answers, refused, refusedStage, type HeadResult, type StageResult } from './result.ts';
 
-/** An opened image: its place in the engine's memory. Pinned while a generation refers to it. */
-export interface OpenImage {
-  readonly hash: string;
-  readonly at: number;
-  readonly length: number;
-  /** Parsed SECTION_PLAN (KIND_POLICY), or the names of the agent table (KIND_AGENTS), or null. */
-  readonly plan: Plan | null;
-  readonly agents: readonly AgentName[] | null;
-}
-
-export interface AgentName {
-  readonly name: string;
-  readonly operator: string;
-  readonly category: string;
-}
+export { ImageError, type AgentName, type Loaded, type OpenImage } from './images.ts';
+export type { Effect, HeadResult, StageResult } from './result.ts';
 
 /** What can be asked of a loaded set of images. Built beside the old one, then swapped by one assignment. */
 export interface Generation {
@@ -73,52 +35,6 @@ export interface Generation {
   readonly at: number;
   readonly apps: readonly Plan[];
   readonly agents: readonly AgentName[];
-}
-
-/** A rule, inspection or computed value that came out of a call. Text is decoded already. */
-export interface Effect {
-  readonly kind: number; // EFFECT_*
-  readonly index: number; // rule or inspection profile
-  readonly mode: number; // MODE_*
-  readonly a: number;
-  readonly b: number;
-  readonly value: string;
-}
-
-/** Answer of the head call; field meanings as RESULT_* of the ABI. A plain object, owned by the exchange. */
-export interface HeadResult {
-  readonly outcome: number;
-  readonly reason: number;
-  readonly app: number;
-  readonly route: number;
-  readonly path: string; // canonical
-  readonly pathChanged: boolean;
-  readonly query: string; // with '?', or ''
-  readonly prefixLength: number; // characters of `path`
-  readonly host: string; // canonical, without port
-  readonly client: string;
-  readonly trusted: boolean;
-  readonly agent: number;
-  readonly terminal: number; // ACTION_*
-  readonly rule: number;
-  readonly effects: readonly Effect[];
-  readonly truncated: boolean;
-  readonly steps: number;
-  /** Index of the match within the route, or -1. */
-  readonly match: number;
-  /** Transaction state for the calls of later stages; null when there is none. */
-  readonly state: Uint8Array | null;
-}
-
-export interface StageResult {
-  readonly outcome: number;
-  readonly reason: number;
-  readonly terminal: number;
-  readonly rule: number;
-  readonly effects: readonly Effect[];
-  readonly truncated: boolean;
-  readonly steps: number;
-  readonly state: Uint8Array | null;
 }
 
 /** Joined request head in the ABI's form, with the number of fields in it. */
@@ -161,15 +77,6 @@ export interface Engine {
   readonly traps: number;
 }
 
-export interface Loaded {
-  readonly hash: string;
-  readonly bytes: Uint8Array;
-}
-
-export class ImageError extends Error {
-  override readonly name = 'ImageError';
-}
-
 /** Exports of assembly/index.ts. */
 interface Exports {
   open(at: number, length: number): number;
@@ -199,9 +106,7 @@ interface Exports {
   ): number;
 }
 
-const NO_EFFECTS: readonly Effect[] = [];
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
 
 /** The engine over a compiled assembly/; it has its own memory, so one per isolate is enough. */
 export function createEngine(module: WebAssembly.Module): Engine {
@@ -218,7 +123,7 @@ class WasmEngine implements Engine {
   #bytes!: Uint8Array;
   #headBytes!: Uint8Array;
   #responseBytes!: Uint8Array;
-  #words!: Int32Array;
+  #answers!: Answers;
 
   constructor(module: WebAssembly.Module) {
     this.#module = module;
@@ -238,7 +143,7 @@ class WasmEngine implements Engine {
     this.#bytes = new Uint8Array(buffer);
     this.#headBytes = new Uint8Array(buffer, HEAD_AT, MAX_HEAD_BYTES);
     this.#responseBytes = new Uint8Array(buffer, RESPONSE_HEAD_AT, MAX_RESPONSE_HEAD_BYTES);
-    this.#words = new Int32Array(buffer, RESULT_AT);
+    this.#answers = new Answers(buffer);
   }
 
   /** Runs a call; after a trap the instance, whose state is unknown then, is replaced over the same memory. */
@@ -300,30 +205,7 @@ class WasmEngine implements Engine {
       this.#trapped();
       return refused(OUTCOME_LIMIT, REASON_TRAP);
     }
-    // PERF: text that stands in the head as it is gets cut out of the string the caller has, without decoding.
-    const source = written === text.length ? text : null;
-    const words = this.#words;
-    return {
-      outcome: words[RESULT_OUTCOME]!,
-      reason: words[RESULT_REASON]!,
-      app: words[RESULT_APP]!,
-      route: words[RESULT_ROUTE]!,
-      path: this.#text(source, words[RESULT_PATH_AT]!, words[RESULT_PATH_LENGTH]!),
-      pathChanged: words[RESULT_PATH_CHANGED] === 1,
-      query: this.#text(source, words[RESULT_QUERY_AT]!, words[RESULT_QUERY_LENGTH]!),
-      prefixLength: words[RESULT_PREFIX_LENGTH]!,
-      host: this.#text(source, words[RESULT_HOST_AT]!, words[RESULT_HOST_LENGTH]!),
-      client: this.#text(source, words[RESULT_CLIENT_AT]!, words[RESULT_CLIENT_LENGTH]!),
-      trusted: words[RESULT_TRUSTED] === 1,
-      agent: words[RESULT_AGENT]!,
-      terminal: words[RESULT_TERMINAL]!,
-      rule: words[RESULT_RULE]!,
-      effects: this.#effects(),
-      truncated: words[RESULT_TRUNCATED] === 1,
-      steps: words[RESULT_STEPS]!,
-      match: words[RESULT_MATCH]!,
-      state: this.#state(),
-    };
+    return this.#answers.head(written === text.length ? text : null);
   }
 
   body(
@@ -376,17 +258,7 @@ class WasmEngine implements Engine {
       this.#trapped();
       return refusedStage(OUTCOME_LIMIT, REASON_TRAP);
     }
-    const words = this.#words;
-    return {
-      outcome: words[RESULT_OUTCOME]!,
-      reason: words[RESULT_REASON]!,
-      terminal: words[RESULT_TERMINAL]!,
-      rule: words[RESULT_RULE]!,
-      effects: this.#effects(),
-      truncated: words[RESULT_TRUNCATED] === 1,
-      steps: words[RESULT_STEPS]!,
-      state: this.#state(),
-    };
+    return this.#answers.stage();
   }
 
   /** Bytes written, or -1 when the head is too long. */
@@ -400,37 +272,6 @@ class WasmEngine implements Engine {
     if (state.length > STATE_BYTES) throw new RangeError('the transaction state is too long');
     this.#bytes.set(state, STATE_AT);
     return state.length;
-  }
-
-  #state(): Uint8Array | null {
-    const length = this.#words[RESULT_STATE_LENGTH]!;
-    return length === 0 ? null : this.#bytes.slice(STATE_AT, STATE_AT + length);
-  }
-
-  #text(source: string | null, at: number, length: number): string {
-    if (length === 0) return '';
-    const from = at - HEAD_AT;
-    if (source !== null && from >= 0 && from + length <= source.length) return source.substring(from, from + length);
-    return decoder.decode(this.#bytes.subarray(at, at + length));
-  }
-
-  #effects(): readonly Effect[] {
-    const words = this.#words;
-    const count = words[RESULT_EFFECT_COUNT]!;
-    if (count === 0) return NO_EFFECTS;
-    const effects: Effect[] = [];
-    let word = (EFFECTS_AT - RESULT_AT) / 4;
-    for (let i = 0; i < count; i++, word += EFFECT_WORDS) {
-      effects.push({
-        kind: words[word]!,
-        index: words[word + 1]!,
-        mode: words[word + 2]!,
-        a: words[word + 3]!,
-        b: words[word + 4]!,
-        value: this.#text(null, words[word + 5]!, words[word + 6]!),
-      });
-    }
-    return effects;
   }
 }
 
@@ -455,26 +296,4 @@ class LoadedGeneration implements Generation {
     this.agents = agents;
     this.images = images;
   }
-}
-
-/** The answer to a head that did not reach the engine, or on which it failed. */
-function refused(outcome: number, reason: number): HeadResult {
-  return {
-    ...refusedStage(outcome, reason),
-    app: -1,
-    route: -1,
-    path: '',
-    pathChanged: false,
-    query: '',
-    prefixLength: 0,
-    host: '',
-    client: '',
-    trusted: false,
-    agent: -1,
-    match: -1,
-  };
-}
-
-function refusedStage(outcome: number, reason: number): StageResult {
-  return { outcome, reason, terminal: 0, rule: -1, effects: NO_EFFECTS, truncated: false, steps: 0, state: null };
 }

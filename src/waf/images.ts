@@ -27,8 +27,32 @@ import {
   SECTION_ROUTES,
 } from '../../assembly/abi.ts';
 import type { Plan } from '../plan.ts';
-import { ImageError, type AgentName, type Loaded, type OpenImage } from './engine.ts';
 import type { SlotMemory } from './memory.ts';
+
+/** An opened image: its place in the engine's memory. Pinned while a generation refers to it. */
+export interface OpenImage {
+  readonly hash: string;
+  readonly at: number;
+  readonly length: number;
+  /** Parsed SECTION_PLAN (KIND_POLICY), or the names of the agent table (KIND_AGENTS), or null. */
+  readonly plan: Plan | null;
+  readonly agents: readonly AgentName[] | null;
+}
+
+export interface AgentName {
+  readonly name: string;
+  readonly operator: string;
+  readonly category: string;
+}
+
+export interface Loaded {
+  readonly hash: string;
+  readonly bytes: Uint8Array;
+}
+
+export class ImageError extends Error {
+  override readonly name = 'ImageError';
+}
 
 const FAULTS: Readonly<Record<number, string>> = {
   [FAULT_LENGTH]: 'its length is wrong',
