@@ -1,9 +1,12 @@
 /** `sallyport check`: is this policy right, and could a running deployment swap to it without a restart. */
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import pc from 'picocolors';
 import { compile, formatDiagnostics, type Compiled, type Target } from '../compiler/index.ts';
 import { Failure, sentence } from './failure.ts';
+import type { GatewayStatus } from './gateway.ts';
+import { askControl } from './running.ts';
 
 const args = {
   file: { type: 'positional', description: 'policy files, one app each', valueHint: 'FILE...', required: true },
@@ -31,6 +34,21 @@ export async function check(files: readonly string[], target: Target): Promise<C
   return { compiled, texts };
 }
 
+/**
+ * Connections that the deployment which serves these files does not have yet: on-prem each is a service of the process, so
+ * a new one restarts the workers. Null when no such deployment runs in this directory.
+ */
+async function newDials(files: readonly string[], dials: readonly string[]): Promise<string[] | null> {
+  try {
+    const running = (await askControl(undefined, 'GET', '/v1/status')).body as GatewayStatus;
+    const served = new Set(running.files.map((file) => resolve(file)));
+    if (served.size !== files.length || !files.every((file) => served.has(resolve(file)))) return null;
+    return dials.filter((dial) => !running.dials.includes(dial));
+  } catch {
+    return null;
+  }
+}
+
 export default defineCommand({
   meta: { name: 'check', description: 'say what is wrong with policies, and where' },
   args,
@@ -47,8 +65,11 @@ export default defineCommand({
       rules: plan.rules.length,
       backends: plan.backends.length,
     }));
+    const restart = ok && target === 'workerd' ? await newDials(args._, compiled.dials) : null;
     if (args.json)
-      return void process.stdout.write(`${JSON.stringify({ ok, target, apps, dials: compiled.dials, diagnostics })}\n`);
+      return void process.stdout.write(
+        `${JSON.stringify({ ok, target, apps, dials: compiled.dials, restart, diagnostics })}\n`,
+      );
 
     const color = pc.isColorSupported;
     process.stdout.write(formatDiagnostics(diagnostics, { readText: (file) => texts.get(file), color }));
@@ -58,6 +79,13 @@ export default defineCommand({
       process.stdout.write(
         `${pc.green('ok')} ${app.name}: ${count(app.routes, 'route')}, ${count(app.rules, 'rule')}, ${count(app.backends, 'backend')}\n`,
       );
+    }
+    if (restart !== null && restart.length > 0) {
+      process.stdout.write(
+        `${pc.yellow('restart')} the running deployment restarts with a drain for ${restart.join(', ')}\n`,
+      );
+    } else if (restart !== null) {
+      process.stdout.write('the running deployment swaps to it without a restart\n');
     }
   },
 });

@@ -90,6 +90,8 @@ export interface GatewayStatus {
   readonly generation: string;
   readonly apps: Manifest['apps'];
   readonly files: readonly string[];
+  /** Connections that the running processes have; a policy with another one restarts them. */
+  readonly dials: readonly string[];
   readonly state: string;
   readonly workers: readonly ProcessStatus[];
 }
@@ -329,13 +331,14 @@ export class Gateway {
   }
 
   status(): GatewayStatus {
-    const { manifest } = this.#deployment;
+    const { manifest, dials } = this.#deployment;
     return {
       url: this.url,
       pid: process.pid,
       generation: manifest.generation,
       apps: manifest.apps,
       files: this.#options.files,
+      dials,
       state: this.#state,
       workers: this.#supervisor.status(),
     };

@@ -130,6 +130,8 @@ function readUrl(text: string, path: DocumentPath, { reporter }: Reading): URL |
   }
   if (!/^https?:\/\/[^/]/i.test(text))
     return report(`\`${shown(text)}\` is not a URL`, 'two slashes and a host follow the scheme');
+  // URL parsers let characters through that no name has; what is dialled goes into configuration and logs.
+  if (!isHostname(url.hostname)) return report(`\`${shown(url.hostname)}\` is not a host name`);
   if (url.username !== '' || url.password !== '' || /^[^/]*\/\/[^/]*@/.test(text)) {
     return report(
       'a backend URL cannot hold a user name or password',

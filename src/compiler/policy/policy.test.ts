@@ -211,6 +211,7 @@ const BACKENDS: readonly Case[] = [
   ['{ url: "http://u:p@a" }', 'error bad-url 3:15+14'],
   ['{ url: "http://a/?b" }', 'error bad-url 3:15+13'],
   ['{ url: "http://a b" }', 'error bad-url 3:15+12'],
+  ['{ url: "http://a$b" }', 'error bad-url 3:15+12'],
   ['{ url: "http:a" }', 'error bad-url 3:15+8'],
   ['{}', 'error missing-field 3:3+3'],
   ['{ url: "http://a", endpoints: [{ url: "http://b" }] }', 'error conflict 3:27+9'],
