@@ -502,3 +502,37 @@ export const MAX_REGEX_GROUPS = 32; // capture groups with the whole match
 export const MAX_CAPTURE_BYTES = 524288; // scratch of one capture run, known when compiling
 export const REGEX_UNSET = 0xffffffff; // offset of a group that took no part
 export const REGEX_CHUNK = 4096; // bytes scanned for one draw on the step budget
+
+// LITERALS: an Aho-Corasick automaton over byte classes (the class map also folds case). States are numbered breadth
+// first, 0 is the root; those below `dense` have a full row of u16, the rest a list of edges and a failure link to a lower
+// state. In rows and edges LITERALS_HIT is set when the target has outputs. Parts in order, each 4-byte aligned: header,
+// rows, u32 firstEdge[sparse + 1], u16 fail[sparse], edges, u32 firstOutput[states + 1], u32 outputs (ids).
+export const LITERALS_STATES = 0;
+export const LITERALS_DENSE = 4;
+export const LITERALS_SHIFT = 8; // a row has 1 << shift entries
+export const LITERALS_EDGES = 12; // how many
+export const LITERALS_OUTPUTS = 16; // how many
+export const LITERALS_IDS = 20; // ids are below this
+export const LITERALS_CLASSES = 24; // u8 class of each byte
+export const LITERALS_TABLE = 24 + 256;
+export const LITERALS_EDGE_BYTES = 4; // u16 class, u16 target
+export const LITERALS_HIT = 0x8000;
+export const MAX_LITERAL_STATES = 32768;
+export const MAX_LITERAL_DENSE_BYTES = 131072; // rows of one automaton; the states nearest the root get them
+
+// AGENTS: u32 agents, u32 tokens, then AGENT_WORDS for each agent and TOKEN_WORDS for each token. Agents stand in order of
+// precedence: of all that a user agent matches, the lowest index is its class. Ids of SECTION_LITERALS are tokens.
+export const AGENT_NAME = 0; // { at, length } in SECTION_STRINGS
+export const AGENT_OPERATOR = 2;
+export const AGENT_CATEGORY = 4;
+export const AGENT_WORDS = 6;
+export const TOKEN_AGENT = 0;
+export const TOKEN_FLAGS = 1; // TOKEN_*
+export const TOKEN_AT = 2; // the token as written, in SECTION_STRINGS
+export const TOKEN_LENGTH = 3;
+export const TOKEN_REGEX = 4; // index into SECTION_REGEXES to confirm with, or 0xffffffff
+export const TOKEN_WORDS = 5;
+export const TOKEN_LEFT = 1; // no letter or digit before it
+export const TOKEN_RIGHT = 2; // no letter or digit after it
+export const TOKEN_CASE = 4; // letters as written
+export const TOKEN_FIRST = 8; // at the very beginning
