@@ -59,7 +59,8 @@ function say(event: GatewayEvent): void {
   if (event.event === 'ready') process.stdout.write(tryThis(event.url));
 }
 
-const tryThis = (url: string): string => `
+function tryThis(url: string): string {
+  return `
 Try, in another terminal:
 
   curl -i ${url}/
@@ -73,3 +74,4 @@ The last two are blocked by rules of examples/shop/sallyport.yaml; edit that fil
 Ctrl-C stops everything. One line per request follows.
 
 `;
+}
