@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
 import { parse, stringify } from 'yaml';
+import { compile } from '../../src/compiler/index.ts';
 import { begin, collect, type Answer } from '../client.ts';
 import { startEcho, type Echo } from '../echo.ts';
 import { certificate, startGateway, type Gateway } from '../gateway.ts';
@@ -58,6 +59,8 @@ interface Data {
   about: string;
   app?: Record<string, unknown>;
   apps?: Record<string, Record<string, unknown>[]>;
+  /** Policies that must not be accepted, with the code of the diagnostic; if one is, the whole file fails. */
+  refused?: { code: string; app: Record<string, unknown> }[];
   cases: Case[];
 }
 
@@ -110,16 +113,20 @@ export async function runGatewayApi(
         policies.set(gateway, list);
       }
     }
-    await Promise.all(
+    // All of them settle before one that failed is said, so that those which started are stopped.
+    const started = await Promise.allSettled(
       [...policies].map(async ([name, texts]) => {
         const args = name === 'tls' ? ['--tls-cert', tls.certFile, '--tls-key', tls.keyFile] : [];
         gateways.set(name, await startGateway({ policy: texts, args }));
       }),
     );
+    for (const start of started) if (start.status === 'rejected') throw start.reason;
     for (const { name, data } of files) {
+      const accepted = await wronglyAccepted(name, data, origins);
       const results = await Promise.all(
         data.cases.map(async (one, index): Promise<Outcome> => {
           const id = `${name} ${index + 1}: ${one.name ?? `${one.method ?? 'GET'} ${one.host ?? ''}${one.path}`}`;
+          if (accepted !== '') return { id, result: 'failed', detail: accepted };
           if (one.skip !== undefined) return { id, result: 'skipped', detail: one.skip };
           try {
             await check(one, index, name, gateways.get(one.gateway ?? 'default') as Gateway, origins, agents, tls.cert);
@@ -139,6 +146,18 @@ export async function runGatewayApi(
     await rm(folder, { recursive: true, force: true });
   }
   return outcomes;
+}
+
+/** '' or which policy was accepted although the standard says that it is not. */
+async function wronglyAccepted(name: string, data: Data, origins: Record<string, Echo>): Promise<string> {
+  for (const { code, app } of data.refused ?? []) {
+    const text = policyText(name, 'refused', 0, app, origins);
+    const { ok, diagnostics } = await compile({ files: [{ path: `${name}.yaml`, text }], target: 'workerd' });
+    const said = diagnostics.filter(({ severity }) => severity === 'error').map((diagnostic) => diagnostic.code);
+    if (ok || !said.includes(code))
+      return `a policy that must be refused with ${code} was not: ${said.join(', ') || 'no error'}`;
+  }
+  return '';
 }
 
 function policyText(
