@@ -77,7 +77,13 @@ const milliseconds = (text: string | null): number => {
   return match ? Number(match[1]) * (match[2] === 's' ? 1000 : 1) : 0;
 };
 
-export async function startEcho(name: string, tls?: { key: string; cert: string }): Promise<Echo> {
+export interface EchoOptions {
+  readonly tls?: { readonly key: string; readonly cert: string };
+  /** Closes each connection after one answer. */
+  readonly oneShot?: boolean;
+}
+
+export async function startEcho(name: string, { tls, oneShot = false }: EchoOptions = {}): Promise<Echo> {
   const events = new EventEmitter().setMaxListeners(0);
   const received: Received[] = [];
   const aborted: string[] = [];
@@ -241,6 +247,7 @@ export async function startEcho(name: string, tls?: { key: string; cert: string 
   };
   const options = { maxHeaderSize: 1 << 20, requireHostHeader: false, keepAliveTimeout: 60_000 };
   const server: Server = tls ? createTlsServer({ ...options, ...tls }, listener) : createServer(options, listener);
+  if (oneShot) server.maxRequestsPerSocket = 1;
   const webSockets = new WebSocketServer({
     noServer: true,
     handleProtocols: (offered) => [...offered][0] ?? false,

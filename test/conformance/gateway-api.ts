@@ -71,7 +71,9 @@ export interface Outcome {
 }
 
 const FOLDER = fileURLToPath(new URL('gateway-api/', import.meta.url));
-const BACKENDS = ['a', 'b', 'c'] as const;
+const BACKENDS = ['a', 'b', 'c', 'fresh'] as const;
+/** Closes each connection after its answer: on one that is reused the runtime repeats a GET itself, uncounted. */
+const ONE_SHOT = 'fresh';
 /** Chance that a correct share falls outside is about 1 in 16,000. */
 const SIGMAS = 4;
 
@@ -94,7 +96,9 @@ export async function runGatewayApi(
   );
 
   const origins = Object.fromEntries(
-    await Promise.all(BACKENDS.map(async (name) => [name, await startEcho(name)] as const)),
+    await Promise.all(
+      BACKENDS.map(async (name) => [name, await startEcho(name, { oneShot: name === ONE_SHOT })] as const),
+    ),
   ) as Record<string, Echo>;
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-conformance-'));
   const gateways = new Map<string, Gateway>();
@@ -104,7 +108,10 @@ export async function runGatewayApi(
     new TlsAgent({ keepAlive: true, maxSockets: 64 }),
   ] as const;
   try {
-    const tls = await certificate(folder, ['*.test', 'secure-one.test', 'secure-two.test', 'secure-none.test']);
+    const tlsHosts = files.flatMap(({ name, data }) =>
+      data.cases.filter(({ gateway }) => gateway === 'tls').map(({ host }) => host ?? `${name.toLowerCase()}.test`),
+    );
+    const tls = await certificate(folder, [...new Set(['localhost', ...tlsHosts])]);
     const policies = new Map<string, string[]>();
     for (const { name, data } of files) {
       for (const [gateway, apps] of Object.entries(data.apps ?? { default: [data.app ?? {}] })) {
