@@ -60,7 +60,7 @@ async function send(exchange: Exchange, plan: Plan, backend: Backend): Promise<v
       replayable(exchange) &&
       timeLeft(exchange) > 0 &&
       budget.take(retry, Date.now());
-    if (!again) return finish(exchange, outcome);
+    if (!again) return finish(exchange, outcome.connection && attempt > 1 ? UNAVAILABLE : outcome);
     outcome.response?.body?.cancel().catch(() => {});
     tried.push(state);
     const wait = Math.min(backoff(retry, attempt), timeLeft(exchange));
@@ -143,6 +143,15 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
 const FAILURE: Outcome = {
   ...{ response: null, status: 502, connection: true, retryable: true },
   ...{ reason: 'the origin could not be reached', error: 'connection_terminated' },
+};
+
+/**
+ * SPEC: RFC 9209 section 2.3.2: recent attempts to communicate with the next hop have failed. One broken connection says
+ * little about an origin (502); several in a row say that it is not there, as Gateway API's retries expect too.
+ */
+const UNAVAILABLE: Outcome = {
+  ...FAILURE,
+  ...{ status: 503, reason: 'the origin could not be reached in several tries', error: 'destination_unavailable' },
 };
 
 function initFor(exchange: Exchange, signal: AbortSignal): RequestInit {
