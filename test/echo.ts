@@ -3,7 +3,7 @@
  * it, and misbehaves on request. One process, real sockets, no timing assumptions: what must wait, waits for the test.
  *
  *   /anything        JSON of method, target, host, header lines and the body's length and SHA-256
- *   /status/N        that status                      ?delay=1s       answer after a while
+ *   …/status/N       that status                      ?delay=1s       answer after a while
  *   ?responseCode=503&succeedAfter=2&uuid=U           fail the first two requests of U (without a code: close the socket)
  *   /stream          sends each chunk back as it comes (full duplex)
  *   /sse             one event at once, the next each time the test calls `release()`
@@ -175,7 +175,7 @@ export async function startEcho(name: string, { tls, oneShot = false }: EchoOpti
       }
     }
 
-    const status = /^\/status\/(\d{3})$/.exec(path);
+    const status = /\/status\/(\d{3})$/.exec(path);
     if (status) response.statusCode = Number(status[1]);
 
     if (path === '/sse') {

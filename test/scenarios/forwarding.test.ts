@@ -13,7 +13,8 @@ const policy = async (): Promise<string[]> => {
   return [
     `app: plain\nhostnames: [plain.test]\n${backends}\n${routes}\n`,
     `app: trusting\nhostnames: [trusting.test]\nclientAddress: { from: xff, trustedCIDRs: [127.0.0.0/8, "::1/128"], failClosed: false }\nforwarded: { xForwardedFor: append, forwarded: true }\n${backends}\n${routes}\n`,
-    `app: strict\nhostnames: [strict.test]\nclientAddress: { from: xff, trustedCIDRs: [192.0.2.0/24], failClosed: true }\n${backends}\n${routes}\n`,
+    `app: strict\nhostnames: [strict.test]\nclientAddress: { from: xff, trustedCIDRs: [127.0.0.0/8, "::1/128"], failClosed: true }\n${backends}\n${routes}\n`,
+    `app: untrusting\nhostnames: [untrusting.test]\nclientAddress: { from: xff, trustedCIDRs: [192.0.2.0/24], failClosed: true }\n${backends}\n${routes}\n`,
     `app: silent\nhostnames: [silent.test]\nforwarded: { xForwardedFor: off, forwarded: false }\nproxyStatus: false\n${backends}\n${routes}\n`,
     `app: loop\nhostnames: [loop.test]\ncdnLoop: { id: my-edge, max: 2 }\n${backends}\n${routes}\n`,
     `app: by-address\nhostnames: [address.test]\n${backends}\nrules: [{ name: locals, when: 'ip.src in {127.0.0.0/8 ::1}', action: block, status: 403 }]\n${routes}\n`,
@@ -92,8 +93,15 @@ onEachTarget('forwarding', { policy, teardown: () => echo.stop() }, (world) => {
     },
   );
 
-  test('no trusted proxy in front and failClosed: 403', async () => {
-    assert.equal((await at('strict.test', { 'X-Forwarded-For': '192.0.2.7' })).status, 403);
+  test('a proxy that is trusted but names no client, or nonsense: 403 with failClosed', async () => {
+    assert.equal((await at('strict.test')).status, 403);
+    assert.equal((await at('strict.test', { 'X-Forwarded-For': 'not an address' })).status, 403);
+    assert.equal((await at('strict.test', { 'X-Forwarded-For': '192.0.2.7' })).status, 200);
+  });
+
+  test('a peer that is no trusted proxy is the client itself, whatever it says', async () => {
+    const seen = (await at('untrusting.test', { 'X-Forwarded-For': '203.0.113.9' })).echo();
+    assert.match(seen.headers['x-forwarded-for'] ?? '', LOCAL);
   });
 
   test('forwarding fields can be switched off', async () => {
@@ -135,9 +143,14 @@ onEachTarget('forwarding', { policy, teardown: () => echo.stop() }, (world) => {
     assert.ok([404, 421].includes((await at('nobody.test')).status));
   });
 
-  test('each request has an id, the same at the origin and in the answer', async () => {
-    const answer = await at('plain.test');
-    assert.match(answer.headers['x-request-id'] ?? '', /^[\w-]{8,64}$/);
-    assert.equal(answer.echo().headers['x-request-id'], answer.headers['x-request-id']);
+  test('each request has an id of ours: at the origin, in the log, in answers that we make', async () => {
+    const since = world.gateway.events.length;
+    const seen = (await at('plain.test', { 'X-Request-Id': 'forged' }, '/with-id')).echo();
+    const id = seen.headers['x-request-id'] ?? '';
+    assert.match(id, /^[\w-]{8,64}$/);
+    const line = await world.gateway.event('access', (event) => event['path'] === '/with-id', since);
+    assert.equal(line['id'], id);
+    const refused = await at('nobody.test');
+    assert.match(refused.headers['x-request-id'] ?? '', /^[\w-]{8,64}$/);
   });
 });

@@ -281,7 +281,7 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
     assert.equal(socket.protocol, 'one');
     const seen = await echo.arrival((request) => request.path === '/chat?room=1');
     assert.equal(seen.headers['x-mine'], '7');
-    assert.equal(seen.headers['sec-websocket-protocol'], 'one, two');
+    assert.equal(seen.headers['sec-websocket-protocol'], 'one,two');
     for (const message of ['hello', Buffer.from([0, 1, 255]), bytes(900_000)]) {
       const back = once(socket, 'message');
       socket.send(message);
