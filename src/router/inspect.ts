@@ -23,8 +23,9 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   const { request, seen } = exchange;
   const limit = Math.min(plan.body.limit > 0 ? plan.body.limit : DEFAULT_BODY_LIMIT, MAX_BODY_BYTES);
   const declared = declaredLength(seen.length);
-  if (declared > limit && plan.body.over === 'reject') return tooLarge(exchange, null);
-  if (declared > limit && plan.body.over === 'pass') return passed(exchange, 'the body is larger than the limit');
+  const policy = overOf(request, plan);
+  if (declared > limit && policy === 'reject') return tooLarge(exchange, null);
+  if (declared > limit && policy === 'pass') return passed(exchange, 'the body is larger than the limit');
   // A GET with a body can only be forwarded as the very request that came in, so its copy is what is read.
   const bare = request.method === 'GET' || request.method === 'HEAD';
   const stream = bare ? request.clone().body : request.body;
@@ -37,8 +38,8 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   if (bare) body.release();
   else exchange.body = body;
   const over = !body.complete;
-  if (over && plan.body.over === 'reject') return tooLarge(exchange, body);
-  if (over && plan.body.over === 'pass') return passed(exchange, 'the body is larger than the limit');
+  if (over && policy === 'reject') return tooLarge(exchange, body);
+  if (over && policy === 'pass') return passed(exchange, 'the body is larger than the limit');
   let bytes = over ? body.bytes.subarray(0, limit) : body.bytes;
   let truncated = over;
   if (seen.encoding !== '' && seen.encoding.trim().toLowerCase() !== 'identity' && bytes.byteLength > 0) {
@@ -47,11 +48,22 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
       return fail(exchange, 415, 'the content encoding of the request body can not be inspected');
     if (plain === 'corrupt') return fail(exchange, 400, 'the request body is not what its content encoding says');
     if (plain === 'ratio') return tooLarge(exchange, body);
-    if (plain.truncated && !over && plan.body.over === 'reject') return tooLarge(exchange, body);
+    if (plain.truncated && !over && policy === 'reject') return tooLarge(exchange, body);
     bytes = plain.bytes;
     truncated = plain.truncated;
   }
   decide(exchange, plan, bytes, Math.max(declared, bytes.byteLength), truncated);
+}
+
+/** Types that an application reads as a whole: cut short for us, they could hide what stands behind the cut. */
+const STRUCTURED =
+  /^[\t ]*(?:(?:application|text)\/(?:json|xml)|[^;,\s]+\+(?:json|xml)|application\/x-www-form-urlencoded|multipart\/form-data)[\t ]*(?:;|$)/i;
+
+/** `reject` holds for forms, JSON, XML and bodies without a type; any other type is judged by its beginning then. */
+function overOf(request: Request, plan: Plan): Plan['body']['over'] {
+  if (plan.body.over !== 'reject') return plan.body.over;
+  const type = request.headers.get('content-type') ?? '';
+  return type === '' || STRUCTURED.test(type) ? 'reject' : 'inspect-prefix';
 }
 
 function decide(exchange: Exchange, plan: Plan, bytes: Uint8Array, size: number, truncated: boolean): void {

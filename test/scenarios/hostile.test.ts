@@ -39,6 +39,14 @@ const NO_DOTS = (requests: ReturnType<RawOrigin['requests']>): void => {
     assert.doesNotMatch(path, /\\/);
   }
 };
+const ONE_READING =
+  (path: string) =>
+  (requests: ReturnType<RawOrigin['requests']>): void => {
+    for (const { line, headers } of requests) {
+      assert.equal(line, `GET ${path} HTTP/1.1`);
+      assert.equal(headers.find(([name]) => name === 'host')?.[1], 'good.test');
+    }
+  };
 const body =
   (expected: string) =>
   (requests: ReturnType<RawOrigin['requests']>): void => {
