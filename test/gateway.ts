@@ -194,7 +194,7 @@ async function startBundle(options: GatewayOptions, files: readonly string[], fo
   const deployed = await run(['deploy', ...files, '--dry-run', '--outdir', outdir, '--json'], folder);
   if (deployed.code !== 0)
     throw new Error(`deploy --dry-run failed (${deployed.code})\n${deployed.stdout}${deployed.stderr}`);
-  const { Miniflare } = await import('miniflare');
+  const { Miniflare, convertV4MiniflareOptions } = await import('miniflare');
   const names = (await readdir(outdir, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => relative(outdir, join(entry.parentPath, entry.name)));
@@ -216,19 +216,18 @@ async function startBundle(options: GatewayOptions, files: readonly string[], fo
   }));
   const listener = new Listener();
   const gone = new AbortController();
-  const miniflare = new Miniflare({
-    host: '127.0.0.1',
-    port: 0,
-    modulesRoot: outdir,
-    modules,
-    compatibilityDate: config.compatibility_date,
-    compatibilityFlags: config.compatibility_flags,
-    bindings: { ...config.vars, ...options.env },
-    handleRuntimeStdio: (stdout: NodeJS.ReadableStream, stderr: NodeJS.ReadableStream) => {
-      stdout.on('data', (chunk: Buffer) => listener.feed(chunk));
-      stderr.on('data', (chunk: Buffer) => listener.feed(chunk));
-    },
-  } as never);
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      host: '127.0.0.1',
+      port: 0,
+      modulesRoot: outdir,
+      modules,
+      compatibilityDate: config.compatibility_date,
+      compatibilityFlags: config.compatibility_flags,
+      bindings: { ...config.vars, ...options.env },
+      handleStructuredLogs: ({ message }) => listener.feed(`${message}\n`),
+    }),
+  );
   const url = (await miniflare.ready).href.replace(/\/$/, '');
   const agent = new Agent({ keepAlive: true, maxSockets: 32 });
   let finish: (code: number | null) => void = () => {};
