@@ -38,6 +38,7 @@ export const SECTION_CODE = 10; // expression bytecode
 export const SECTION_INSPECTION = 11; // header inspection profiles
 export const SECTION_AGENTS = 12; // agent table (KIND_AGENTS)
 export const SECTION_LITERALS = 13; // Aho-Corasick automaton (KIND_AGENTS)
+export const SECTION_ROUTE_SETS = 14; // regexes of routes that run together: a directory as SECTION_REGEXES, of set programs
 
 // MEMORY MAP of the one imported memory. All regions are fixed; images follow from IMAGES_AT, page-aligned.
 export const STATIC_AT = 1024; // asc --memoryBase: static data of the engine
@@ -213,10 +214,12 @@ export const HEADER_ENTRY_BYTES = 24; // nameAt, nameLength, valueAt, valueLengt
 export const PAIR_ENTRY_BYTES = 20; // nameAt, nameLength, valueAt, valueLength, hash
 
 // SECTION_ROUTES: ROUTES_* words, then in this order without gaps
-//   group[groups]         { u32 first candidate, u32 count }: RegularExpression matches of the host group, best first
+//   group[groups]         { u32 first candidate, u32 count, u32 first set, u32 sets }: RegularExpression matches of the host
+//                         group, best first; with sets, candidates name a pattern of theirs instead of a regex
 //   slot[slots]           ROUTE_SLOT_BYTES { u32 hash, u32 key, u32 at, u32 length, u32 first candidate, u32 count };
 //                         count 0 is an empty slot; key is group * 2, + 1 for a PathPrefix, whose path has no slash at its end
-//   candidate[candidates] CANDIDATE_BYTES { u32 route, u32 match, u32 first predicate, u32 predicates, i32 regex or -1, u32 0 };
+//   candidate[candidates] CANDIDATE_BYTES { u32 route, u32 match, u32 first predicate, u32 predicates, i32 regex or -1,
+//                         u32 pattern };
 //                         those of one slot or group stand best first
 // The hash is that of the path, with key * ROUTE_KEY_MIX xored in before the finalizer.
 export const ROUTES_COUNT = 0; // number of routes
@@ -230,7 +233,7 @@ export const ROUTES_HEADER_BYTES = 32;
 export const ROUTES_EXACT = 1;
 export const ROUTES_PREFIX = 2;
 export const ROUTES_REGEX = 4;
-export const ROUTE_GROUP_BYTES = 8;
+export const ROUTE_GROUP_BYTES = 16;
 export const ROUTE_SLOT_BYTES = 24;
 export const CANDIDATE_BYTES = 24;
 export const ROUTE_KEY_MIX = 0x9e3779b1;

@@ -32,6 +32,7 @@ import {
   SECTION_PREDICATES,
   SECTION_REGEXES,
   SECTION_ROUTES,
+  SECTION_ROUTE_SETS,
   SECTION_RULES,
   SECTION_SETTINGS,
   SECTION_STRINGS,
@@ -46,7 +47,7 @@ import {
 import { checkLists, listAt, listCount, listKind } from './cidr';
 import { checkNames } from './headers';
 import { checkHosts } from './host';
-import { checkRegexes } from './regexes';
+import { checkPrograms } from './regexes';
 import { checkPredicates, checkRoutes, groupCount } from './route';
 import { checkInspections } from './inspection';
 import { checkRules } from './rules';
@@ -104,8 +105,10 @@ export function checkImage(image: usize, length: i32): i32 {
   }
   at = checkLists(image);
   if (at >= 0) return fault(FAULT_LIST, sectionAt(image, SECTION_LISTS) + <usize>at);
-  at = checkRegexes(image);
+  at = checkPrograms(image, SECTION_REGEXES);
   if (at >= 0) return fault(FAULT_REGEX, sectionAt(image, SECTION_REGEXES) + <usize>at);
+  at = checkPrograms(image, SECTION_ROUTE_SETS);
+  if (at >= 0) return fault(FAULT_REGEX, sectionAt(image, SECTION_ROUTE_SETS) + <usize>at);
   if (kind == KIND_POLICY) {
     const settings = sectionAt(image, SECTION_SETTINGS);
     if (load<u32>(settings, SETTING_CLIENT_FROM * 4) > <u32>CLIENT_CF) return fault(FAULT_SETTING, settings);

@@ -390,7 +390,7 @@ export function args(): usize {
 export function cookies(): usize {
   if (cookiesTable == 0) {
     const none = cookieHeader < 0;
-    const at = none ? HEAD_AT : headerValueAt(headers, cookieHeader);
+    const at = none ? <usize>HEAD_AT : headerValueAt(headers, cookieHeader);
     const length = none ? 0 : headerValueLength(headers, cookieHeader);
     cookiesTable = parsePairs(at, length, 0x3b, false, MAX_COOKIES, REASON_ARGS);
   }

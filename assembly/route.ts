@@ -35,7 +35,8 @@ import { headerByNameId, headerValueAt, headerValueLength, nameCount, nextHeader
 import { nextHost, startHosts } from './host';
 import { sectionAt, sectionLength } from './image';
 import { findPair, pairValueAt, pairValueLength } from './pairs';
-import { findRegex, regexCount } from './regexes';
+import { matchSet, patternCount } from './regex/search';
+import { findRegex, regexCount, setAt, setCount } from './regexes';
 import {
   args,
   headers,
@@ -102,13 +103,13 @@ export function route(image: usize): bool {
     const key = <u32>group << 1;
     if (kinds & ROUTES_EXACT) {
       const slot = findPath(slots, key, hash, pathLength);
-      if (slot != 0 && first(load<u32>(slot, 16), load<u32>(slot, 20))) return true;
+      if (slot != 0 && first(load<u32>(slot, 16), load<u32>(slot, 20), 0)) return true;
       if (failure() != REASON_NONE) return false;
     }
     if (kinds & ROUTES_REGEX) {
       const entry = groups + <usize>group * ROUTE_GROUP_BYTES;
       const count = load<u32>(entry, 4);
-      if (count != 0 && first(load<u32>(entry), count)) return true;
+      if (count != 0 && firstRegex(entry, count)) return true;
       if (failure() != REASON_NONE) return false;
     }
     if (!(kinds & ROUTES_PREFIX)) continue;
@@ -117,7 +118,7 @@ export function route(image: usize): bool {
       const length = i == endCount ? pathLength : load<i32>(end);
       const slot = findPath(slots, key | 1, i == endCount ? hash : load<u32>(end, 4), length);
       if (slot == 0) continue;
-      if (first(load<u32>(slot, 16), load<u32>(slot, 20))) {
+      if (first(load<u32>(slot, 16), load<u32>(slot, 20), 0)) {
         prefixLength = length;
         return true;
       }
@@ -148,11 +149,33 @@ function findPath(slots: usize, key: u32, unfinished: u32, length: i32): usize {
   return 0;
 }
 
-/** Takes the first of `count` candidates whose regex and predicates hold. */
-function first(from: u32, count: u32): bool {
+/** Takes the first of a group's regular expressions that matches the path and whose predicates hold. */
+function firstRegex(group: usize, count: u32): bool {
+  const sets = load<i32>(group, 12);
+  if (sets == 0) return first(load<u32>(group), count, 0);
+  const start = load<i32>(group, 8);
+  const patterns = patternCount(setAt(current, start));
+  const bytes = ((patterns + 31) >> 5) << 2;
+  const bits = alloc(bytes);
+  if (bits == 0) return false;
+  memory.fill(bits, 0, bytes);
+  for (let i = 0; i < sets; i++) {
+    const program = setAt(current, start + i);
+    // SAFETY: a program sets bits below its own number of patterns only.
+    if (patternCount(program) <= patterns) matchSet(program, pathAt, pathLength, bits);
+  }
+  if (failure() != REASON_NONE) return false;
+  return first(load<u32>(group), count, bits);
+}
+
+/** Takes the first of `count` candidates whose predicates hold, and whose regex does or whose pattern is set in `bits`. */
+function first(from: u32, count: u32, bits: usize): bool {
   let candidate = candidates + <usize>from * CANDIDATE_BYTES;
   for (; count != 0; count--, candidate += CANDIDATE_BYTES) {
     if (!spend(1)) return false;
+    const pattern = load<u32>(candidate, 20);
+    // SAFETY: checkRoutes holds the patterns of a group with sets below the number of bits.
+    if (bits != 0 && ((load<u32>(bits + (<usize>(pattern >> 5) << 2)) >> (pattern & 31)) & 1) == 0) continue;
     const regex = load<i32>(candidate, 16);
     if (!(regex < 0 || findRegex(current, regex, pathAt, pathLength))) continue;
     if (failure() != REASON_NONE) return false;
@@ -220,8 +243,21 @@ export function checkRoutes(image: usize): i32 {
   if (bytes != length) return 0;
   const strings = <u64>sectionLength(image, SECTION_STRINGS);
   let p = at + ROUTES_HEADER_BYTES;
+  const list = p + <usize>groups * ROUTE_GROUP_BYTES + <usize>slots * ROUTE_SLOT_BYTES;
+  let end: u64 = 0; // groups have candidates of their own, in order, so that checking them is linear
   for (let i: u32 = 0; i < groups; i++, p += ROUTE_GROUP_BYTES) {
-    if (<u64>load<u32>(p) + <u64>load<u32>(p, 4) > <u64>count) return <i32>(p - at);
+    const from = <u64>load<u32>(p);
+    const size = <u64>load<u32>(p, 4);
+    if (size == 0) continue;
+    if (from < end || from + size > <u64>count) return <i32>(p - at);
+    end = from + size;
+    const sets = <u64>load<u32>(p, 12);
+    if (sets == 0) continue;
+    if (<u64>load<u32>(p, 8) + sets > <u64>setCount(image)) return <i32>(p - at);
+    const patterns = <u32>patternCount(setAt(image, load<i32>(p, 8)));
+    for (let j = from; j < end; j++) {
+      if (load<u32>(list + <usize>j * CANDIDATE_BYTES, 20) >= patterns) return <i32>(p - at);
+    }
   }
   for (let i: u32 = 0; i < slots; i++, p += ROUTE_SLOT_BYTES) {
     if (<u64>load<u32>(p, 8) + <u64>load<u32>(p, 12) > strings) return <i32>(p - at);

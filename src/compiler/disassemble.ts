@@ -5,7 +5,7 @@ import { disassembleCode } from './expression/disassemble.ts';
 const KINDS = ['', 'policy', 'hosts', 'agents'];
 const SECTIONS = [
   ...['strings', 'plan', 'settings', 'hosts', 'routes', 'predicates', 'names'],
-  ...['regexes', 'lists', 'rules', 'code', 'inspection', 'agents', 'literals'],
+  ...['regexes', 'lists', 'rules', 'code', 'inspection', 'agents', 'literals', 'route sets'],
 ];
 const ACTIONS = ['none', 'block', 'log', 'skip', 'redirect', 'rewrite', 'route'];
 const MODES = ['off', 'log', 'enforce'];
@@ -142,11 +142,15 @@ class Disassembler {
     const slots = routes.fits(routes.word(abi.ROUTES_SLOTS), abi.ROUTE_SLOT_BYTES, slotsAt);
     const candidatesAt = slotsAt + slots * abi.ROUTE_SLOT_BYTES;
     const candidates = routes.fits(routes.word(abi.ROUTES_CANDIDATES), abi.CANDIDATE_BYTES, candidatesAt);
-    const list = (first: number, count: number): void => {
+    const list = (first: number, count: number, set = false): void => {
       for (let i = first; i < Math.min(first + count, candidates); i++) {
         const at = candidatesAt + i * abi.CANDIDATE_BYTES;
         const regex = routes.at(at + 16);
-        const tests = regex === NONE ? [] : [`path matches regex ${regex}`];
+        const tests = set
+          ? [`path matches pattern ${routes.at(at + 20)}`]
+          : regex === NONE
+            ? []
+            : [`path matches regex ${regex}`];
         const from = routes.at(at + 8);
         const end = Math.min(from + routes.at(at + 12), predicates.bytes.length / abi.PREDICATE_BYTES);
         for (let p = from; p < end; p++) tests.push(this.#predicate(predicates, p * abi.PREDICATE_BYTES));
@@ -181,7 +185,10 @@ class Disassembler {
       const regexes = routes.at(groupsAt + group * abi.ROUTE_GROUP_BYTES + 4);
       if (regexes > 0) {
         this.#line('    regular expressions');
-        list(routes.at(groupsAt + group * abi.ROUTE_GROUP_BYTES), regexes);
+        const at = groupsAt + group * abi.ROUTE_GROUP_BYTES;
+        const sets = routes.at(at + 12);
+        if (sets > 0) this.#line(`      patterns in ${sets} automata from set ${routes.at(at + 8)} on`);
+        list(routes.at(at), regexes, sets > 0);
       }
       show(1);
     }

@@ -15,27 +15,25 @@ import {
   SECTION_HOSTS,
   SECTION_PREDICATES,
   SECTION_ROUTES,
+  SECTION_ROUTE_SETS,
 } from '../../assembly/abi.ts';
 import type { Reporter } from './diagnostics.ts';
 import { hostTable } from './hosts.ts';
-import { ByteWriter, finishHash, hashBytes, runningHash, type Pools } from './image.ts';
+import { ByteWriter, directory, finishHash, hashBytes, runningHash, type Pools } from './image.ts';
 import { canonicalPath } from './path.ts';
-import { RegexError } from './regex/index.ts';
+import { markShadowed, reportUnreachable, type MatchedRoute } from './reachability.ts';
+import { compileRegexSet, RegexError } from './regex/index.ts';
 import type { MatchSource, RouteSource, ValueMatch } from './sources.ts';
 
 const encoder = new TextEncoder();
 
 /** Regular expressions on routes match the whole value, as Envoy's do, in UTF-8. */
 const REGEX = { anchored: true, unicode: true } as const;
+/** PERF: from about here on one run of shared automata is cheaper than a run of each. */
+const MAX_SINGLE_REGEXES = 8;
 
-/** A match with its place in the policy and what it compiled to. */
-interface Candidate {
-  readonly route: number;
-  readonly match: number;
-  readonly source: MatchSource;
-  readonly headers: readonly ValueMatch[]; // without repeated names
-  readonly queryParams: readonly ValueMatch[];
-  readonly regex: number; // -1 = none
+/** A match and what it compiled to. */
+interface Candidate extends MatchedRoute {
   readonly firstPredicate: number;
   readonly predicates: number;
 }
@@ -93,21 +91,25 @@ export function compileRoutes(
   const shadows = new Map<Candidate, Candidate>();
   const candidates = new ByteWriter();
   let count = 0;
-  const write = (bucket: Bucket): readonly [first: number, count: number] => {
+  const sets = new RegexSets(pools, reporter);
+  const write = (bucket: Bucket): RegexSpan & { first: number; count: number } => {
     const sorted = sortBucket(bucket.candidates);
     const first = count;
     markShadowed(sorted, reachable, shadows);
-    for (const { route, match, firstPredicate, predicates, regex } of sorted) {
-      candidates.u32(route).u32(match).u32(firstPredicate).u32(predicates).u32(regex).u32(0);
+    const regexes = sets.add(sorted.filter(({ source }) => source.pathMatch.type === 'RegularExpression'));
+    for (const candidate of sorted) {
+      const { route, match, firstPredicate, predicates, source } = candidate;
+      const { index, pattern } = regexes.of(source.pathMatch.value);
+      candidates.u32(route).u32(match).u32(firstPredicate).u32(predicates).u32(index).u32(pattern);
     }
     count += sorted.length;
-    return [first, sorted.length];
+    return { first, count: sorted.length, firstSet: regexes.firstSet, sets: regexes.sets };
   };
   const groupWords = new ByteWriter();
   for (let group = 0; group < groups.size; group++) {
     const entry = regex.get(group);
-    const [first, length] = entry === undefined ? [0, 0] : write(entry);
-    groupWords.u32(first).u32(length);
+    const span = entry === undefined ? { first: 0, count: 0, firstSet: 0, sets: 0 } : write(entry);
+    groupWords.u32(span.first).u32(span.count).u32(span.firstSet).u32(span.sets);
   }
   const paths = [...exact.values(), ...prefix.values()];
   const table = pathTable(
@@ -138,6 +140,7 @@ export function compileRoutes(
       [SECTION_HOSTS, hostTable(groups, pools.strings)],
       [SECTION_ROUTES, section.finish()],
       [SECTION_PREDICATES, predicates.finish()],
+      [SECTION_ROUTE_SETS, sets.bytes()],
     ],
   };
 }
@@ -164,16 +167,12 @@ function compileMatch(route: number, match: number, source: MatchSource, context
     } catch (error) {
       if (!(error instanceof RegexError)) throw error;
       failed = true;
-      const { message, offset, length, fix } = error;
-      reporter.report('error', path, 'regex', message, { offset, length, ...(fix === undefined ? {} : { fix }) });
+      reportRegex(error, path, reporter);
       return -1;
     }
   };
   const headers = distinct(source.headers, [...source.path, 'headers'], 'header', reporter);
   const queryParams = distinct(source.queryParams, [...source.path, 'queryParams'], 'query parameter', reporter);
-  const { type, value } = source.pathMatch;
-  const regex = type === 'RegularExpression' ? regexOf(value, [...source.path, 'path', 'value']) : -1;
-
   // The cheapest test first; equal lists of predicates are stored once.
   const words: number[] = [];
   if (source.method !== null) {
@@ -214,7 +213,6 @@ function compileMatch(route: number, match: number, source: MatchSource, context
     source,
     headers: headers.map(({ item }) => item),
     queryParams: queryParams.map(({ item }) => item),
-    regex,
     firstPredicate: span[0],
     predicates: span[1],
   };
@@ -253,8 +251,75 @@ function sortBucket(candidates: readonly Candidate[]): Candidate[] {
   );
 }
 
+function reportRegex(error: RegexError, path: readonly (string | number)[], reporter: Reporter): void {
+  const { message, offset, length, fix } = error;
+  reporter.report('error', path, 'regex', message, { offset, length, ...(fix === undefined ? {} : { fix }) });
+}
+
+interface RegexSpan {
+  readonly firstSet: number;
+  readonly sets: number;
+}
+
+/** SECTION_ROUTE_SETS: regular expressions of one host group that run together; few of them stay programs of their own. */
+class RegexSets {
+  readonly #programs: Uint8Array[] = [];
+  readonly #known = new Map<string, RegexSpan>();
+  readonly #pools: Pools;
+  readonly #reporter: Reporter;
+
+  constructor(pools: Pools, reporter: Reporter) {
+    this.#pools = pools;
+    this.#reporter = reporter;
+  }
+
+  /** Compiles what the candidates of one bucket match; `of` says where a pattern went. */
+  add(candidates: readonly Candidate[]): RegexSpan & { of(pattern: string): { index: number; pattern: number } } {
+    const patterns = [...new Set(candidates.map(({ source }) => source.pathMatch.value))];
+    const ids = new Map(patterns.map((pattern, id) => [pattern, id]));
+    if (patterns.length > MAX_SINGLE_REGEXES) {
+      const span = this.#set(patterns);
+      if (span !== undefined) return { ...span, of: (pattern) => ({ index: -1, pattern: ids.get(pattern)! }) };
+    }
+    const indices = new Map<string, number>();
+    for (const { source } of candidates) {
+      const { value } = source.pathMatch;
+      if (indices.has(value)) continue;
+      try {
+        indices.set(value, this.#pools.regexes.add(value, REGEX));
+      } catch (error) {
+        if (!(error instanceof RegexError)) throw error;
+        indices.set(value, -1);
+        reportRegex(error, [...source.path, 'path', 'value'], this.#reporter);
+      }
+    }
+    return { firstSet: 0, sets: 0, of: (pattern) => ({ index: indices.get(pattern) ?? -1, pattern: 0 }) };
+  }
+
+  /** Undefined when one of the patterns is refused: compiled by itself, it is reported in its place. */
+  #set(patterns: readonly string[]): RegexSpan | undefined {
+    const key = JSON.stringify(patterns);
+    let span = this.#known.get(key);
+    if (span !== undefined) return span;
+    try {
+      const programs = compileRegexSet(patterns, REGEX);
+      span = { firstSet: this.#programs.length, sets: programs.length };
+      this.#programs.push(...programs);
+      this.#known.set(key, span);
+      return span;
+    } catch (error) {
+      if (!(error instanceof RegexError)) throw error;
+      return undefined;
+    }
+  }
+
+  bytes(): Uint8Array {
+    return directory(this.#programs);
+  }
+}
+
 function pathTable(
-  entries: readonly { bucket: Bucket; span: readonly [first: number, count: number] }[],
+  entries: readonly { bucket: Bucket; span: { first: number; count: number } }[],
   pools: Pools,
 ): { bytes: Uint8Array; slots: number; longest: number } {
   let slots = 4;
@@ -269,79 +334,9 @@ function pathTable(
     let probe = 1;
     for (; words[slot * 6 + 5] !== 0; slot = (slot + 1) & (slots - 1)) probe++;
     longest = Math.max(longest, probe);
-    words.set([hash, bucket.key, at, length, span[0], span[1]], slot * 6);
+    words.set([hash, bucket.key, at, length, span.first, span.count], slot * 6);
   }
   const writer = new ByteWriter(words.length * 4);
   for (const word of words) writer.u32(word);
   return { bytes: writer.finish(), slots, longest };
-}
-
-/**
- * A match can never win in a bucket when one that stands before it there asks for no more than it does. Only equal
- * predicates are compared (a subset of the later one's); regular expressions count as themselves. A match is reachable when
- * it is so in one bucket at least.
- */
-function markShadowed(
-  sorted: readonly Candidate[],
-  reachable: Set<Candidate>,
-  shadows: Map<Candidate, Candidate>,
-): void {
-  const seen = new Map<string, Candidate>();
-  const widths = new Set<number>();
-  for (const candidate of sorted) {
-    const facts = factsOf(candidate);
-    const winner = subsetIn(seen, widths, facts);
-    if (winner === undefined) reachable.add(candidate);
-    else if (!shadows.has(candidate)) shadows.set(candidate, winner);
-    const key = facts.join('\n');
-    if (!seen.has(key)) seen.set(key, candidate);
-    widths.add(facts.length);
-  }
-}
-
-/** Facts that must all be true of a request, sorted. */
-function factsOf({ source, headers, queryParams }: Candidate): string[] {
-  const { type, value } = source.pathMatch;
-  return [
-    ...(type === 'RegularExpression' ? [`path ${value}`] : []),
-    ...(source.method === null ? [] : [`method ${source.method}`]),
-    ...headers.map((header) => `header ${JSON.stringify([header.name, header.type, header.value])}`),
-    ...queryParams.map((param) => `query ${JSON.stringify([param.name, param.type, param.value])}`),
-  ].sort();
-}
-
-/** An earlier match whose facts are a subset of these. Every subset of few facts is looked up; of many, only all and none. */
-function subsetIn(seen: Map<string, Candidate>, widths: Set<number>, facts: readonly string[]): Candidate | undefined {
-  if (facts.length > 8) return seen.get(facts.join('\n')) ?? seen.get('');
-  for (let mask = 0; mask < 1 << facts.length; mask++) {
-    const subset = facts.filter((_, index) => (mask >> index) & 1);
-    if (!widths.has(subset.length)) continue;
-    const found = seen.get(subset.join('\n'));
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-function reportUnreachable(
-  routes: readonly RouteSource[],
-  reachable: ReadonlySet<Candidate>,
-  shadows: ReadonlyMap<Candidate, Candidate>,
-  reporter: Reporter,
-): void {
-  const losers = [...shadows].filter(([loser]) => !reachable.has(loser));
-  losers.sort(([a], [b]) => a.route - b.route || a.match - b.match);
-  for (const [loser, winner] of losers) {
-    const before = routes[winner.route]!.name;
-    const other = winner.route === loser.route ? 'an earlier match of the same route' : `route ${before}`;
-    reporter.report(
-      'warning',
-      loser.source.path,
-      'unreachable-route',
-      `this match can never win: ${other} takes its requests`,
-      {
-        cause: 'it has the same host names and path, asks for no more, and stands before it by precedence',
-        fix: 'remove one of the two, or ask for a method, header or query parameter that tells them apart',
-      },
-    );
-  }
 }

@@ -374,3 +374,22 @@ test('space of released generations is used again', async () => {
   for (const generation of held) small.release(generation);
   small.release(loadOne(small, image));
 });
+
+test('after a trap the instance is replaced over the same memory, and the next call is answered', async () => {
+  const other = await testEngine();
+  const generation = loadOne(other, policy);
+  const lost: Generation = { ...generation, id: generation.id, at: 0x7fff0000 };
+  const good = requestHead('http://h/');
+  assert.deepEqual(verdict(other.head(lost, good, 0, 0)), [abi.OUTCOME_LIMIT, abi.REASON_TRAP]);
+  assert.equal(other.body(lost, 0, good, '', new Uint8Array(), 0, false, 0, 0).reason, abi.REASON_TRAP);
+  assert.equal(other.traps, 2);
+  assert.deepEqual(verdict(other.head(generation, good, 0, 0)), OK);
+  assert.equal(other.traps, 2);
+});
+
+test('a released generation answers no more', async () => {
+  const other = await testEngine();
+  const generation = loadOne(other, policy);
+  other.release(generation);
+  assert.throws(() => other.head(generation, requestHead('http://h/'), 0, 0), /released/);
+});

@@ -196,6 +196,7 @@ class WasmEngine implements Engine {
   }
 
   head(generation: Generation, head: Head, seed: number, now: number): HeadResult {
+    refuseReleased(generation);
     const { text } = head;
     const { read, written } = encoder.encodeInto(text, this.#headBytes);
     if (read < text.length) return refused(OUTCOME_REJECT, REASON_HEADERS);
@@ -220,6 +221,7 @@ class WasmEngine implements Engine {
     now: number,
     state: Uint8Array | null = null,
   ): StageResult {
+    refuseReleased(generation);
     const length = this.#writeHead(head);
     if (length < 0) return refusedStage(OUTCOME_REJECT, REASON_HEADERS);
     const window = body.length > MAX_BODY_BYTES ? body.subarray(0, MAX_BODY_BYTES) : body;
@@ -242,6 +244,7 @@ class WasmEngine implements Engine {
     now: number,
     state: Uint8Array | null = null,
   ): StageResult {
+    refuseReleased(generation);
     const length = this.#writeHead(head);
     const { read, written } = encoder.encodeInto(response.text, this.#responseBytes);
     if (length < 0 || read < response.text.length) return refusedStage(OUTCOME_REJECT, REASON_HEADERS);
@@ -273,6 +276,11 @@ class WasmEngine implements Engine {
     this.#bytes.set(state, STATE_AT);
     return state.length;
   }
+}
+
+/** Its memory may hold something else by now: whoever still asks has missed the end of its lease. */
+function refuseReleased(generation: Generation): void {
+  if ((generation as LoadedGeneration).released) throw new Error(`generation ${generation.id} was released`);
 }
 
 class LoadedGeneration implements Generation {

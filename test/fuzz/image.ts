@@ -20,6 +20,7 @@ import {
   SECTION_PLAN,
 } from '../../assembly/abi.ts';
 import { engineModule } from '../support/engine.ts';
+import { policyImage, routeSources } from '../support/image.ts';
 import {
   compiledImages,
   pick,
@@ -64,7 +65,15 @@ async function run(seed: number, extra: readonly Uint8Array[], more: (round: num
   const next = random(seed);
   const module = await engineModule();
   const { hosts, apps } = await compiledImages([REFERENCE]);
-  const originals = [apps[0]!.bytes, apps[0]!.bytes, hosts.bytes, ...extra];
+  const sets = policyImage(
+    routeSources([
+      {
+        hostnames: ['*'],
+        matches: Array.from({ length: 12 }, (_, i) => ({ regex: `/(tea|v)${i}?/.*`, method: 'GET' })),
+      },
+    ]),
+  );
+  const originals = [apps[0]!.bytes, apps[0]!.bytes, sets, hosts.bytes, ...extra];
   const encoder = new TextEncoder();
   let rounds = 0;
   let opened = 0;
