@@ -187,7 +187,10 @@ export function run(image: usize, index: i32): bool {
         break;
       case OP_OR:
         if (isTrue(top)) pc += <usize>load<u32>(pc) << 2;
-        else top--;
+        else {
+          top--;
+          evidenceField = 0;
+        }
         pc += 4;
         break;
       case OP_CALL: {

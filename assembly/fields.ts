@@ -204,18 +204,23 @@ function evaluate(id: i32): bool {
   return false;
 }
 
-/** `start` is the raw path or the whole url; where the path changed, the rest is put together around the canonical one. */
+/**
+ * `start` is the raw path or the whole url. Where the path changed, or the authority has capitals, the text is put together
+ * around the canonical path and with a lower-case authority: what http.host and http.request.uri.path say.
+ */
 function uri(start: usize): bool {
   const end = request.urlAt + <usize>request.urlLength;
-  if (!request.pathChanged) return text(start, <i32>(end - start));
-  const before = <i32>(request.rawPathAt - start);
+  let changed = request.pathChanged;
+  for (let p = start; p < request.rawPathAt; p++) changed = changed || lowerByte(load<u8>(p)) != load<u8>(p);
+  if (!changed) return text(start, <i32>(end - start));
+  const before = request.rawPathAt - start;
   const after = request.rawPathAt + <usize>request.rawPathLength;
-  const total = before + request.pathLength + <i32>(end - after);
+  const total = <i32>before + request.pathLength + <i32>(end - after);
   const copy = alloc(total);
   if (copy == 0 || !spend(total >> 4)) return false;
-  memory.copy(copy, start, <usize>before);
-  memory.copy(copy + <usize>before, request.pathAt, <usize>request.pathLength);
-  memory.copy(copy + <usize>before + <usize>request.pathLength, after, end - after);
+  for (let i: usize = 0; i < before; i++) store<u8>(copy + i, lowerByte(load<u8>(start + i)));
+  memory.copy(copy + before, request.pathAt, <usize>request.pathLength);
+  memory.copy(copy + before + <usize>request.pathLength, after, end - after);
   return text(copy, total);
 }
 

@@ -1,5 +1,5 @@
 /** The rules language as its users see it: compile, check, and what an expression needs. */
-import { STAGE_HEAD } from '../../../assembly/abi.ts';
+import { STAGE_BODY, STAGE_HEAD, STAGE_RESPONSE } from '../../../assembly/abi.ts';
 import { checkCondition, checkText } from './checker.ts';
 import { fold } from './fold.ts';
 import { parseCondition, parseValue } from './parser.ts';
@@ -24,7 +24,9 @@ export interface ExpressionFault {
 
 /** Folded typed tree of a condition. Throws ExpressionError. */
 export function condition(text: string, lists: Lists): Node {
-  return fold(checkCondition(parseCondition(text), lists));
+  const node = fold(checkCondition(parseCondition(text), lists));
+  stageOf(node);
+  return node;
 }
 
 /** Folded typed tree of an expression that gives a string. Throws ExpressionError. */
@@ -74,12 +76,20 @@ export function reporting<T>(reporter: Reporter, path: DocumentPath, make: () =>
   }
 }
 
-/** The earliest stage at which all its fields exist, and the field that decides it. */
+/** The earliest stage at which all its fields exist, and the field that decides it. Throws ExpressionError when there is none. */
 export function stageOf(node: Node): { readonly stage: number; readonly field: string } {
   let latest = { stage: STAGE_HEAD, field: '' };
+  let body: string | undefined;
   walk(node, (part) => {
-    if ((part.kind === 'field' || part.kind === 'entry') && part.field.stage > latest.stage) {
-      latest = { stage: part.field.stage, field: part.field.name };
+    if (part.kind !== 'field' && part.kind !== 'entry') return;
+    const { stage, name } = part.field;
+    if (stage === STAGE_BODY) body ??= name;
+    if (stage > latest.stage) latest = { stage, field: name };
+    if (latest.stage === STAGE_RESPONSE && body !== undefined) {
+      throw new ExpressionError('never-together', part.span, `${body} and ${latest.field} never exist at the same time`, {
+        cause: "the request's body has gone to the origin when the response arrives",
+        fix: 'write two rules',
+      });
     }
   });
   return latest;
