@@ -15,7 +15,10 @@ const GET: TestRequest = {
   body: 'hello',
   response: { status: 200, headers: [['set-cookie', 'sid=hunter2']] },
 };
-const shown = (rules: Parameters<typeof withRules>[1], request: TestRequest = GET): (readonly [number, number, number, string])[] =>
+const shown = (
+  rules: Parameters<typeof withRules>[1],
+  request: TestRequest = GET,
+): (readonly [number, number, number, string])[] =>
   withRules(engine, rules)
     .effects(request)
     .map(({ kind, index, b, value }) => [kind, index, b, value] as const);
@@ -48,9 +51,15 @@ test('evidence is the field and the value that made the rule true', () => {
   };
   assert.deepEqual(one('http.request.uri.path contains "min"'), [abi.FIELD_PATH, '/admin']);
   assert.deepEqual(one('http.host eq "x" or http.user_agent contains "curl"'), [abi.FIELD_USER_AGENT, 'curl/8']);
-  assert.deepEqual(one('(http.host eq "h" and ssl) or http.user_agent contains "curl"'), [abi.FIELD_USER_AGENT, 'curl/8']);
+  assert.deepEqual(one('(http.host eq "h" and ssl) or http.user_agent contains "curl"'), [
+    abi.FIELD_USER_AGENT,
+    'curl/8',
+  ]);
   assert.deepEqual(one('not http.host eq "x" and http.request.method eq "GET"'), [abi.FIELD_METHOD, 'GET']);
-  assert.deepEqual(one('any(upper(http.request.headers["user-agent"][*])[*] contains "CURL")'), [abi.FIELD_HEADERS, 'CURL/8']);
+  assert.deepEqual(one('any(upper(http.request.headers["user-agent"][*])[*] contains "CURL")'), [
+    abi.FIELD_HEADERS,
+    'CURL/8',
+  ]);
   assert.deepEqual(one('starts_with(http.request.uri.path, "/adm")'), [abi.FIELD_PATH, '/admin']);
   assert.deepEqual(one('ip.src in {192.0.2.0/24}'), [abi.FIELD_ADDRESS, '192.0.2.1']);
   assert.deepEqual(one('len(http.host) lt 9'), [abi.FIELD_HOST, '1']);
@@ -147,13 +156,17 @@ test('a computed value that does not fit ends the call instead of being cut', ()
 });
 
 test('what rules compute does not pile up: a thousand of them on a long request', () => {
-  const rules = Array.from({ length: 1000 }, (_, i) => ({ when: `lower(http.request.uri) contains "needle${i}" or concat(http.host, http.request.uri) eq "x"` }));
+  const rules = Array.from({ length: 1000 }, (_, i) => ({
+    when: `lower(http.request.uri) contains "needle${i}" or concat(http.host, http.request.uri) eq "x"`,
+  }));
   const [result] = withRules(engine, rules).results({ url: `http://h/${'a'.repeat(8000)}` });
   assert.equal(result!.outcome, abi.OUTCOME_OK);
 });
 
 test('work is bounded: many searches that find almost everything', () => {
-  const rules = Array.from({ length: 300 }, (_, i) => ({ when: `http.request.uri wildcard "*${'a'.repeat(60)}b${i}*c*"` }));
+  const rules = Array.from({ length: 300 }, (_, i) => ({
+    when: `http.request.uri wildcard "*${'a'.repeat(60)}b${i}*c*"`,
+  }));
   const started = performance.now();
   const [result] = withRules(engine, rules).results({ url: `http://h/${'a'.repeat(60000)}` });
   assert.ok(result!.outcome === abi.OUTCOME_OK || result!.reason === abi.REASON_STEPS);
@@ -166,14 +179,19 @@ test('faults of rules: too late, out of order, unknown', () => {
   assert.deepEqual(reports([{ when: 'http.request.body.size gt 1', action: 'redirect', location: '"/"' }]), [
     ['error', 'action-too-late', 'rules.0.when'],
   ]);
-  assert.deepEqual(reports([{ when: 'http.response.code eq 1', action: 'route' }]), [['error', 'action-too-late', 'rules.0.when']]);
+  assert.deepEqual(reports([{ when: 'http.response.code eq 1', action: 'route' }]), [
+    ['error', 'action-too-late', 'rules.0.when'],
+  ]);
   assert.deepEqual(reports([{ when: 'true', action: 'rewrite', rewritePath: 'http.request.body.raw' }]), [
     ['error', 'action-too-late', 'rules.0.rewrite.path'],
   ]);
-  assert.deepEqual(reports([{ when: 'true', action: 'rewrite', rewritePath: '"no-slash"' }]), [['error', 'bad-path', 'rules.0.rewrite.path']]);
-  assert.deepEqual(reports([{ when: 'true', action: 'rewrite', rewriteHeaders: [{ name: 'x-a', value: 'nonsense' }] }]), [
-    ['error', 'unknown-field', 'rules.0.rewrite.headers.set.x-a'],
+  assert.deepEqual(reports([{ when: 'true', action: 'rewrite', rewritePath: '"no-slash"' }]), [
+    ['error', 'bad-path', 'rules.0.rewrite.path'],
   ]);
+  assert.deepEqual(
+    reports([{ when: 'true', action: 'rewrite', rewriteHeaders: [{ name: 'x-a', value: 'nonsense' }] }]),
+    [['error', 'unknown-field', 'rules.0.rewrite.headers.set.x-a']],
+  );
   assert.deepEqual(reports([{ when: 'true', action: 'skip', skipRules: ['none', 'rule-0'] }]), [
     ['error', 'unknown-rule', 'rules.0.skip.rules.0'],
     ['error', 'skip-itself', 'rules.0.skip.rules.1'],
@@ -185,10 +203,20 @@ test('faults of rules: too late, out of order, unknown', () => {
     ['error', 'skip-too-late', 'rules.0.skip.rules.0'],
     ['warning', 'rule-order', 'rules.1.when'],
   ].toReversed()); // prettier-ignore
-  assert.deepEqual(reports([{ when: 'http.request.body.size gt 1', action: 'block' }, { when: 'true' }]), [['warning', 'rule-order', 'rules.1.when']]);
-  assert.deepEqual(reports([{ when: 'http.request.body.size gt 1' }, { when: 'ssl', action: 'block' }]), [['warning', 'rule-order', 'rules.1.when']]);
+  assert.deepEqual(reports([{ when: 'http.request.body.size gt 1', action: 'block' }, { when: 'true' }]), [
+    ['warning', 'rule-order', 'rules.1.when'],
+  ]);
+  assert.deepEqual(reports([{ when: 'http.request.body.size gt 1' }, { when: 'ssl', action: 'block' }]), [
+    ['warning', 'rule-order', 'rules.1.when'],
+  ]);
   assert.deepEqual(reports([{ when: 'http.request.body.size gt 1' }, { when: 'ssl' }]), []);
-  assert.deepEqual(reports([{ when: 'ssl', action: 'block' }, { when: 'http.request.body.size gt 1', action: 'block' }]), []);
+  assert.deepEqual(
+    reports([
+      { when: 'ssl', action: 'block' },
+      { when: 'http.request.body.size gt 1', action: 'block' },
+    ]),
+    [],
+  );
   assert.deepEqual(reports([{ when: 'ssl and false' }]), [['warning', 'never-matches', 'rules.0.when']]);
 });
 
@@ -200,7 +228,11 @@ test('stages are told, so that crossings can be left out', () => {
 });
 
 test('the code is small, constants are folded, and it can be read', () => {
-  const { code } = rulePolicy([{ when: 'true and (http.host eq lowerless or true)' }].map(() => ({ when: 'not false and http.request.timestamp.sec gt 5 or false' })));
+  const { code } = rulePolicy(
+    [{ when: 'true and (http.host eq lowerless or true)' }].map(() => ({
+      when: 'not false and http.request.timestamp.sec gt 5 or false',
+    })),
+  );
   assert.equal(disassembleCode(code), ['program 0', '0003 field http.request.timestamp.sec', '0004 compare.int > 5 ; evidence http.request.timestamp.sec', '0007 end', ''].join('\n')); // prettier-ignore
   assert.equal(rulePolicy([{ when: 'ssl' }, { when: 'ssl' }]).code.length, rulePolicy([{ when: 'ssl' }]).code.length);
 });
@@ -224,13 +256,20 @@ test('header inspection: the first fault, by app and by route', () => {
     const odd = { ...GET, headers: [['x-odd', `${'a'.repeat(before)}é`]] } as const;
     assert.deepEqual(inspect({ bytes: 'visible' }, odd), [abi.REASON_HEADER_BYTES, 'x-odd']);
     assert.deepEqual(inspect({ bytes: 'utf8' }, odd), [abi.REASON_NONE, '']);
-    assert.deepEqual(inspect({ bytes: 'visible' }, { ...GET, headers: [['x-odd', `${'a'.repeat(before)}\t~`]] }), [abi.REASON_NONE, '']);
+    assert.deepEqual(inspect({ bytes: 'visible' }, { ...GET, headers: [['x-odd', `${'a'.repeat(before)}\t~`]] }), [
+      abi.REASON_NONE,
+      '',
+    ]);
   }
   assert.deepEqual(inspect({ route: 0, forbidden: ['cookie'] }), [abi.REASON_FORBIDDEN_HEADER, 'cookie']);
   assert.deepEqual(inspect({ route: 1, forbidden: ['cookie'] }), [abi.REASON_NONE, '']);
-  const logged = withRules(engine, [], { inspections: [profile({ mode: 'log', forbidden: ['cookie'] })] }).results(GET)[0]!;
+  const logged = withRules(engine, [], { inspections: [profile({ mode: 'log', forbidden: ['cookie'] })] }).results(
+    GET,
+  )[0]!;
   assert.deepEqual([logged.outcome, logged.effects[0]?.mode], [abi.OUTCOME_OK, abi.MODE_LOG]);
-  const skipped = withRules(engine, [{ when: 'true', action: 'skip', skipPhases: ['inspect'] }], { inspections: [profile({ forbidden: ['cookie'] })] });
+  const skipped = withRules(engine, [{ when: 'true', action: 'skip', skipPhases: ['inspect'] }], {
+    inspections: [profile({ forbidden: ['cookie'] })],
+  });
   assert.equal(skipped.results(GET)[0]!.outcome, abi.OUTCOME_OK);
   const { reports } = rulePolicy([], { inspections: [profile({ required: ['a'], forbidden: ['A'] })] });
   assert.deepEqual(reports.map(({ code }) => code), ['contradiction']); // prettier-ignore

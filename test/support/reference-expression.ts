@@ -14,7 +14,10 @@ export interface TestRequest {
   readonly body?: string;
   readonly size?: number;
   readonly truncated?: boolean;
-  readonly response?: { readonly status: number; readonly headers: readonly (readonly [name: string, value: string])[] };
+  readonly response?: {
+    readonly status: number;
+    readonly headers: readonly (readonly [name: string, value: string])[];
+  };
   readonly now?: number;
 }
 
@@ -108,7 +111,8 @@ class Evaluator {
 
   private compare(syntax: Syntax & { kind: 'compare' }): Value {
     const left = this.any(syntax.left);
-    const test = (value: Value): boolean => value !== undefined && this.test(syntax.operator, value as Scalar, syntax.right);
+    const test = (value: Value): boolean =>
+      value !== undefined && this.test(syntax.operator, value as Scalar, syntax.right);
     return left instanceof Each ? left.items.map(test) : test(left);
   }
 
@@ -130,7 +134,9 @@ class Evaluator {
     if (typeof left === 'bigint') order = sign(left, integer((literal as WordLiteral).text));
     else if (typeof left === 'string') order = left < text(literal) ? -1 : left > text(literal) ? 1 : 0;
     else order = sign((left as Address).address, address((literal as WordLiteral).text));
-    return { eq: order === 0, ne: order !== 0, lt: order < 0, le: order <= 0, gt: order > 0, ge: order >= 0 }[operator]!;
+    return { eq: order === 0, ne: order !== 0, lt: order < 0, le: order <= 0, gt: order > 0, ge: order >= 0 }[
+      operator
+    ]!;
   }
 
   private member(left: Scalar, right: Operand): boolean {
@@ -146,7 +152,8 @@ class Evaluator {
       const word = (item as WordLiteral).text;
       const [first, last = first] = word.split('..') as [string, string?];
       if (typeof left === 'bigint') return left >= integer(first) && left <= integer(last!);
-      if (word.includes('..')) return (left as Address).address >= address(first) && (left as Address).address <= address(last!);
+      if (word.includes('..'))
+        return (left as Address).address >= address(first) && (left as Address).address <= address(last!);
       return inBlock((left as Address).address, word);
     });
   }
@@ -217,12 +224,15 @@ function escapeRegex(literal: string): string {
 
 function wildcardRegex(pattern: string, strict: boolean): RegExp {
   const parts = Array.from(pattern.matchAll(/\\(.)|(\*)|([^\\*]+)/gs), ([, escaped, star, plain]) =>
-    star !== undefined ? '([^]*?)' : escapeRegex((escaped ?? plain)!));
+    star !== undefined ? '([^]*?)' : escapeRegex((escaped ?? plain)!),
+  );
   return new RegExp(`^${parts.join('')}$`, strict ? '' : 'i');
 }
 
 function expand(template: string, groups: readonly (string | undefined)[]): string {
-  return template.replace(/\$\{(\d+)\}|\$\$/g, (_, group?: string) => (group === undefined ? '$' : (groups[Number(group)] ?? '')));
+  return template.replace(/\$\{(\d+)\}|\$\$/g, (_, group?: string) =>
+    group === undefined ? '$' : (groups[Number(group)] ?? ''),
+  );
 }
 
 function apply(name: string, args: Value[], syntax: Syntax & { kind: 'call' }): Value {
@@ -295,7 +305,9 @@ function apply(name: string, args: Value[], syntax: Syntax & { kind: 'call' }): 
     case 'cidr6': {
       const value = (args[0] as unknown as Address).address;
       const v4 = value >> 32n === 0xffffn;
-      const bits = v4 ? 96n + (name === 'cidr6' ? 32n : (args[1] as bigint)) : ((name === 'cidr6' ? args[1] : args[2]) as bigint);
+      const bits = v4
+        ? 96n + (name === 'cidr6' ? 32n : (args[1] as bigint))
+        : ((name === 'cidr6' ? args[1] : args[2]) as bigint);
       return { address: (value >> (128n - bits)) << (128n - bits) };
     }
     case 'regex_replace':
@@ -327,7 +339,8 @@ function json(document: string, keys: readonly (string | bigint)[], asInteger: b
   }
   for (const key of keys) {
     if (typeof key === 'bigint') value = Array.isArray(value) ? (value as unknown[])[Number(key)] : undefined;
-    else if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, key)) return undefined;
+    else if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, key))
+      return undefined;
     else value = (value as Record<string, unknown>)[key];
   }
   if (!asInteger) return typeof value === 'string' ? utf8(value) : undefined;
@@ -343,7 +356,10 @@ function formatAddress(value: bigint): string {
   let best = '';
   for (let from = 0; from < 8; from++) {
     for (let to = from + 2; to <= 8; to++) {
-      if (groups.slice(from, to).every((group) => group === '0') && to - from > best.split(' ').length - (best === '' ? 1 : 0)) {
+      if (
+        groups.slice(from, to).every((group) => group === '0') &&
+        to - from > best.split(' ').length - (best === '' ? 1 : 0)
+      ) {
         best = groups.slice(from, to).join(' ');
         groups.toString = () => `${groups.slice(0, from).join(':')}::${groups.slice(to).join(':')}`;
       }
@@ -360,7 +376,9 @@ function fieldsOf(request: TestRequest): (name: string) => Value {
   const path = utf8(canonicalPath(rawPath) ?? rawPath);
   const host = authority!.replace(/:\d+$/, '').toLowerCase().replace(/\.$/, '');
   const headers = (request.headers ?? []).map(([name, value]) => [name, utf8(value)] as const);
-  const all: (readonly [string, string])[] = headers.some(([name]) => name === 'host') ? [...headers] : [['host', authority!], ...headers];
+  const all: (readonly [string, string])[] = headers.some(([name]) => name === 'host')
+    ? [...headers]
+    : [['host', authority!], ...headers];
   const header = (name: string): string => all.find(([key]) => key === name)?.[1] ?? '';
   const peer = /^\[?([0-9a-fA-F:.]+?)\]?(?::\d+)?$/.exec(request.peer ?? '192.0.2.1:5000')?.[1];
   const body = utf8(request.body ?? '');
@@ -374,7 +392,10 @@ function fieldsOf(request: TestRequest): (name: string) => Value {
       const equals = pair.indexOf('=');
       const [name, value] = equals < 0 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)];
       const trim = (part: string): string => part.replace(/^[ \t]+|[ \t]+$/g, '');
-      return [trim(name).replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))), trim(value)] as const;
+      return [
+        trim(name).replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+        trim(value),
+      ] as const;
     });
   const values: Record<string, () => Value> = {
     'http.host': () => host,
@@ -416,7 +437,11 @@ function fieldsOf(request: TestRequest): (name: string) => Value {
     'http.response.headers.names': () => response!.map(([name]) => name),
     'http.response.headers.values': () => response!.map(([, value]) => value),
     'http.response.content_type.media_type': () =>
-      response!.find(([name]) => name === 'content-type')?.[1].split(';')[0]!.trim().toLowerCase(),
+      response!
+        .find(([name]) => name === 'content-type')?.[1]
+        .split(';')[0]!
+        .trim()
+        .toLowerCase(),
   };
   return (name) => values[name]?.();
 }

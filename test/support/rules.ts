@@ -36,19 +36,31 @@ export interface RulePolicy {
 
 export function rulePolicy(
   rules: readonly (Partial<RuleSource> & { when: string })[],
-  options: { lists?: Lists; inspections?: readonly InspectionSource[]; clientAddress?: typeof SETTINGS.clientAddress } = {},
+  options: {
+    lists?: Lists;
+    inspections?: readonly InspectionSource[];
+    clientAddress?: typeof SETTINGS.clientAddress;
+  } = {},
 ): RulePolicy {
   const pools = newPools();
   const reporter = collector();
   const image = new ImageWriter(abi.KIND_POLICY);
   image.section(abi.SECTION_SETTINGS, compileSettings(SETTINGS, pools));
-  for (const [id, bytes] of compileRoutes(routeSources([{}]), pools, reporter, { mergeSlashes: false }).sections) image.section(id, bytes);
-  const lists: ListSource[] = Array.from(options.lists ?? [], ([name, items]) => ({ path: ['lists', name], name, items }));
+  for (const [id, bytes] of compileRoutes(routeSources([{}]), pools, reporter, { mergeSlashes: false }).sections)
+    image.section(id, bytes);
+  const lists: ListSource[] = Array.from(options.lists ?? [], ([name, items]) => ({
+    path: ['lists', name],
+    name,
+    items,
+  }));
   const compiled = compileRules(rules.map(rule), lists, pools, reporter);
   image.section(abi.SECTION_RULES, compiled.rules);
   image.section(abi.SECTION_CODE, compiled.code);
   image.section(abi.SECTION_INSPECTION, compileInspections(options.inspections ?? [], pools, reporter));
-  image.section(abi.SECTION_PLAN, new TextEncoder().encode(JSON.stringify({ app: 'test', routeActions: [0], actions: [{}] })));
+  image.section(
+    abi.SECTION_PLAN,
+    new TextEncoder().encode(JSON.stringify({ app: 'test', routeActions: [0], actions: [{}] })),
+  );
   image.section(abi.SECTION_NAMES, pools.names.bytes());
   image.section(abi.SECTION_REGEXES, pools.regexes.bytes());
   image.section(abi.SECTION_LISTS, pools.lists.bytes());
@@ -57,7 +69,12 @@ export function rulePolicy(
 }
 
 /** What all stages that the policy needs say of a request, in their order; a stage that terminates is the last. */
-export function judge(engine: Engine, generation: Generation, policy: Pick<RulePolicy, 'stages'>, request: TestRequest): StageResult[] {
+export function judge(
+  engine: Engine,
+  generation: Generation,
+  policy: Pick<RulePolicy, 'stages'>,
+  request: TestRequest,
+): StageResult[] {
   const head = headOf(request);
   const now = request.now ?? 1_700_000_000;
   const first = engine.head(generation, head, 1, now);
@@ -65,7 +82,18 @@ export function judge(engine: Engine, generation: Generation, policy: Pick<RuleP
   let { state } = first;
   if (first.terminal === 0 && policy.stages.body) {
     const bytes = new TextEncoder().encode(request.body ?? '');
-    const result = engine.body(generation, 0, head, '', bytes, request.size ?? bytes.length, request.truncated ?? false, 1, now, state);
+    const result = engine.body(
+      generation,
+      0,
+      head,
+      '',
+      bytes,
+      request.size ?? bytes.length,
+      request.truncated ?? false,
+      1,
+      now,
+      state,
+    );
     results.push(result);
     state = result.state;
   }
@@ -89,7 +117,11 @@ export interface Ruled {
 }
 
 /** A policy of these rules, loaded; throws when it has errors. */
-export function withRules(engine: Engine, rules: readonly (Partial<RuleSource> & { when: string })[], options: Parameters<typeof rulePolicy>[1] = {}): Ruled {
+export function withRules(
+  engine: Engine,
+  rules: readonly (Partial<RuleSource> & { when: string })[],
+  options: Parameters<typeof rulePolicy>[1] = {},
+): Ruled {
   const policy = rulePolicy(rules, options);
   const errors = policy.reports.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) throw new Error(errors.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));

@@ -200,16 +200,25 @@ const CONDITIONS: readonly (readonly [string, 0 | 1, 0 | 1, 0 | 1])[] = [
 const VALUES: readonly (readonly [string, string | null])[] = [
   ['"plain"', 'plain'],
   ['http.host', 'shop.example.com'],
-  ['concat("https://", http.host, http.request.headers["x-none"][0], http.request.uri.path)', 'https://shop.example.com/Blog/~foo/Page.HTML'],
+  [
+    'concat("https://", http.host, http.request.headers["x-none"][0], http.request.uri.path)',
+    'https://shop.example.com/Blog/~foo/Page.HTML',
+  ],
   ['regex_replace("/foo/bar", "/bar$", "/baz")', '/foo/baz'],
   ['regex_replace("/x", "^/y$", "/mumble")', '/x'],
   ['regex_replace("/foo", "^/FOO$", "/x")', '/foo'],
   ['regex_replace("/a/a", "/a", "/b")', '/b/a'],
   ['regex_replace("/b", "^/b$", "/b$$")', '/b$'],
   ['regex_replace("/foo/a/path", "^/foo/([^/]*)/(.*)$", "/bar/${2}/${1}")', '/bar/path/a'],
-  [String.raw`regex_replace(http.request.uri.path, r"^/(\w+)/(x)?~", "${'$'}{2}-${'$'}{1}-${'$'}{0}|")`, '-Blog-/Blog/~|foo/Page.HTML'],
+  [
+    String.raw`regex_replace(http.request.uri.path, r"^/(\w+)/(x)?~", "${'$'}{2}-${'$'}{1}-${'$'}{0}|")`,
+    '-Blog-/Blog/~|foo/Page.HTML',
+  ],
   [String.raw`regex_replace(http.host, "\\.", "")`, 'shopexample.com'],
-  ['wildcard_replace(http.request.full_uri, "https://*.example.com:8443/*/*", "https://example.com/${1}/${2}/${3}")', 'https://example.com/shop/Blog/~foo/Page.HTML?filter=waf&filter=botm&q=red+apples&empty=&flag&x%20y=%41'],
+  [
+    'wildcard_replace(http.request.full_uri, "https://*.example.com:8443/*/*", "https://example.com/${1}/${2}/${3}")',
+    'https://example.com/shop/Blog/~foo/Page.HTML?filter=waf&filter=botm&q=red+apples&empty=&flag&x%20y=%41',
+  ],
   ['wildcard_replace(http.request.uri.path, "/apps/*", "/${1}")', '/Blog/~foo/Page.HTML'],
   ['wildcard_replace(http.request.uri.path, "/blog/*", "/${1}")', '/~foo/Page.HTML'],
   ['wildcard_replace(http.request.uri.path, "/blog/*", "/${1}", "s")', '/Blog/~foo/Page.HTML'],
@@ -256,7 +265,11 @@ test('conditions: engine and reference say what is expected', () => {
     const ruled = withRules(engine, [{ when: expression }], { lists });
     for (const [index, request] of [PAGE, BARE, JSON_BODY].entries()) {
       expect(ruled.effects(request).length, wanted[index], `engine: ${expression} for request ${index}`);
-      expect(truthOf(parseCondition(expression), request, lists) ? 1 : 0, wanted[index], `reference: ${expression} for request ${index}`);
+      expect(
+        truthOf(parseCondition(expression), request, lists) ? 1 : 0,
+        wanted[index],
+        `reference: ${expression} for request ${index}`,
+      );
     }
   }
   assert.deepEqual(list, []);
@@ -265,7 +278,12 @@ test('conditions: engine and reference say what is expected', () => {
 test('values: engine and reference say what is expected', () => {
   const { expect, list } = differences();
   for (const [expression, wanted] of VALUES) {
-    const rule = { when: 'true', action: 'rewrite', rewriteHeaders: [{ name: 'x', value: expression }], rewriteQuery: expression } as const;
+    const rule = {
+      when: 'true',
+      action: 'rewrite',
+      rewriteHeaders: [{ name: 'x', value: expression }],
+      rewriteQuery: expression,
+    } as const;
     const effects = withRules(engine, [rule])
       .effects(PAGE)
       .filter(({ kind }) => kind === abi.EFFECT_VALUE);
@@ -273,7 +291,8 @@ test('values: engine and reference say what is expected', () => {
     // A header whose value is missing is set to nothing, so that the client can't choose it.
     expect(effects.find(({ a }) => a === abi.VALUE_HEADER)?.value, wanted ?? '', `engine: ${expression} as a header`);
     const reference = textOf(parseValue(expression), PAGE, lists);
-    const text = reference === undefined ? null : new TextDecoder().decode(Uint8Array.from(reference, (c) => c.charCodeAt(0)));
+    const text =
+      reference === undefined ? null : new TextDecoder().decode(Uint8Array.from(reference, (c) => c.charCodeAt(0)));
     expect(text, wanted, `reference: ${expression}`);
   }
   assert.deepEqual(list, []);

@@ -22,7 +22,7 @@ const CONDITIONS: readonly (readonly [string, string, string])[] = [
   ['http.host eq "a" «AND» ssl', 'unexpected', 'write and'],
   ['http.request.uri.path «ends_with» ".html"', 'unexpected', 'ends_with(field, "text")'],
   ['http.host strict «eq» "a"', 'unexpected', 'wildcard after strict'],
-  ['«"a"» eq http.host', 'unexpected', 'the field comes first'],
+  ['«"»a" eq http.host', 'unexpected', 'the field comes first'],
   ['http.host eq "a" «#» note', 'comment', 'YAML'],
   ['http.host eq «"»a', 'unterminated-string', 'close it'],
   ['http.host eq «r»#"a"', 'unterminated-string', 'as many #'],
@@ -142,7 +142,21 @@ test('faults inside a regular expression point into it', () => {
 });
 
 test('names are found whatever is written; nothing throws', () => {
-  for (const text of ['\u{1f600}', 'http.host eq "\u{1f600}" \u{1f600}', '[', '"', 'r"', '$a', '..', '1', 'a.b.c.d[', 'any(', '{', '~', '!']) {
+  for (const text of [
+    '\u{1f600}',
+    'http.host eq "\u{1f600}" \u{1f600}',
+    '[',
+    '"',
+    'r"',
+    '$a',
+    '..',
+    '1',
+    'a.b.c.d[',
+    'any(',
+    '{',
+    '~',
+    '!',
+  ]) {
     assert.ok(checkExpression(text) !== null, text);
   }
 });

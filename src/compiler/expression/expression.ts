@@ -86,10 +86,15 @@ export function stageOf(node: Node): { readonly stage: number; readonly field: s
     if (stage === STAGE_BODY) body ??= name;
     if (stage > latest.stage) latest = { stage, field: name };
     if (latest.stage === STAGE_RESPONSE && body !== undefined) {
-      throw new ExpressionError('never-together', part.span, `${body} and ${latest.field} never exist at the same time`, {
-        cause: "the request's body has gone to the origin when the response arrives",
-        fix: 'write two rules',
-      });
+      throw new ExpressionError(
+        'never-together',
+        part.span,
+        `${body} and ${latest.field} never exist at the same time`,
+        {
+          cause: "the request's body has gone to the origin when the response arrives",
+          fix: 'write two rules',
+        },
+      );
     }
   });
   return latest;
