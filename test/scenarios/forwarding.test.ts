@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ask } from '../client.ts';
 import { startEcho, type Echo } from '../echo.ts';
+import type { Target } from '../gateway.ts';
 import { onEachTarget } from './targets.ts';
 
 let echo: Echo;
 
-const policy = async (): Promise<string[]> => {
+const policy = async (target: Target): Promise<string[]> => {
   echo = await startEcho('web');
-  const backends = `backends: { web: { url: ${echo.url} }, url: { url: ${echo.url}, host: url }, named: { url: ${echo.url}, host: inside.test } }`;
+  const backends = `backends: { web: { url: ${echo.url} }, url: { url: ${echo.url}, host: url }, named: { url: ${echo.url}${target === 'workerd' ? ', host: inside.test' : ''} } }`;
   const routes = `routes: [{ matches: [{ path: { type: PathPrefix, value: /url } }], backend: url }, { matches: [{ path: { type: PathPrefix, value: /named } }], backend: named }, { backend: web }]`;
   return [
     `app: plain\nhostnames: [plain.test]\n${backends}\n${routes}\n`,
@@ -37,7 +38,8 @@ onEachTarget('forwarding', { policy, teardown: () => echo.stop() }, (world) => {
       })
     ).echo();
     assert.match(seen.headers['x-forwarded-for'] ?? '', LOCAL);
-    assert.equal(seen.headers['x-forwarded-proto'], 'http');
+    // On Cloudflare the platform knows the scheme, and Miniflare takes it from this very header.
+    if (world.target === 'workerd') assert.equal(seen.headers['x-forwarded-proto'], 'http');
     assert.equal(seen.headers['x-forwarded-host'], 'plain.test');
     assert.doesNotMatch(seen.headers['forwarded'] ?? '', /203\.0\.113\.9|evil/);
   });
@@ -53,7 +55,11 @@ onEachTarget('forwarding', { policy, teardown: () => echo.stop() }, (world) => {
     assert.match(answer.echo().headers['x-forwarded-for'] ?? '', LOCAL);
   });
 
-  test('CF-Connecting-IP of a client on-prem names nobody', async () => {
+  const EDGE =
+    world.target === 'cloudflare'
+      ? 'Cloudflare’s edge overwrites it; Miniflare fills it in only where it is absent'
+      : false;
+  test('CF-Connecting-IP of a client on-prem names nobody', { skip: EDGE }, async () => {
     const seen = (
       await at('plain.test', { 'CF-Connecting-IP': '203.0.113.9', 'True-Client-IP': '203.0.113.9' })
     ).echo();
@@ -70,6 +76,7 @@ onEachTarget('forwarding', { policy, teardown: () => echo.stop() }, (world) => {
       'true-client-ip',
       'x-client-ip',
     ]) {
+      if (name === 'cf-connecting-ip' && world.target === 'cloudflare') continue;
       assert.equal(
         (await at('address.test', { [name]: name === 'forwarded' ? 'for=203.0.113.9' : '203.0.113.9' })).status,
         403,

@@ -24,10 +24,23 @@ interface Probe {
   /** Requests that may reach the origin, at most; each in unambiguous form. */
   readonly reach?: number;
   readonly expect?: number;
-  readonly only?: 'workerd';
   readonly check?: (requests: ReturnType<RawOrigin['requests']>, result: RawResult) => void;
 }
 
+/** Miniflare has a worker of its own in front of ours, which parses the URL first; on Cloudflare that is their edge. */
+const IN_FRONT = new Set([
+  'CONNECT',
+  'asterisk',
+  'asterisk with GET',
+  'two Host lines that differ',
+  'two Host lines that agree',
+  'Host with a space',
+  'Host list',
+  'Host with a bad port',
+  'Host with a word for a port',
+  'Host of an unclosed IPv6 address',
+  'Host with %00',
+]);
 const H = 'Host: good.test';
 const get = (...lines: string[]): string => head('GET / HTTP/1.1', H, ...lines);
 const target = (path: string, host = H): string => head(`GET ${path} HTTP/1.1`, host);
@@ -39,12 +52,16 @@ const NO_DOTS = (requests: ReturnType<RawOrigin['requests']>): void => {
     assert.doesNotMatch(path, /\\/);
   }
 };
+/** The client's host on-prem, the origin's own where fetch sends no other; never what an attacker put somewhere else. */
+const hosts = (): string[] => ['good.test', `127.0.0.1:${origin.port}`];
+const hostOf = (headers: readonly (readonly [string, string])[]): string =>
+  headers.find(([name]) => name === 'host')?.[1] ?? '';
 const ONE_READING =
   (path: string) =>
   (requests: ReturnType<RawOrigin['requests']>): void => {
     for (const { line, headers } of requests) {
       assert.equal(line, `GET ${path} HTTP/1.1`);
-      assert.equal(headers.find(([name]) => name === 'host')?.[1], 'good.test');
+      assert.ok(hosts().includes(hostOf(headers)), hostOf(headers));
     }
   };
 const body =
@@ -261,7 +278,7 @@ const PROBES: readonly Probe[] = [
     want: [200, ...REFUSED, 404, 421],
     reach: 1,
     check: (requests) =>
-      requests.forEach(({ headers }) => assert.equal(headers.find(([name]) => name === 'host')?.[1], 'good.test')),
+      requests.forEach(({ headers }) => assert.ok(hosts().includes(hostOf(headers)), hostOf(headers))),
   },
   { name: 'asterisk', send: head('OPTIONS * HTTP/1.1', H), want: [200, ...REFUSED, 404], reach: 1 },
   { name: 'asterisk with GET', send: target('*'), want: [...REFUSED, 404] },
@@ -273,7 +290,7 @@ const PROBES: readonly Probe[] = [
     want: [200, ...REFUSED, 404],
     reach: 1,
     check: (requests) =>
-      requests.forEach(({ headers }) => assert.equal(headers.find(([name]) => name === 'host')?.[1], 'good.test')),
+      requests.forEach(({ headers }) => assert.ok(hosts().includes(hostOf(headers)), hostOf(headers))),
   },
   {
     name: 'fragment',
@@ -369,8 +386,9 @@ onEachTarget('hostile input', { policy, teardown: () => origin.stop() }, (world)
   const alive = async (): Promise<void> =>
     assert.equal((await ask(`${world.url}/alive`, { host: 'good.test' })).status, 200);
 
-  for (const probe of PROBES.filter((one) => one.only === undefined || one.only === world.target)) {
-    test(probe.name, { timeout: 12_000 }, async () => {
+  for (const probe of PROBES) {
+    const skip = world.target === 'cloudflare' && IN_FRONT.has(probe.name) ? 'judged in front of the worker' : false;
+    test(probe.name, { timeout: 12_000, skip }, async () => {
       const before = origin.requests().length;
       // A last-resort half-close lets a parser that waits for more bytes see that none will come.
       const result = await exchange(world.port, probe.send, {
@@ -485,6 +503,7 @@ onEachTarget('hostile input', { policy, teardown: () => origin.stop() }, (world)
 
   test('nothing was polluted and the gateway is alive', async () => {
     await alive();
-    assert.doesNotMatch(world.gateway.stderr(), /Uncaught|unreachable|RuntimeError|TypeError/);
+    if (world.target === 'workerd')
+      assert.doesNotMatch(world.gateway.stderr(), /Uncaught|unreachable|RuntimeError|TypeError/);
   });
 });

@@ -167,21 +167,22 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
     ['/br', brotliCompressSync(TEXT)],
   ] as const) {
     test(`a compressed body goes through byte for byte: ${path}`, async () => {
-      const answer = await ask(`${world.url}${path}`, { headers: { 'accept-encoding': 'gzip, br' } });
+      const answer = await ask(`${world.url}${path}`, { headers: { 'accept-encoding': path.slice(1) } });
       assert.equal(answer.headers['content-encoding'], path === '/gzip' ? 'gzip' : 'br');
       assert.deepEqual(answer.body, packed);
       assert.equal(answer.headers['content-length'], String(packed.length));
     });
   }
 
-  test('the origin sees the Accept-Encoding of the client, or none', async () => {
-    assert.equal(
-      (await ask(`${world.url}/`, { headers: { 'accept-encoding': 'br;q=0.5' } })).echo().headers['accept-encoding'],
-      'br;q=0.5',
-    );
-    if (world.target === 'workerd')
+  test(
+    'the origin sees the Accept-Encoding of the client, or none',
+    { skip: world.target === 'cloudflare' ? 'Miniflare puts its own encoding around answers' : false },
+    async () => {
+      const asked = await ask(`${world.url}/`, { headers: { 'accept-encoding': 'br;q=0.5' } });
+      assert.equal(asked.echo().headers['accept-encoding'], 'br;q=0.5');
       assert.equal((await ask(`${world.url}/`)).echo().headers['accept-encoding'], undefined);
-  });
+    },
+  );
 
   test('many Set-Cookie lines stay apart and in order', async () => {
     const answer = await ask(`${world.url}/cookies/40`);

@@ -15,7 +15,7 @@ export interface World {
 export function onEachTarget(
   name: string,
   setup: {
-    policy: () => Promise<string | string[]>;
+    policy: (target: Target) => Promise<string | string[]>;
     args?: readonly string[];
     env?: Record<string, string>;
     only?: Target;
@@ -31,7 +31,7 @@ export function onEachTarget(
         return gateway;
       };
       before(async () => {
-        const policy = await setup.policy();
+        const policy = await setup.policy(target);
         gateway = await startGateway({
           policy,
           target,
