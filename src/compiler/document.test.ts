@@ -136,3 +136,15 @@ test('a flood of problems is cut, and says so', () => {
   assert.equal(diagnostics.length, MAX_DIAGNOSTICS + 1);
   assert.equal(diagnostics.at(-1)!.code, 'too-many-problems');
 });
+
+test('a large file is read the fast way, and its faults have their places all the same', () => {
+  const lines = Array.from({ length: 3000 }, (_, i) => `  - { name: r${i}, backend: web }`);
+  const text = `app: a\nroutes:\n${lines.join('\n')}\n`;
+  assert.ok(text.length > 65_536);
+  const { document } = read(text);
+  assert.deepEqual((document!.value as { routes: unknown[] }).routes[2999], { name: 'r2999', backend: 'web' });
+  assert.deepEqual(place(text, ['routes', 2999, 'backend']), [3002, 29, 3]);
+  const { document: none, diagnostics } = read(`${text}app: b\n`);
+  assert.equal(none, null);
+  assert.deepEqual([diagnostics[0]!.code, diagnostics[0]!.line], ['duplicate-key', 3003]);
+});

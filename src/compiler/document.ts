@@ -2,7 +2,11 @@
 import { MAX_DIAGNOSTICS, MAX_POLICY_CHARACTERS, MAX_POLICY_DEPTH } from '../../assembly/abi.ts';
 import type { Diagnostic, DocumentPath, Reporter } from './diagnostics.ts';
 import { Lines, spanOf, type Place } from './place.ts';
+import { readPlainYaml } from './plain-yaml.ts';
 import { parseYaml, readValue, type Report, type Tree } from './yaml.ts';
+
+/** Characters from which on the fast reader is tried first. */
+const FAST_FROM = 65_536;
 
 export interface Document extends Reporter {
   readonly file: string;
@@ -55,9 +59,9 @@ export function readDocument(file: string, text: string, diagnostics: Diagnostic
 
   let tree: Tree | null = null;
   let value: unknown;
-  const json = parseJson(text);
-  if (json !== undefined) {
-    value = json;
+  const fast = parseJson(text) ?? (text.length > FAST_FROM ? readPlainYaml(text) : undefined);
+  if (fast !== undefined) {
+    value = fast;
   } else {
     tree = parseYaml(text, report);
     if (tree === null) return null;
@@ -67,7 +71,7 @@ export function readDocument(file: string, text: string, diagnostics: Diagnostic
   }
 
   const span = (path: DocumentPath, more: Place): [number, number] => {
-    // A JSON file has no syntax tree until something in it is wrong.
+    // What the fast readers read has no syntax tree until something in it is wrong.
     tree ??= parseYaml(text, () => {});
     return tree === null ? [0, 1] : spanOf(tree, text, path, more);
   };
