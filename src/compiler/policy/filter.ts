@@ -199,7 +199,8 @@ function readRedirect(
     source.port === undefined &&
     source.path === undefined
   ) {
-    reading.reporter.report('error', path, 'redirect-loop', 'this redirect leads to where the request already is', {
+    // A warning: with a 303 after a POST, or behind another scheme or port, the same place may answer otherwise.
+    reading.reporter.report('warning', path, 'redirect-loop', 'this redirect leads to where the request already is', {
       at: 'key',
       fix: 'give it `scheme`, `hostname`, `port` or `path`',
     });

@@ -114,7 +114,7 @@ const CONFLICTS: readonly Case[] = [
   ],
   ['routes: [{ backend: web, filters: [{}] }]', 'error conflict 3:36+1'],
   ['routes: [{ backends: [{ backend: web, filters: [{ cors: { allowOrigins: ["*"] } }] }] }]', 'error conflict 3:51+4'],
-  ['routes: [{ filters: [{ requestRedirect: {} }] }]', 'error redirect-loop 3:24+15'],
+  ['routes: [{ filters: [{ requestRedirect: {} }] }]', 'warning redirect-loop 3:24+15'],
   ['routes: [{ filters: [{ requestRedirect: { path: {} } }] }]', 'error conflict 3:43+4'],
   [
     'routes: [{ backend: web, matches: [{ path: { type: Exact, value: /a } }], filters: [{ urlRewrite: { path: { replacePrefixMatch: / } } }] }]',
