@@ -1,6 +1,7 @@
 // Images in memory: the section table, and `open`, which checks everything in an image once so that later loads need no
 // checks. See IMAGE in abi.ts.
 import {
+  FAULT_AGENT,
   FAULT_CODE,
   FAULT_INSPECTION,
   FAULT_KIND,
@@ -44,6 +45,7 @@ import {
   SECTION_COUNT,
   VERSION,
 } from './abi';
+import { checkAgents } from './agent';
 import { checkLists, listAt, listCount, listKind } from './cidr';
 import { checkNames } from './headers';
 import { checkHosts } from './host';
@@ -109,6 +111,10 @@ export function checkImage(image: usize, length: i32): i32 {
   if (at >= 0) return fault(FAULT_REGEX, sectionAt(image, SECTION_REGEXES) + <usize>at);
   at = checkPrograms(image, SECTION_ROUTE_SETS);
   if (at >= 0) return fault(FAULT_REGEX, sectionAt(image, SECTION_ROUTE_SETS) + <usize>at);
+  if (kind == KIND_AGENTS) {
+    at = checkAgents(image);
+    if (at >= 0) return fault(FAULT_AGENT, sectionAt(image, SECTION_AGENTS) + <usize>at);
+  }
   if (kind == KIND_POLICY) {
     const settings = sectionAt(image, SECTION_SETTINGS);
     if (load<u32>(settings, SETTING_CLIENT_FROM * 4) > <u32>CLIENT_CF) return fault(FAULT_SETTING, settings);

@@ -1,6 +1,9 @@
 // The engine's exports. Each is one crossing: bytes in the memory map of abi.ts in, RESULT words out. Nothing is kept
 // between calls; images and the generation are arguments.
 import {
+  AGENT_CATEGORY,
+  AGENT_NAME,
+  AGENT_OPERATOR,
   FAULT_NONE,
   GENERATION_WORDS,
   OUTCOME_LIMIT,
@@ -11,6 +14,7 @@ import {
   REASON_ARENA,
   REASON_NONE,
   REASON_SEPARATOR,
+  RESULT_AGENT,
   RESULT_APP,
   RESULT_CLIENT_AT,
   RESULT_CLIENT_LENGTH,
@@ -36,8 +40,10 @@ import {
   STAGE_HEAD,
   STAGE_RESPONSE,
 } from './abi';
+import { agentTextAt, agentTextLength, classify } from './agent';
 import { failure, reset, stepsUsed } from './arena';
-import { startFields } from './fields';
+import { setAgent, startFields } from './fields';
+import { headerValueAt, headerValueLength } from './headers';
 import { nextHost, startHosts } from './host';
 import { checkImage, faultAt } from './image';
 import { inspectHeaders } from './inspection';
@@ -65,7 +71,7 @@ export function head(generation: usize, length: i32, fields: i32, seed: i32, now
   setResult(RESULT_MATCH, matchIndex);
   setResult(RESULT_PREFIX_LENGTH, prefixLength);
   // Rules come before inspection, which they may skip, and also where no route matched: they may answer by themselves.
-  startFields(now);
+  start(generation, now);
   runStage(image, STAGE_HEAD, 0);
   if (getResult(RESULT_TERMINAL) == 0) inspectHeaders(image, routeIndex);
   return finish();
@@ -88,7 +94,7 @@ export function body(
   const image = openStage(generation, app, length, fields);
   if (image == 0) return finish();
   request.setBody(bodyLength, size, truncated != 0);
-  startFields(now);
+  start(generation, now);
   runStage(image, STAGE_BODY, stateLength);
   return finish();
 }
@@ -112,7 +118,7 @@ export function response(
     reject(REASON_SEPARATOR);
     return finish();
   }
-  startFields(now);
+  start(generation, now);
   runStage(image, STAGE_RESPONSE, stateLength);
   return finish();
 }
@@ -166,6 +172,28 @@ function openHead(generation: usize, length: i32, fields: i32): usize {
     setResult(RESULT_PATH_CHANGED, i32(request.pathChanged));
   }
   return reason == REASON_NONE ? image : reject(reason);
+}
+
+/** Readies the fields of the rules language, and says what the user agent is. */
+function start(generation: usize, now: i32): void {
+  startFields(now);
+  const agents = <usize>load<u32>(generation, 4);
+  if (agents == 0 || request.userAgent < 0) return;
+  const agent = classify(
+    agents,
+    headerValueAt(request.headers, request.userAgent),
+    headerValueLength(request.headers, request.userAgent),
+  );
+  if (agent < 0) return;
+  setResult(RESULT_AGENT, agent);
+  setAgent(
+    agentTextAt(agents, agent, AGENT_NAME),
+    agentTextLength(agents, agent, AGENT_NAME),
+    agentTextAt(agents, agent, AGENT_OPERATOR),
+    agentTextLength(agents, agent, AGENT_OPERATOR),
+    agentTextAt(agents, agent, AGENT_CATEGORY),
+    agentTextLength(agents, agent, AGENT_CATEGORY),
+  );
 }
 
 function reject(reason: i32): usize {

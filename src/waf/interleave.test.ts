@@ -24,7 +24,7 @@ interface Inputs {
 test('exchanges that interleave phase by phase get what they get one after the other', async () => {
   const engine = await testEngine();
   const images = await compiledImages([REFERENCE]);
-  const generations = ['one', 'two'].map((id) => engine.load({ id, agents: null, ...images }));
+  const generations = ['one', 'two'].map((id) => engine.load({ id, ...images }));
   const next = random(20261121);
   const inputs: Inputs[] = Array.from({ length: EXCHANGES }, (_, index) => ({
     head: randomHead(next),
@@ -70,7 +70,11 @@ test('exchanges that interleave phase by phase get what they get one after the o
   for (const [index, results] of serial.entries())
     assert.deepEqual(mixed[index], results, JSON.stringify(inputs[index]!.head));
   // The requests have to differ for this to mean anything.
-  const outcomes = new Set(serial.map(([first]) => `${first!.outcome}/${first!.rule}/${(first as HeadResult).route}`));
+  const outcomes = new Set(
+    serial.map(
+      ([first]) => `${first!.outcome}/${first!.rule}/${(first as HeadResult).route}/${(first as HeadResult).agent}`,
+    ),
+  );
   assert.ok(outcomes.size >= 8, [...outcomes].join(' '));
   assert.equal(engine.traps, 0);
 });

@@ -51,20 +51,20 @@ const CALLS = 6; // heads for each image that opens
 const MAX_SUBJECT = 1 << 20; // bytes of an image under test
 const HANG = 5000; // ms; the step budget ends a call long before
 
-export async function fuzz(seconds: number, seed: number, extra: readonly Uint8Array[] = []): Promise<FuzzResult> {
+/** The number of images tried. */
+export async function fuzz(seconds: number, seed: number): Promise<number> {
   const until = performance.now() + seconds * 1000;
-  return run(seed, extra, () => performance.now() < until);
+  return (await run(seed, () => performance.now() < until)).rounds;
 }
 
-export async function fuzzRounds(rounds: number, seed: number, extra: readonly Uint8Array[] = []): Promise<FuzzResult> {
-  return run(seed, extra, (round) => round < rounds);
+export async function fuzzRounds(rounds: number, seed: number): Promise<FuzzResult> {
+  return run(seed, (round) => round < rounds);
 }
 
-/** `extra`: further valid images to start from. */
-async function run(seed: number, extra: readonly Uint8Array[], more: (round: number) => boolean): Promise<FuzzResult> {
+async function run(seed: number, more: (round: number) => boolean): Promise<FuzzResult> {
   const next = random(seed);
   const module = await engineModule();
-  const { hosts, apps } = await compiledImages([REFERENCE]);
+  const { hosts, agents, apps } = await compiledImages([REFERENCE]);
   const sets = policyImage(
     routeSources([
       {
@@ -73,14 +73,15 @@ async function run(seed: number, extra: readonly Uint8Array[], more: (round: num
       },
     ]),
   );
-  const originals = [apps[0]!.bytes, apps[0]!.bytes, sets, hosts.bytes, ...extra];
+  const originals = [apps[0]!.bytes, apps[0]!.bytes, sets, hosts.bytes];
   const encoder = new TextEncoder();
+  const memory = new Memory(module, [hosts.bytes, apps[0]!.bytes, agents.bytes]);
   let rounds = 0;
   let opened = 0;
   let slowest = 0;
   for (; more(rounds); rounds++) {
-    const image = mutate(pick(next, originals), next);
-    const memory = new Memory(module, [hosts.bytes, apps[0]!.bytes], image);
+    const image = mutate(next() % 32 === 0 ? agents.bytes : pick(next, originals), next); // the largest is the slowest;
+    memory.set(image);
     const { exports, subject } = memory;
     const timed = (call: () => number): number => {
       const started = performance.now();
@@ -121,44 +122,38 @@ async function run(seed: number, extra: readonly Uint8Array[], more: (round: num
 /** One memory: valid images, generation words, and the image under test at the end. */
 class Memory {
   readonly exports: Exports;
-  readonly subject: number;
+  subject = 0;
   readonly #bytes: Uint8Array;
-  readonly #placed: { at: number; bytes: Uint8Array }[] = [];
-  readonly #words: number;
-  static #reused: WebAssembly.Memory | undefined;
-  static #instance: Exports | undefined;
+  readonly #valid: { at: number; bytes: Uint8Array }[] = [];
+  #image = new Uint8Array();
+  readonly #words = IMAGES_AT;
 
-  constructor(module: WebAssembly.Module, valid: readonly Uint8Array[], image: Uint8Array) {
-    const before = valid.reduce((sum, bytes) => sum + bytes.length + 3, 0) + 4096;
-    const pages = Math.ceil((before + MAX_SUBJECT) / PAGE_BYTES) + IMAGES_AT / PAGE_BYTES;
-    Memory.#reused ??= new WebAssembly.Memory({ initial: pages });
-    Memory.#instance ??= new WebAssembly.Instance(module, { env: { memory: Memory.#reused } })
-      .exports as unknown as Exports;
-    this.exports = Memory.#instance;
-    this.#bytes = new Uint8Array(Memory.#reused.buffer);
-    assert.ok(image.length <= MAX_SUBJECT && pages * PAGE_BYTES <= this.#bytes.length);
-    let at = IMAGES_AT;
-    this.#words = at;
-    at += 4096;
+  /** `valid`: hosts, policy and agents. */
+  constructor(module: WebAssembly.Module, valid: readonly Uint8Array[]) {
+    let at = IMAGES_AT + 4096;
     for (const bytes of valid) {
-      this.#place(at, bytes);
+      this.#valid.push({ at, bytes });
       at += (bytes.length + 3) & ~3;
     }
-    this.subject = (this.#bytes.length - image.length) & ~3;
-    this.#place(this.subject, image);
+    const memory = new WebAssembly.Memory({ initial: Math.ceil((at + MAX_SUBJECT) / PAGE_BYTES) });
+    this.#bytes = new Uint8Array(memory.buffer);
+    for (const { at, bytes } of this.#valid) this.#bytes.set(bytes, at);
+    this.exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports;
   }
 
-  #place(at: number, bytes: Uint8Array): void {
-    this.#bytes.set(bytes, at);
-    this.#placed.push({ at, bytes });
+  set(image: Uint8Array<ArrayBuffer>): void {
+    assert.ok(image.length <= MAX_SUBJECT && image.length % 4 === 0);
+    this.#image = image;
+    this.subject = this.#bytes.length - image.length;
+    this.#bytes.set(image, this.subject);
   }
 
   /** Generation words with the image under test in the place of its kind. */
   generation(kind: number): number {
-    const [hosts, policy] = this.#placed;
+    const [hosts, policy, agents] = this.#valid;
     const words = [
       kind === KIND_HOSTS ? this.subject : hosts!.at,
-      kind === KIND_AGENTS ? this.subject : 0,
+      kind === KIND_AGENTS ? this.subject : agents!.at,
       1,
       kind === KIND_HOSTS || kind === KIND_AGENTS ? policy!.at : this.subject,
     ];
@@ -176,7 +171,7 @@ class Memory {
   }
 
   checkUnchanged(where: string): void {
-    for (const { at, bytes } of this.#placed) {
+    for (const { at, bytes } of [...this.#valid, { at: this.subject, bytes: this.#image }]) {
       assert.ok(
         Buffer.compare(this.#bytes.subarray(at, at + bytes.length), bytes) === 0,
         `${where} wrote to an image at ${at}`,
@@ -188,8 +183,8 @@ class Memory {
 /** Words that are often wrong in an interesting way. */
 const WORDS = [0, 1, 2, 3, 4, 7, 8, 16, 255, 256, 0x7fffffff, 0x80000000, 0xfffffffc, 0xffffffff];
 
-function mutate(original: Uint8Array, next: Random): Uint8Array {
-  let image = original.slice();
+function mutate(original: Uint8Array, next: Random): Uint8Array<ArrayBuffer> {
+  let image = new Uint8Array(original);
   const view = new DataView(image.buffer);
   // Most of an image is the plan, which the engine does not read: choose a section first, then a place in it.
   const sections: [at: number, length: number][] = [[0, 24 + SECTION_COUNT * 8]];

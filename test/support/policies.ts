@@ -1,5 +1,6 @@
 /** Policies compiled from text, and requests that reach every part of them. */
 import { readFile } from 'node:fs/promises';
+import { compileAgents } from '../../src/compiler/agents/agents.ts';
 import { compile } from '../../src/compiler/index.ts';
 import type { Head, Loaded } from '../../src/waf/engine.ts';
 import { requestHead } from './engine.ts';
@@ -7,14 +8,20 @@ import { requestHead } from './engine.ts';
 const root = new URL('../../', import.meta.url);
 
 /** The images of the policies at these paths, by manifest order; throws with the diagnostics when they don't compile. */
-export async function compiledImages(paths: readonly string[]): Promise<{ hosts: Loaded; apps: Loaded[] }> {
+export async function compiledImages(
+  paths: readonly string[],
+): Promise<{ hosts: Loaded; agents: Loaded; apps: Loaded[] }> {
   const files = await Promise.all(
     paths.map(async (path) => ({ path, text: await readFile(new URL(path, root), 'utf8') })),
   );
-  const { manifest, images, diagnostics } = await compile({ files, target: 'workerd' });
-  if (manifest === null) throw new Error(JSON.stringify(diagnostics, null, 2));
+  const { manifest, images, diagnostics } = await compile({ files, target: 'workerd', agents: compileAgents() });
+  if (manifest === null || manifest.agents === null) throw new Error(JSON.stringify(diagnostics, null, 2));
   const loaded = (hash: string): Loaded => ({ hash, bytes: images.get(hash)! });
-  return { hosts: loaded(manifest.hosts), apps: manifest.apps.map(({ image }) => loaded(image)) };
+  return {
+    hosts: loaded(manifest.hosts),
+    agents: loaded(manifest.agents),
+    apps: manifest.apps.map(({ image }) => loaded(image)),
+  };
 }
 
 /** Every field of the policy document. */
