@@ -47,6 +47,15 @@ const parts: readonly Part[] = [
     },
   },
   {
+    name: 'agents.img',
+    inputs: ['assembly/abi.ts', 'src/compiler/agents/*.ts', 'src/compiler/regex/*.ts', 'src/compiler/image.ts'],
+    outputs: ['dist/agents.img'],
+    async make() {
+      const { compileAgents } = await import('../src/compiler/agents/agents.ts');
+      writeFileSync(join(dist, 'agents.img'), compileAgents());
+    },
+  },
+  {
     name: 'worker.js',
     inputs: ['src/**/*.ts', 'assembly/abi.ts'],
     outputs: ['dist/worker.js'],

@@ -4,6 +4,7 @@ import { compile, type Compiled, type Diagnostic, type Target } from '../compile
 import type { Manifest } from '../plan.ts';
 import { Failure, sentence } from './failure.ts';
 import { renderDiagnostics } from './report.ts';
+import { artefact } from './workerd.ts';
 
 export interface Deployment {
   readonly manifest: Manifest;
@@ -23,7 +24,11 @@ export interface CompiledFiles {
 
 /** Compiles policy files, one app each. Throws a Failure when a file cannot be read. */
 export async function compileFiles(files: readonly string[], target: Target = 'workerd'): Promise<CompiledFiles> {
-  const { manifest, images, dials, plans, diagnostics } = await compile({ files: files.map(readPolicy), target });
+  const { manifest, images, dials, plans, diagnostics } = await compile({
+    files: files.map(readPolicy),
+    target,
+    agents: readFileSync(artefact('agents.img')),
+  });
   if (manifest === null) return { diagnostics, deployment: null };
   const secrets = [...new Set(plans.flatMap((plan) => plan.secrets))];
   return { diagnostics, deployment: { manifest, images, dials, secrets } };

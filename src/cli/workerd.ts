@@ -133,7 +133,7 @@ export function workerdBinary(): string {
 }
 
 /** Where `npm run build` puts the worker, the engine and explain.js; beside the command in an installed package. */
-export function artefact(name: 'worker.js' | 'engine.wasm' | 'explain.js'): string {
+export function artefact(name: 'worker.js' | 'engine.wasm' | 'explain.js' | 'agents.img'): string {
   const here = import.meta.dirname;
   return here.endsWith(join('src', 'cli')) ? join(here, '..', '..', 'dist', name) : join(here, name);
 }
