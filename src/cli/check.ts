@@ -30,7 +30,9 @@ export async function check(files: readonly string[], target: Target): Promise<C
       throw new Failure(sentence(error));
     }
   }
-  const compiled = await compile({ files: [...texts].map(([path, text]) => ({ path, text })), target });
+  // Whatever is wrong with a policy, the table of agents is not: it is left out, which saves a second.
+  const policies = [...texts].map(([path, text]) => ({ path, text }));
+  const compiled = await compile({ files: policies, target, agents: null });
   return { compiled, texts };
 }
 

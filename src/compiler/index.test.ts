@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { KIND_POLICY, MAGIC, SECTION_PLAN } from '../../assembly/abi.ts';
+import { KIND_AGENTS, KIND_POLICY, MAGIC, SECTION_PLAN } from '../../assembly/abi.ts';
 import { compile, formatDiagnostics, parseDial, type Compiled, type Target } from './index.ts';
 import { schemaText } from './policy/schema.ts';
 
@@ -240,4 +240,14 @@ test('equal actions are stored once', async () => {
   );
   assert.equal(plans[0]!.actions.length, 1);
   assert.equal(plans[0]!.routeActions.length, 500);
+});
+
+test('the table of agents is compiled in, unless it is given or refused', async () => {
+  const files = [{ path: 'a.yaml', text: example('shop') }];
+  const own = await compile({ files, target: 'workerd' });
+  const table = own.images.get(own.manifest!.agents!)!;
+  assert.equal(new DataView(table.buffer, table.byteOffset).getUint32(8, true), KIND_AGENTS);
+  const given = await compile({ files, target: 'workerd', agents: table });
+  assert.deepEqual(given.manifest, own.manifest);
+  assert.equal((await compile({ files, target: 'workerd', agents: null })).manifest!.agents, null);
 });

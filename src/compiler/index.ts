@@ -37,8 +37,11 @@ export interface CompileInput {
   /** One app each; `path` is only used in diagnostics. */
   readonly files: readonly { readonly path: string; readonly text: string }[];
   readonly target: Target;
-  /** Image of the table of agents, which is built once with the product; without it `agent.*` is empty. */
-  readonly agents?: Uint8Array | null;
+  /**
+   * Image of the table of agents, where the caller has it: it is built with the product and takes a second to compile,
+   * which is what happens when it is left out. Null: no table, `agent.*` is empty.
+   */
+  readonly agents?: Uint8Array | null | undefined;
 }
 
 export interface Compiled {
@@ -79,7 +82,8 @@ export async function compile(input: CompileInput): Promise<Compiled> {
     return hash;
   };
   const hosts = await keep(compileHosts(policies.map(({ app, hostnames }) => ({ name: app, hostnames }))));
-  const agents = input.agents ? await keep(input.agents) : null;
+  const table = input.agents === undefined ? await agentTable() : input.agents;
+  const agents = table === null ? null : await keep(table);
   const named: { name: string; image: string }[] = [];
   for (const { plan, image } of apps) named.push({ name: plan.app, image: await keep(image) });
   const generation = (await sha256(encoder.encode(JSON.stringify([hosts, agents, named])))).slice(0, 16);
@@ -92,6 +96,14 @@ export async function compile(input: CompileInput): Promise<Compiled> {
     plans,
     dials: dialsOf(plans),
   };
+}
+
+let agentImage: Uint8Array | null = null;
+
+async function agentTable(): Promise<Uint8Array> {
+  // Imported when needed: the tables are megabytes of source.
+  agentImage ??= (await import('./agents/agents.ts')).compileAgents();
+  return agentImage;
 }
 
 const encoder = new TextEncoder();
