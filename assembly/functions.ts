@@ -313,7 +313,9 @@ function removeArgs(at: usize, length: i32, names: i32, count: i32): bool {
   if (result == 0) return false;
   const end = at + <usize>length;
   let to = result;
-  for (let p = at; p < end; p++) {
+  let first = true;
+  let p = at;
+  do {
     const start = p;
     let nameEnd: usize = 0;
     for (; p < end && load<u8>(p) != 0x26; p++) if (nameEnd == 0 && load<u8>(p) == 0x3d) nameEnd = p;
@@ -321,11 +323,13 @@ function removeArgs(at: usize, length: i32, names: i32, count: i32): bool {
     const name = span(start, <i32>(nameEnd - start));
     let remove = false;
     for (let i = names; i < names + count; i++) remove = remove || equalStrings(cell(i), name);
-    if (remove) continue;
-    if (to > result) store<u8>(to++, 0x26);
-    memory.copy(to, start, p - start);
-    to += p - start;
-  }
+    if (!remove) {
+      if (!first) store<u8>(to++, 0x26);
+      first = false;
+      memory.copy(to, start, p - start);
+      to += p - start;
+    }
+  } while (p++ < end);
   return made(span(result, <i32>(to - result)));
 }
 

@@ -203,6 +203,7 @@ function inBlock(value: bigint, block: string): boolean {
   const [base, bits] = block.split('/') as [string, string?];
   const v6 = base.includes(':');
   const prefix = bits === undefined ? 128 : Number(bits) + (v6 ? 0 : 96);
+  if (v6 && prefix < 96 && value >> 32n === 0xffffn) return false; // an IPv4 address is in no block of IPv6
   const shift = BigInt(128 - prefix);
   return value >> shift === address(base) >> shift;
 }
@@ -276,8 +277,7 @@ function apply(name: string, args: Value[], syntax: Syntax & { kind: 'call' }): 
     case 'remove_query_args':
       return source!
         .split('&')
-        .filter((pair) => !args.slice(1).includes(pair.split('=')[0]!) || pair === '')
-        .filter((pair, _, all) => pair !== '' || all.length > 0)
+        .filter((pair) => !args.slice(1).includes(pair.split('=')[0]!))
         .join('&');
     case 'decode_base64': {
       const body = source!.replace(/=+$/, '');
@@ -373,7 +373,8 @@ function fieldsOf(request: TestRequest): (name: string) => Value {
   const url = utf8(request.url);
   const [, scheme, authority, rawPath = '', tail = ''] = /^([a-z]+):\/\/([^/?#]*)([^?#]*)([^#]*)/.exec(url)!;
   const query = tail.slice(1);
-  const path = utf8(canonicalPath(rawPath) ?? rawPath);
+  const unencoded = /^[a-z]+:\/\/[^/?#]*([^?#]*)/.exec(request.url)![1]!;
+  const path = utf8(canonicalPath(unencoded) ?? unencoded);
   const host = authority!.replace(/:\d+$/, '').toLowerCase().replace(/\.$/, '');
   const headers = (request.headers ?? []).map(([name, value]) => [name, utf8(value)] as const);
   const all: (readonly [string, string])[] = headers.some(([name]) => name === 'host')

@@ -113,6 +113,7 @@ function headOf({ url, method = 'GET', headers = [], peer = '192.0.2.1:5000' }: 
 export interface Ruled {
   effects(request: TestRequest): Effect[];
   results(request: TestRequest): StageResult[];
+  release(): void;
   readonly policy: RulePolicy;
 }
 
@@ -127,5 +128,10 @@ export function withRules(
   if (errors.length > 0) throw new Error(errors.map(({ path, message }) => `${path.join('.')}: ${message}`).join('\n'));
   const generation = loadOne(engine, policy.image);
   const results = (request: TestRequest): StageResult[] => judge(engine, generation, policy, request);
-  return { policy, results, effects: (request) => results(request).flatMap((result) => result.effects) };
+  return {
+    policy,
+    results,
+    release: () => engine.release(generation),
+    effects: (request) => results(request).flatMap((result) => result.effects),
+  };
 }
