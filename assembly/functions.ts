@@ -43,7 +43,7 @@ import { jsonValue, lookup, putCodePoint } from './json';
 import { hexDigit } from './pairs';
 import { regexAt } from './regexes';
 import { captures, groupCount } from './regex/search';
-import { atOf, element, equalStrings, formatAddress, formatInteger, lengthOf, newArray, room, search, searchCost, span } from './values';
+import { atOf, element, equalStrings, formatAddress, formatInteger, lengthOf, newArray, room, search, span } from './values';
 import { groupAt, groups, matchWildcard, replaced } from './wildcard';
 
 /** The value stack: payloads, and whether each is there. */
@@ -235,7 +235,7 @@ function join(items: u64, separator: u64): bool {
 
 function split(at: usize, length: i32, separator: u64, limit: i32): bool {
   const array = newArray(limit);
-  if (array == 0 || !spend(searchCost(length, lengthOf(separator)))) return false;
+  if (array == 0) return false;
   const end = at + <usize>length;
   const size = lengthOf(separator);
   let count = 0;
@@ -355,28 +355,31 @@ function toText(source: u64, type: i32): bool {
 
 /** SPEC: as wirefilter: `+` and %XX, with `u` %uXXXX; with `r` again until nothing changes, at most ten times more. */
 function urlDecode(at: usize, length: i32, options: i32): bool {
-  value = span(at, length);
+  const result = alloc(length);
+  if (result == 0) return false;
   const rounds = (options & DECODE_RECURSIVE) != 0 ? 11 : 1;
   for (let round = 0; round < rounds; round++) {
-    if (!spend(1 + (lengthOf(value) >> 1))) return false;
-    const next = decodeOnce(atOf(value), lengthOf(value), (options & DECODE_UNICODE) != 0);
-    if (next == 0) return false;
-    const same = equalStrings(next, value);
-    value = next;
-    if (same) break;
+    if (!spend(1 + (length >> 1))) return false;
+    // From the second round on in place: what is written is never ahead of what is read.
+    decodeChanged = false;
+    length = decodeOnce(at, length, result, (options & DECODE_UNICODE) != 0);
+    at = result;
+    if (!decodeChanged) break;
   }
-  return true;
+  return made(span(result, length));
 }
 
-function decodeOnce(at: usize, length: i32, unicode: bool): u64 {
-  const result = alloc(length);
-  if (result == 0) return 0;
+let decodeChanged: bool = false;
+
+/** Decodes to `to`, which has as much room; the length of what came out. */
+function decodeOnce(at: usize, length: i32, to: usize, unicode: bool): i32 {
+  const start = to;
   const end = at + <usize>length;
-  let to = result;
   for (; at < end; at++) {
     const byte = load<u8>(at);
     if (byte == 0x2b) {
       store<u8>(to++, 0x20);
+      decodeChanged = true;
       continue;
     }
     if (byte == 0x25) {
@@ -386,6 +389,7 @@ function decodeOnce(at: usize, length: i32, unicode: bool): u64 {
           // SAFETY: six bytes become at most three.
           to = putCodePoint(to, point);
           at += 5;
+          decodeChanged = true;
           continue;
         }
       } else if (at + 2 < end) {
@@ -393,13 +397,14 @@ function decodeOnce(at: usize, length: i32, unicode: bool): u64 {
         if (pair >= 0) {
           store<u8>(to++, <u8>pair);
           at += 2;
+          decodeChanged = true;
           continue;
         }
       }
     }
     store<u8>(to++, byte);
   }
-  return span(result, <i32>(to - result));
+  return <i32>(to - start);
 }
 
 /** Value of two hexadecimal digits, or negative. */

@@ -54,6 +54,12 @@ export function equalStrings(a: u64, b: u64): bool {
   return lengthOf(a) == lengthOf(b) && equalBytes(atOf(a), atOf(b), lengthOf(a));
 }
 
+// @ts-ignore: decorator
+@inline
+function upperByte(byte: u8): u8 {
+  return <u32>byte - 0x61 < 26 ? byte - 32 : byte;
+}
+
 /** ASCII letters to lower case. */
 // @ts-ignore: decorator
 @inline
@@ -62,36 +68,41 @@ export function lowerByte(byte: u8): u8 {
 }
 
 /**
- * First place of the `needleLength` bytes at `needle` in [at, end), or 0. `fold`: ASCII letters of the text are compared in
- * lower case, and the needle is in lower case already.
- * PERF: 16 places at a time are ruled out by the needle's first byte; the worst case (`aaa...` in `aaa...`) is the product
- * of the lengths, which the caller has to pay for: see `searchCost`.
+ * First place of the `needleLength` bytes at `needle` in [at, end), or 0; also 0 when the steps are spent. `fold`: ASCII
+ * letters of the text are compared in lower case, and the needle is in lower case already.
+ * PERF: 16 places at a time are ruled out by the needle's first and last byte. What is left is compared in full, which for
+ * `aaa...` in `aaa...` comes to the product of the lengths; every comparison is paid for in steps, so that the budget of
+ * the call bounds it. A search that is linear in the worst case too was not worth its tables for needles of a few bytes.
  */
 export function search(at: usize, end: usize, needle: usize, needleLength: i32, fold: bool): usize {
   if (needleLength == 0) return at;
-  if (end < at + <usize>needleLength) return 0;
+  if (end < at + <usize>needleLength || !spend(1 + (<i32>(end - at) >> 4))) return 0;
   const last = end - <usize>needleLength; // the last place where it can begin
+  const tail = <usize>needleLength - 1;
   const first = load<u8>(needle);
-  const upper = fold && <u32>first - 0x61 < 26 ? first - 32 : first;
-  const wanted = i8x16.splat(first);
-  const other = i8x16.splat(upper);
-  // SAFETY: vectors are loaded only where 16 bytes lie before `end`.
-  for (; at + 16 <= end && at <= last; at += 16) {
-    const bytes = v128.load(at);
-    let mask = i8x16.bitmask(v128.or(i8x16.eq(bytes, wanted), i8x16.eq(bytes, other)));
+  const final = load<u8>(needle + tail);
+  const firstLower = i8x16.splat(first);
+  const firstUpper = i8x16.splat(fold ? upperByte(first) : first);
+  const finalLower = i8x16.splat(final);
+  const finalUpper = i8x16.splat(fold ? upperByte(final) : final);
+  const cost = 1 + (needleLength >> 3);
+  // SAFETY: vectors are loaded only where 16 bytes lie before `end`, for the last byte of the needle too.
+  for (; at + tail + 16 <= end; at += 16) {
+    const heads = v128.load(at);
+    const tails = v128.load(at + tail);
+    const head = v128.or(i8x16.eq(heads, firstLower), i8x16.eq(heads, firstUpper));
+    let mask = i8x16.bitmask(v128.and(head, v128.or(i8x16.eq(tails, finalLower), i8x16.eq(tails, finalUpper))));
     for (; mask != 0; mask &= mask - 1) {
       const place = at + <usize>ctz(mask);
-      if (place > last) return 0;
+      if (!spend(cost)) return 0;
       if (same(place, needle, needleLength, fold)) return place;
     }
   }
-  for (; at <= last; at++) if (same(at, needle, needleLength, fold)) return at;
+  for (; at <= last; at++) {
+    if (!spend(1)) return 0;
+    if (same(at, needle, needleLength, fold)) return at;
+  }
   return 0;
-}
-
-/** Steps that a search may take at most: text and needle together in the usual case, their product in the worst. */
-export function searchCost(length: i32, needleLength: i32): i32 {
-  return 1 + (length >> 4) + (needleLength >> 4) * (length >> 6);
 }
 
 /** True when the text at `at` equals the needle (in lower case, with `fold`). */

@@ -217,6 +217,17 @@ test('faults of rules: too late, out of order, unknown', () => {
     ]),
     [],
   );
+  assert.deepEqual(reports([{ when: 'ssl' }, { when: 'true', action: 'block' }, { when: 'ssl' }]), [
+    ['warning', 'unreachable-rule', 'rules.2.when'],
+  ]);
+  assert.deepEqual(
+    reports([
+      { when: 'ssl', action: 'skip', skipRules: ['rule-1'] },
+      { when: 'true', action: 'block' },
+      { when: 'ssl' },
+    ]),
+    [],
+  );
   assert.deepEqual(reports([{ when: 'ssl and false' }]), [['warning', 'never-matches', 'rules.0.when']]);
 });
 

@@ -36,6 +36,7 @@ interface Staged {
   readonly stage: number;
   readonly field: string; // that decides the stage
   readonly code: number;
+  readonly always: boolean; // true for every request
   readonly operands: readonly (readonly [kind: number, index: number, code: number])[];
 }
 
@@ -61,6 +62,7 @@ export function compileRules(
   }
   const staged = rules.slice(0, abi.MAX_RULES).map((rule) => stageRule(rule, named, code, reporter));
   warnAboutOrder(staged, reporter);
+  warnAboutUnreachable(staged, reporter);
   const skips = staged.map((rule, index) => resolveSkips(rule, index, staged, reporter));
   return {
     rules: encode(staged, skips),
@@ -120,7 +122,8 @@ function stageRule(source: RuleSource, lists: Lists, code: CodeWriter, reporter:
   for (const [index, header] of source.rewriteHeaders.entries()) {
     operand(abi.VALUE_HEADER, index, header.value, ['rewrite', 'headers', 'set', header.name]);
   }
-  return { source, stage, field, code: when?.at ?? 0, operands };
+  const always = when?.node.kind === 'boolean' && when.node.value;
+  return { source, stage, field, code: when?.at ?? 0, always, operands };
 }
 
 /** A literal that can't be what it has to be. */
@@ -161,6 +164,24 @@ function warnAboutOrder(rules: readonly Staged[], reporter: Reporter): void {
     }
     if (late === undefined || rule.stage > late.stage) late = rule;
     if (ends(rule) && (lateEnding === undefined || rule.stage > lateEnding.stage)) lateEnding = rule;
+  }
+}
+
+/** A rule that blocks everything leaves nothing to those below it, unless it can be skipped itself. */
+function warnAboutUnreachable(rules: readonly Staged[], reporter: Reporter): void {
+  const skippable = new Set(rules.flatMap(({ source }) => source.skipRules));
+  const end = rules.findIndex(
+    ({ source, always }) =>
+      always && source.action === 'block' && source.mode === 'enforce' && !skippable.has(source.name),
+  );
+  if (end < 0) return;
+  const { name } = rules[end]!.source;
+  for (const { source } of rules.slice(end + 1)) {
+    reporter.report('warning', [...source.path, 'when'], 'unreachable-rule', `${source.name} is never reached`, {
+      cause: `${name} above it blocks every request`,
+      fix: `write it above ${name}`,
+      length: Math.max(1, source.when.length),
+    });
   }
 }
 

@@ -147,7 +147,8 @@ class Evaluator {
         return inBlock((left as Address).address, String(item));
       });
     }
-    return (right as { items: (StringLiteral | WordLiteral)[] }).items.some((item) => {
+    if (right.kind !== 'set') throw new Error('in needs a set or a list');
+    return right.items.some((item) => {
       if (typeof left === 'string') return left === text(item);
       const word = (item as WordLiteral).text;
       const [first, last = first] = word.split('..') as [string, string?];

@@ -1,5 +1,6 @@
 /** Typed tree to bytecode: assembly/abi.ts, "RULES LANGUAGE", is the format, assembly/expression.ts the machine. */
 import * as abi from '../../../assembly/abi.ts';
+import { patternFault } from './literals.ts';
 import { ExpressionError } from './syntax.ts';
 import { walk } from './typed.ts';
 import type { Pools } from '../image.ts';
@@ -195,16 +196,7 @@ class Program {
       // SPEC: wirefilter matches bytes, not code points, and finds the pattern anywhere in the value.
       return this.pools.regexes.add(pattern.text, captures ? { captures } : {});
     } catch (error) {
-      if (!(error instanceof Error) || error.name !== 'RegexError') throw error;
-      const { offset, length, fix } = error as Error & { offset: number; length: number; fix?: string };
-      const at = pattern.offsets[offset] ?? pattern.span.at;
-      const end = pattern.offsets[offset + length - 1] ?? at;
-      throw new ExpressionError(
-        'bad-regex',
-        { at, length: Math.max(1, end - at + 1) },
-        error.message,
-        fix === undefined ? {} : { fix },
-      );
+      throw patternFault(pattern, error);
     }
   }
 }

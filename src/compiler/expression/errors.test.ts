@@ -89,6 +89,7 @@ const CONDITIONS: readonly (readonly [string, string, string])[] = [
   ['regex_replace(http.host, "(a)", «"${2}"») eq "a"', 'bad-replacement', 'it has 1'],
   ['regex_replace(http.host, "(a)", «"$1"») eq "a"', 'bad-replacement', '$$'],
   ['wildcard_replace(http.host, "*", "${1}", «"i"») eq "a"', 'bad-argument', '"s"'],
+  [String.raw`http.host matches "a\"«(»b"`, 'bad-regex', ''],
   ['http.request.body.size gt 1 and «http.response.code» eq 5', 'never-together', 'two rules'],
 ];
 

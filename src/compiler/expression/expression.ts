@@ -1,7 +1,9 @@
 /** The rules language as its users see it: compile, check, and what an expression needs. */
 import { STAGE_BODY, STAGE_HEAD, STAGE_RESPONSE } from '../../../assembly/abi.ts';
 import { checkCondition, checkText } from './checker.ts';
+import { compileRegex } from '../regex/index.ts';
 import { fold } from './fold.ts';
+import { patternFault } from './literals.ts';
 import { parseCondition, parseValue } from './parser.ts';
 import { ExpressionError } from './syntax.ts';
 import { walk } from './typed.ts';
@@ -35,8 +37,7 @@ export function textValue(text: string, lists: Lists): Node {
 }
 
 /**
- * Checks an expression without compiling it, for editors: null, or its first fault. `kind`: what it must give.
- * Regular expressions are only compiled with the policy, so their faults show there.
+ * Checks an expression without a policy around it, for editors: null, or its first fault. `kind`: what it must give.
  */
 export function checkExpression(
   text: string,
@@ -44,13 +45,29 @@ export function checkExpression(
   kind: 'condition' | 'text' = 'condition',
 ): ExpressionFault | null {
   try {
-    if (kind === 'condition') condition(text, lists);
-    else textValue(text, lists);
+    checkPatterns(kind === 'condition' ? condition(text, lists) : textValue(text, lists));
     return null;
   } catch (error) {
     if (error instanceof ExpressionError) return fault(error);
     throw error;
   }
+}
+
+function checkPatterns(node: Node): void {
+  walk(node, (part) => {
+    const pattern =
+      part.kind === 'call'
+        ? part.pattern
+        : part.kind === 'compare' && part.test.kind === 'matches'
+          ? part.test.pattern
+          : null;
+    if (pattern === null) return;
+    try {
+      compileRegex(pattern.text, { captures: part.kind === 'call' });
+    } catch (error) {
+      throw patternFault(pattern, error);
+    }
+  });
 }
 
 function fault(error: ExpressionError): ExpressionFault {

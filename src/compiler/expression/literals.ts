@@ -1,8 +1,10 @@
 /** Reading literals of a known type, and encoding those that the engine interprets: wildcards, templates, JSON keys. */
 import { MAX_REPLACEMENTS, MAX_STARS } from '../../../assembly/abi.ts';
 import { parseAddress, parseCidr } from '../lists.ts';
+import { RegexError } from '../regex/index.ts';
 import { ExpressionError } from './syntax.ts';
 import type { Span, StringLiteral, WordLiteral } from './syntax.ts';
+import type { Pattern } from './typed.ts';
 
 const INT64_MIN = -(1n << 63n);
 const INT64_MAX = (1n << 63n) - 1n;
@@ -212,4 +214,14 @@ export function jsonKeys(keys: readonly (Uint8Array | bigint)[]): Uint8Array {
       return { kind: 1, bytes: [position & 255, (position >> 8) & 255, (position >> 16) & 255, position >>> 24] };
     }),
   );
+}
+
+/** The fault of a regular expression where it stands in the text; rethrows what is none. */
+export function patternFault(pattern: Pattern, error: unknown): ExpressionError {
+  if (!(error instanceof RegexError)) throw error;
+  const { offset, length, fix } = error;
+  const at = pattern.offsets[offset] ?? pattern.span.at;
+  const end = pattern.offsets[offset + length - 1] ?? at;
+  const span = { at, length: Math.max(1, end - at + 1) };
+  return new ExpressionError('bad-regex', span, error.message, fix === undefined ? {} : { fix });
 }
