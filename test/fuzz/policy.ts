@@ -181,10 +181,12 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
   let accepted = 0;
   for (; performance.now() < end; cases++) {
     const texts = [r.pick(SEEDS)];
-    if (r.below(10) === 0) texts.push(r.pick(SEEDS));
+    if (cases > 0 && r.below(10) === 0) texts.push(r.pick(SEEDS));
     // The first case of a run is a policy as it is.
-    for (let i = 0; i < texts.length && cases > 0; i++)
-      for (let changes = 1 + r.below(4); changes > 0; changes--) texts[i] = mutate(texts[i] as string, r);
+    const most = cases === 0 ? 0 : 4;
+    for (let i = 0; i < texts.length; i++) {
+      for (let changes = Math.min(most, 1 + r.below(4)); changes > 0; changes--) texts[i] = mutate(texts[i]!, r);
+    }
     const target: Target = r.below(4) === 0 && cases > 0 ? 'cloudflare' : 'workerd';
     const files = texts.map((text, index) => ({ path: String(index), text }));
     const started = performance.now();
