@@ -6,6 +6,7 @@
  * The line is written when the head of the answer is there, since a body that streams natively never passes JavaScript:
  * `ms` is the time to that moment, `bytes` the Content-Length of the answer or null when it has none.
  */
+import { addressOf } from '../platform/authority.ts';
 import type { Exchange } from '../router/exchange.ts';
 import type { Verdict } from '../router/verdict.ts';
 
@@ -38,7 +39,7 @@ export function logLine(exchange: Exchange, status: number, bytes: string | null
     ',"path":' +
     text(pathOf(exchange)) +
     `,"status":${status},"bytes":${bytes !== null && /^[0-9]{1,15}$/.test(bytes) ? bytes : 'null'},"ms":${duration},"client":` +
-    text(result?.client || exchange.peer);
+    text(result?.client || addressOf(exchange.peer));
   if (agent !== undefined) line += ',"agent":' + text(agent.name);
   if (upstream.backend !== '')
     line +=
@@ -57,7 +58,7 @@ function pathOf(exchange: Exchange): string {
   let { path } = exchange.result ?? { path: '' };
   if (path === '') {
     // Refused before it had a canonical form: the raw one, without the query.
-    const { url } = exchange.request;
+    const { url } = exchange;
     const start = url.indexOf('/', url.indexOf('://') + 3);
     const end = url.indexOf('?');
     path = start < 0 || (end >= 0 && start > end) ? '' : url.slice(start, end < 0 ? url.length : end);

@@ -21,3 +21,12 @@ export function portOf(authority: string): string {
   const colon = authority.lastIndexOf(':');
   return colon > authority.lastIndexOf(']') ? authority.slice(colon + 1) : '';
 }
+
+/** `1.2.3.4:5`, `[::1]:5`, `[::ffff:1.2.3.4]:5`, or a bare address -> the address, IPv4 where IPv6 only wraps it. */
+export function addressOf(peer: string): string {
+  const first = peer.indexOf(':');
+  if (first < 0) return peer;
+  if (peer.charCodeAt(0) !== 0x5b) return peer.indexOf(':', first + 1) < 0 ? peer.slice(0, first) : peer;
+  const bare = hostnameOf(peer).slice(1, -1);
+  return bare.startsWith('::ffff:') && bare.includes('.') ? bare.slice(7) : bare;
+}

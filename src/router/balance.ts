@@ -1,9 +1,9 @@
 /** Which backend of a route, and which endpoint of a backend, takes a request. */
+import { addressOf } from '../platform/authority.ts';
 import type { Backend, WeightedBackend } from '../plan.ts';
 import { cookieOf } from './cookie.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
 import type { Exchange } from './exchange.ts';
-import { addressOf } from './forwarded.ts';
 import { usable } from './outlier.ts';
 import { hash32 } from './text.ts';
 
@@ -114,6 +114,5 @@ export function rendezvous(candidates: readonly EndpointState[], key: string): E
 function keyOf(exchange: Exchange, by: 'header' | 'cookie' | 'address', name: string): string {
   if (by === 'address') return exchange.result?.client || addressOf(exchange.peer);
   if (by === 'cookie') return cookieOf(exchange.seen.cookie, name);
-  for (const header of exchange.headers) if (header[0] === name) return header[1];
-  return '';
+  return exchange.request.headers.get(name) ?? '';
 }

@@ -3,7 +3,7 @@
  * Semantics of Gateway API's CORS filter (GEP-1767); the Fetch standard says what a browser does with them.
  */
 import { allows, set } from './cors-policy.ts';
-import type { Exchange, Phase } from './exchange.ts';
+import type { Phase } from './exchange.ts';
 import { refuse } from './problem.ts';
 
 export const cors: Phase = {
@@ -11,7 +11,7 @@ export const cors: Phase = {
   run(exchange) {
     const plan = exchange.action?.cors ?? null;
     if (plan === null || exchange.request.method !== 'OPTIONS' || exchange.seen.origin === '') return;
-    const method = find(exchange, 'access-control-request-method');
+    const method = exchange.request.headers.get('access-control-request-method') ?? '';
     if (method === '') return; // an ordinary OPTIONS request
     if (!allows(plan, exchange.seen.origin)) {
       const reason = 'this origin is not allowed';
@@ -27,7 +27,7 @@ export const cors: Phase = {
       return;
     }
     const headers = new Headers();
-    const requested = find(exchange, 'access-control-request-headers');
+    const requested = exchange.request.headers.get('access-control-request-headers') ?? '';
     // A list with `*` is answered with what was asked for: with credentials a browser takes `*` literally.
     set(
       headers,
@@ -57,8 +57,3 @@ export const cors: Phase = {
     });
   },
 };
-
-function find(exchange: Exchange, name: string): string {
-  for (const header of exchange.headers) if (header[0] === name) return header[1];
-  return '';
-}

@@ -4,7 +4,7 @@
  */
 import type { Filter, Plan, RouteAction } from '../plan.ts';
 import type { Platform } from '../platform/platform.ts';
-import { responseInit, webSocketOf } from '../platform/runtime.ts';
+import { type ExecutionContext, responseInit, webSocketOf } from '../platform/runtime.ts';
 import type { Effect, Engine, Generation, Head, HeadResult } from '../waf/engine.ts';
 import type { HeldBody } from './body.ts';
 import type { Lease } from './generation.ts';
@@ -13,6 +13,8 @@ import type { Verdict } from './verdict.ts';
 export interface Exchange {
   readonly id: string; // request id, also sent as x-request-id
   readonly request: Request;
+  /** Request.url, raw; read once, since the runtime makes the text anew each time. */
+  readonly url: string;
   readonly platform: Platform;
   readonly engine: Engine;
   readonly startedAt: number; // ms since the epoch
@@ -23,8 +25,7 @@ export interface Exchange {
   readonly seed: number;
   readonly now: number;
 
-  /** sanitize: header lines once iterated, without `x-sallyport-*`; names lower case. */
-  headers: [name: string, value: string][];
+  /** sanitize: header lines once iterated, without `x-sallyport-*`; address puts method, URL and peer in front. */
   head: Head;
   /** sanitize: names of header lines that must not reach the origin: hop by hop, ours, or nominated by Connection. */
   dropped: string[];
@@ -68,7 +69,7 @@ export interface Exchange {
 
   /** For the log: who answered and how it went. */
   readonly upstream: { backend: string; endpoint: string; attempts: number; status: number; error: string };
-  waitUntil(promise: Promise<unknown>): void;
+  readonly context: ExecutionContext;
 }
 
 export interface SeenHeaders {
@@ -114,15 +115,17 @@ export interface ExchangeInit {
   readonly platform: Platform;
   readonly engine: Engine;
   readonly lease: Lease;
-  waitUntil(promise: Promise<unknown>): void;
+  readonly context: ExecutionContext;
 }
 
 export function createExchange(init: ExchangeInit): Exchange {
   const { request } = init;
   const startedAt = Date.now();
+  const { url } = request;
   return {
     id: requestId(),
     request,
+    url,
     platform: init.platform,
     engine: init.engine,
     startedAt,
@@ -130,7 +133,6 @@ export function createExchange(init: ExchangeInit): Exchange {
     lease: init.lease,
     seed: (Math.random() * 0x1_0000_0000) >>> 0,
     now: Math.floor(startedAt / 1000),
-    headers: [],
     head: { text: '', fields: 0 },
     dropped: [],
     seen: {
@@ -145,7 +147,7 @@ export function createExchange(init: ExchangeInit): Exchange {
     filters: NONE,
     backend: -1,
     routeName: '',
-    scheme: request.url.startsWith('https:') ? 'https' : 'http',
+    scheme: url.startsWith('https:') ? 'https' : 'http',
     authority: '',
     target: { host: '', path: '/', query: '' },
     outgoing: null,
@@ -155,7 +157,7 @@ export function createExchange(init: ExchangeInit): Exchange {
     owned: false,
     sticky: '',
     upstream: { backend: '', endpoint: '', attempts: 0, status: 0, error: '' },
-    waitUntil: init.waitUntil,
+    context: init.context,
   };
 }
 

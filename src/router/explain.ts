@@ -49,7 +49,13 @@ export async function explain(input: ExplainInput): Promise<Explanation> {
   const engine = createEngine(input.engine);
   const lease = await new Generations(engine).first(platform.images);
   if (lease === null) throw new Error('there is no manifest in the bundle');
-  const exchange = createExchange({ request: input.request, platform, engine, lease, waitUntil: () => {} });
+  const exchange = createExchange({
+    request: input.request,
+    platform,
+    engine,
+    lease,
+    context: { waitUntil: () => {} },
+  });
   const phases: PhaseExplanation[] = [];
   for (const phase of REQUEST_PHASES) {
     const known = exchange.verdicts.length;
@@ -101,7 +107,7 @@ function describe(
   const decided = verdicts.map(sentenceOf).join('; ');
   const { result, plan } = exchange;
   const words: Record<string, () => string> = {
-    sanitize: () => `${exchange.headers.length} header lines kept`,
+    sanitize: () => `${exchange.head.fields / 2} header lines kept`,
     address: () => `the peer is ${exchange.peer === '' ? 'not known' : exchange.peer}`,
     match: () =>
       plan === null

@@ -4,7 +4,7 @@
  * What arrives in X-Forwarded-* and Forwarded is kept only when the peer is a proxy that the policy trusts; otherwise it
  * is what the client chose to write, and is dropped, not appended to.
  */
-import { hostnameOf } from '../platform/authority.ts';
+import { addressOf } from '../platform/authority.ts';
 import type { Exchange } from './exchange.ts';
 import { quoted } from './text.ts';
 
@@ -43,15 +43,6 @@ function has(seen: Exchange['seen'], name: (typeof FORWARDED_NAMES)[number]): bo
   return name === 'x-forwarded-proto' ? seen.forwardedProto !== '' : seen.forwardedHost !== '';
 }
 
-/** `1.2.3.4:5`, `[::1]:5`, `[::ffff:1.2.3.4]:5`, or a bare address -> the address, IPv4 where IPv6 only wraps it. */
-export function addressOf(peer: string): string {
-  const first = peer.indexOf(':');
-  if (first < 0) return peer;
-  if (peer.charCodeAt(0) !== 0x5b) return peer.indexOf(':', first + 1) < 0 ? peer.slice(0, first) : peer;
-  const bare = hostnameOf(peer).slice(1, -1);
-  return bare.startsWith('::ffff:') && bare.includes('.') ? bare.slice(7) : bare;
-}
-
 /** SPEC: RFC 7239 section 6: IPv6 in brackets and quotes; unknown is a word of its own. */
 function node(address: string): string {
   if (address === '') return 'unknown';
@@ -60,7 +51,12 @@ function node(address: string): string {
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
-/** A host with a port is no token and has to be quoted. */
+let lastText = '';
+let lastToken = '';
+
+/** A host with a port is no token and has to be quoted. PERF: most requests name the same host as the one before. */
 function token(text: string): string {
-  return TOKEN.test(text) ? text : quoted(text);
+  if (text === lastText) return lastToken;
+  lastText = text;
+  return (lastToken = TOKEN.test(text) ? text : quoted(text));
 }

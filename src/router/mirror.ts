@@ -36,7 +36,7 @@ export function sendMirrors(exchange: Exchange, backends: readonly number[]): vo
       .dial(state.endpoint, urlFor(exchange, state), init)
       .then((response) => response.body?.cancel())
       .catch(() => {}); // fire and forget: a mirror's failure is its own
-    exchange.waitUntil(sent);
+    exchange.context.waitUntil(sent);
   }
   exchange.sticky = sticky; // picking for a mirror must not stick the client to it
 }

@@ -26,21 +26,22 @@ function platformOf(env: Env): Platform {
   return (platform ??= env.PLATFORM === 'cloudflare' ? cloudflarePlatform(env, bundle) : workerdPlatform(env));
 }
 
-async function handle(request: Request, env: Env, context: ExecutionContext): Promise<Response> {
-  let lease = generations.current;
+function handle(request: Request, env: Env, context: ExecutionContext): Promise<Response> {
+  const lease = generations.current;
+  if (lease === null) return first(request, env, context);
+  generations.sweep(Date.now());
+  const served = serve(createExchange({ request, platform: platformOf(env), engine, lease, context }));
+  // When the client goes away the runtime drops a request at once, and with it every `finally` and the log line, unless
+  // something is waited for. This way the abort arrives as an abort: the origin is let go, and the line says 499.
+  context.waitUntil(served);
+  return served;
+}
+
+/** Loads the first generation, then goes on. */
+async function first(request: Request, env: Env, context: ExecutionContext): Promise<Response> {
   try {
-    if (lease === null) lease = await generations.first(platformOf(env).images);
-    else generations.sweep(Date.now());
-    if (lease !== null) {
-      const waitUntil = (promise: Promise<unknown>): void => context.waitUntil(promise);
-      const served = serve(createExchange({ request, platform: platformOf(env), engine, lease, waitUntil }));
-      // When the client goes away the runtime drops a request at once, and with it every `finally` and the log line, unless
-      // something is waited for. This way the abort arrives as an abort: the origin is let go, and the line says 499.
-      context.waitUntil(served);
-      return await served;
-    }
+    if ((await generations.first(platformOf(env).images)) !== null) return await handle(request, env, context);
   } catch (error) {
-    // Loading failed; `serve` itself never rejects.
     console.error(JSON.stringify({ level: 'error', message: error instanceof Error ? error.message : String(error) }));
   }
   const verdict = { status: 503, reason: 'no policy is being served', rule: '' };
