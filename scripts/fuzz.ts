@@ -12,7 +12,8 @@ const FOLDER = join(import.meta.dirname, '../test/fuzz');
 const GRACE = 30; // s beyond its share
 
 interface Fuzzer {
-  fuzz(seconds: number, seed: number): Promise<number> | number;
+  /** Cases tried, alone or with more to tell. */
+  fuzz(seconds: number, seed: number): Promise<number | { readonly rounds: number }>;
 }
 
 const { values, positionals } = parseArgs({
@@ -58,7 +59,8 @@ for (const [name, fuzzer] of modules) {
     watchdog = setTimeout(() => reject(new Error('it hangs')), (share + GRACE) * 1000);
   });
   try {
-    const cases = await Promise.race([Promise.resolve(fuzzer.fuzz(share, seed)), late]);
+    const result = await Promise.race([fuzzer.fuzz(share, seed), late]);
+    const cases = typeof result === 'number' ? result : result.rounds;
     // Rejections that nobody waits for are reported after the promise jobs of this turn.
     await new Promise((resolve) => setTimeout(resolve, 0));
     if (stray !== null) throw stray;

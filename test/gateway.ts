@@ -51,6 +51,8 @@ export interface GatewayOptions {
   target?: Target;
   args?: readonly string[];
   env?: Record<string, string>;
+  /** Default 127.0.0.1:0. */
+  listen?: string;
   /** Loopback origins are what tests have; false shows that they are refused. */
   allowLoopback?: boolean;
 }
@@ -133,7 +135,7 @@ async function startServe(options: GatewayOptions, files: readonly string[], fol
     'serve',
     ...files,
     '--listen',
-    '127.0.0.1:0',
+    options.listen ?? '127.0.0.1:0',
     ...(options.allowLoopback === false ? [] : ['--allow-loopback']),
     '--json',
     ...(options.args ?? []),
@@ -159,7 +161,7 @@ async function startServe(options: GatewayOptions, files: readonly string[], fol
     child.kill('SIGKILL');
     throw new Error(`${(error as Error).message}\n${err.text}${JSON.stringify(err.events)}`);
   }
-  const url = String(ready['url']).replace(/\/$/, '');
+  const url = String(ready['url']).replace(/\/$/, '').replace('[::]', '127.0.0.1');
   const agent = new Agent({ keepAlive: true, maxSockets: 32 });
   return {
     target: 'workerd',

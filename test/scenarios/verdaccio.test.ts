@@ -151,7 +151,8 @@ routes: [{ name: registry, backend: verdaccio }]
     const place = join(folder, 'consumer');
     await mkdir(place);
     await writeFile(join(place, 'package.json'), '{ "name": "consumer", "version": "1.0.0", "private": true }');
-    const installed = await npm(['install', 'portcullis'], place);
+    // A cache of its own, as on another machine: publishing leaves the packed files in the first one.
+    const installed = await npm(['install', 'portcullis', '--cache', join(folder, 'other-cache')], place);
     assert.equal(installed.code, 0, installed.output);
     assert.equal(createRequire(join(place, 'x.js'))('portcullis'), 'portcullis on @gate/hinge');
     assert.equal(await readFile(join(place, 'node_modules/portcullis/data.txt'), 'utf8'), payload);
