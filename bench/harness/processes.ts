@@ -86,7 +86,10 @@ export class Processes {
 function answers(port: number, probe: string): Promise<boolean> {
   return new Promise((done) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(probe));
-    socket.once('data', (data) => (done(/^HTTP\/1\.1 200 /.test(data.toString('latin1'))), socket.destroy()));
+    socket.once('data', (data) => {
+      done(data.toString('latin1').startsWith('HTTP/1.1 200 '));
+      socket.destroy();
+    });
     socket.once('error', () => done(false));
     socket.once('close', () => done(false));
   });

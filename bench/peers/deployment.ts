@@ -1,19 +1,20 @@
-/** A route table compiled into images by the product's own compiler, with the product's table of agents. */
-import { existsSync, readFileSync } from 'node:fs';
-import { artefact } from '../../src/cli/workerd.ts';
-import { compile, formatDiagnostics, type Compiled } from '../../src/compiler/index.ts';
+/** A route table compiled into images as the command line compiles a policy file. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { compileFiles, requireDeployment, type Deployment } from '../../src/cli/deployment.ts';
 import { routeTable } from '../harness/table.ts';
 import { policyText } from './policy.ts';
 
 export const HOST = 'bench.localhost';
 
-export async function deployment(size: number, origin: string, rules: boolean): Promise<Compiled> {
-  const text = policyText(routeTable(size), HOST, origin, rules);
-  const agents = existsSync(artefact('agents.img')) ? readFileSync(artefact('agents.img')) : null;
-  const compiled = await compile({ files: [{ path: `table-${size}.yaml`, text }], target: 'workerd', agents });
-  if (!compiled.ok)
-    throw new Error(
-      `the table of ${size} routes does not compile:\n${formatDiagnostics(compiled.diagnostics.slice(0, 3))}`,
-    );
-  return compiled;
+export async function deployment(size: number, origin: string, rules: boolean): Promise<Deployment> {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-bench-'));
+  try {
+    const file = join(folder, `table-${size}.yaml`);
+    writeFileSync(file, policyText(routeTable(size), HOST, origin, rules));
+    return requireDeployment(await compileFiles([file]), false);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }

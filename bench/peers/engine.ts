@@ -12,7 +12,7 @@ export async function loadedEngine(
 ): Promise<{ engine: Engine; generation: Generation }> {
   const { manifest, images } = await deployment(size, '127.0.0.1:9', rules);
   const load = (hash: string): { hash: string; bytes: Uint8Array } => ({ hash, bytes: images.get(hash)! });
-  const { generation: id, hosts, agents, apps } = manifest!;
+  const { generation: id, hosts, agents, apps } = manifest;
   const engine = createEngine(new WebAssembly.Module(readFileSync(wasm)));
   const generation = engine.load({
     id,

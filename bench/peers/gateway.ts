@@ -1,7 +1,6 @@
 /** Sallyport as `sallyport serve` runs it, supervisor apart: the same configuration, the images in a directory. */
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseDial } from '../../src/cli/egress.ts';
 import { artefact, workerdConfig } from '../../src/cli/workerd.ts';
 import { deployment } from './deployment.ts';
 
@@ -13,10 +12,16 @@ export async function gateway(folder: string, origin: string, size: number): Pro
   for (const [hash, bytes] of images) writeFileSync(join(directory, `${hash}.img`), bytes);
   writeFileSync(join(directory, 'current.json'), JSON.stringify(manifest));
   for (const name of ['worker.js', 'engine.wasm'] as const) copyFileSync(artefact(name), join(folder, name));
-  const origins = dials.map((key) => ({ dial: parseDial(key), address: '127.0.0.1', problem: null }));
+  const origins = dials.map((key) => ({ key, address: '127.0.0.1', problem: null }));
   return (port) =>
     workerdConfig({
-      ...{ origins, secrets: new Map(), tls: null, authorities: [], v8Flags: [], images: { directory } },
-      ...{ listen: `127.0.0.1:${port}`, control: null },
+      origins,
+      secrets: new Map(),
+      tls: null,
+      authorities: [],
+      v8Flags: [],
+      images: { directory },
+      listen: `127.0.0.1:${port}`,
+      control: null,
     });
 }
