@@ -271,6 +271,8 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
       // A reset, since the runtime does not look at a mere FIN before it writes: see ARCHITECTURE, known limits.
       request.socket?.resetAndDestroy();
       await echo.abort('/hang?waiting');
+      // The exchange is seen through to its end: its line is written though nobody receives the answer.
+      await world.gateway.event('access', (event) => event['path'] === '/hang' && event['status'] === 499);
     },
   );
 
