@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as abi from '../../assembly/abi.ts';
 import { requestHead, testEngine } from '../../test/support/engine.ts';
-import { loadOne } from '../../test/support/image.ts';
-import { rulePolicy, withRules } from '../../test/support/rules.ts';
+import { loaded, loadOne } from '../../test/support/image.ts';
+import { compileAgents } from './agents/agents.ts';
+import { compileHosts } from './hosts.ts';
+import { judge, rulePolicy, withRules } from '../../test/support/rules.ts';
 import { disassembleCode } from './rules.ts';
 import type { TestRequest } from '../../test/support/reference-expression.ts';
 import type { InspectionSource } from './sources.ts';
@@ -284,4 +286,29 @@ test('header inspection: the first fault, by app and by route', () => {
   assert.equal(skipped.results(GET)[0]!.outcome, abi.OUTCOME_OK);
   const { reports } = rulePolicy([], { inspections: [profile({ required: ['a'], forbidden: ['A'] })] });
   assert.deepEqual(reports.map(({ code }) => code), ['contradiction']); // prettier-ignore
+});
+
+test('agents are fields: missing, not empty, when nothing was recognised', () => {
+  const policy = rulePolicy([
+    { when: 'agent.bot and agent.name eq "GPTBot" and agent.operator contains "OpenAI"' },
+    { when: 'agent.category eq "training" or agent.category ne "training"' },
+    { when: 'not agent.category eq "training"' },
+    { when: 'http.response.code eq 200 and agent.bot' },
+  ]);
+  const hosts = loaded(compileHosts([{ name: 'test', hostnames: ['*'] }]));
+  const generation = engine.load({
+    id: 'agents',
+    hosts,
+    agents: loaded(compileAgents()),
+    apps: [loaded(policy.image)],
+  });
+  const matched = (agent: string): number[] =>
+    judge(engine, generation, policy, { ...GET, headers: [['user-agent', agent]] }).flatMap(({ effects }) =>
+      effects.map(({ index }) => index),
+    );
+  assert.deepEqual(
+    matched('Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)'),
+    [0, 1, 3],
+  );
+  assert.deepEqual(matched('Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36'), [2]);
 });
