@@ -16,7 +16,6 @@ export function lookup(at: usize, length: i32, keys: usize, keysLength: i32, int
   p = at;
   end = at + <usize>length;
   const keysEnd = keys + <usize>keysLength;
-  if (!spend(length)) return false;
   let whole = true;
   while (keys < keysEnd) {
     if (keys + 3 > keysEnd) return false;
@@ -26,9 +25,8 @@ export function lookup(at: usize, length: i32, keys: usize, keysLength: i32, int
     if (keys > keysEnd) return false;
     blank();
     const start = p;
-    if (!spend(1 + (<i32>(end - p) >> 3))) return false;
     const found = load<u8>(key - 3) == 0 ? member(key, size) : size == 4 ? item(load<u32>(key)) : 0;
-    if (found == 0) return false;
+    if (!spend(1 + <i32>(p - start)) || found == 0) return false;
     if (whole) {
       // The document has to be valid as a whole, and to end where its value ends.
       blank();

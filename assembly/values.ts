@@ -76,7 +76,8 @@ export function lowerByte(byte: u8): u8 {
  */
 export function search(at: usize, end: usize, needle: usize, needleLength: i32, fold: bool): usize {
   if (needleLength == 0) return at;
-  if (end < at + <usize>needleLength || !spend(1 + (<i32>(end - at) >> 4))) return 0;
+  if (end < at + <usize>needleLength) return 0;
+  const start = at;
   const last = end - <usize>needleLength; // the last place where it can begin
   const tail = <usize>needleLength - 1;
   const first = load<u8>(needle);
@@ -95,9 +96,10 @@ export function search(at: usize, end: usize, needle: usize, needleLength: i32, 
     for (; mask != 0; mask &= mask - 1) {
       const place = at + <usize>ctz(mask);
       if (!spend(cost)) return 0;
-      if (same(place, needle, needleLength, fold)) return place;
+      if (same(place, needle, needleLength, fold)) return spend(<i32>(place - start) >> 4) ? place : 0;
     }
   }
+  if (!spend(1 + (<i32>(at - start) >> 4))) return 0;
   for (; at <= last; at++) {
     if (!spend(1)) return 0;
     if (same(at, needle, needleLength, fold)) return at;
