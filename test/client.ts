@@ -45,7 +45,7 @@ export function begin(url: string, options: Options = {}): ClientRequest {
     flat.push('Content-Length', String(Buffer.byteLength(options.body)));
   }
   return (secure ? sendTls : send)({
-    host: target.hostname,
+    host: target.hostname.replace(/^\[|\]$/g, ''),
     port: target.port,
     path: path.startsWith('/') ? path : '/',
     method: options.method ?? 'GET',
