@@ -11,6 +11,8 @@ const FAST_FROM = 65_536;
 export interface Document extends Reporter {
   readonly file: string;
   readonly value: unknown;
+  /** Whether MAX_DIAGNOSTICS is reached: no report counts any more, so none needs to be worked out. */
+  readonly full: boolean;
   /** Line of what stands at `path`, from 1. */
   lineOf(path: DocumentPath): number;
 }
@@ -79,7 +81,11 @@ export function readDocument(file: string, text: string, diagnostics: Diagnostic
     file,
     value,
     report(severity, path, code, message, more = {}) {
+      if (reported > MAX_DIAGNOSTICS) return;
       report(...span(path, more), severity, code, message, more.cause, more.fix);
+    },
+    get full() {
+      return reported > MAX_DIAGNOSTICS;
     },
     lineOf: (path) => lines.place(...span(path, {})).line,
   };

@@ -26,10 +26,10 @@ export function nearest(word: string, known: Iterable<string>): string | null {
   const lower = word.toLowerCase();
   let best: string | null = null;
   let bestDistance = Math.max(1, Math.floor(lower.length / 3)) + 1;
-  let budget = 2000; // candidates looked at
+  let budget = 200; // candidates compared
   for (const candidate of known) {
+    if (candidate.length > LONGEST || Math.abs(candidate.length - lower.length) >= bestDistance) continue;
     if (budget-- === 0) break;
-    if (candidate.length > LONGEST) continue;
     const found = distance(lower, candidate.toLowerCase());
     if (found < bestDistance) {
       best = candidate;

@@ -63,9 +63,28 @@ export function covers(wide: string, narrow: string): boolean {
 }
 
 /** SPEC: Gateway API, HTTPRouteSpec.hostnames: what listener (the app) and route have in common. */
-export function intersect(app: readonly string[], route: string): string[] {
-  if (app.some((host) => covers(host, route))) return [route];
-  return app.filter((host) => covers(route, host));
+export class Intersection {
+  private readonly app: readonly string[];
+  private readonly wildcards: readonly string[];
+  private readonly known: Map<string, readonly string[]>;
+
+  constructor(app: readonly string[]) {
+    this.app = app;
+    this.wildcards = app.filter((host) => host.startsWith('*'));
+    this.known = new Map(app.map((host) => [host, [host]]));
+  }
+
+  /** The hosts of the app that `route` narrows or is among; none when it lies outside. */
+  with(route: string): readonly string[] {
+    // PERF: thousands of routes name the same few hosts.
+    let common = this.known.get(route);
+    if (common === undefined) {
+      if (this.wildcards.some((host) => covers(host, route))) common = [route];
+      else common = route.startsWith('*') ? this.app.filter((host) => covers(route, host)) : [];
+      this.known.set(route, common);
+    }
+    return common;
+  }
 }
 
 /** Whether a host is a zone or inside of it. */

@@ -17,7 +17,7 @@ import { parseCidr } from '../lists.ts';
 import type { InspectionSource, ListSource, RouteSource, SettingsSource } from '../sources.ts';
 import { shown } from '../spelling.ts';
 import { readBackend } from './backend.ts';
-import { readHostname } from './hostname.ts';
+import { Intersection, readHostname } from './hostname.ts';
 import { parseSize } from './quantity.ts';
 import type { Reading, Target } from './reading.ts';
 import { readRoute } from './route.ts';
@@ -65,11 +65,13 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     settings.cloudflare === undefined
       ? null
       : readHostname(settings.cloudflare.zone, false, ['cloudflare', 'zone'], document);
+  const distinct = [...new Set(hostnames)];
   const reading: Reading = {
     reporter: document,
     target,
     zone,
-    hostnames: [...new Set(hostnames)],
+    hostnames: distinct,
+    intersection: new Intersection(distinct),
     over: settings.body.over,
     backends: new Map(backendFields.map(([name], index) => [name, index])),
     secrets: new Set(),
@@ -169,7 +171,7 @@ function sequence(fields: Fields, field: 'rules' | 'routes', most: number, docum
 }
 
 function readRules(fields: Fields, reading: Reading): ReadRule[] {
-  const document = reading.reporter as Document;
+  const document = reading.reporter;
   const values = sequence(fields, 'rules', MAX_RULES, document);
   const off = new Set<string>();
   const names = values.map((value) => {
@@ -187,7 +189,7 @@ function readRules(fields: Fields, reading: Reading): ReadRule[] {
 }
 
 function readRoutes(fields: Fields, settings: schema.Settings, reading: Reading) {
-  const document = reading.reporter as Document;
+  const document = reading.reporter;
   const routes: { route: RouteSource; action: RouteAction }[] = [];
   const inspections: InspectionSource[] = [];
   const names = new Map<string, number>();
@@ -310,7 +312,7 @@ function checkHostBits(text: string, path: DocumentPath, document: Document): vo
 }
 
 function readEngineSettings(settings: schema.Settings, reading: Reading): SettingsSource {
-  const document = reading.reporter as Document;
+  const document = reading.reporter;
   const { trustedHops, trustedCIDRs, failClosed } = settings.clientAddress;
   const from = settings.clientAddress.from ?? (reading.target === 'cloudflare' ? 'cf' : 'peer');
   const at = ['clientAddress'];

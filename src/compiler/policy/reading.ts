@@ -1,17 +1,19 @@
 /** What the readers of a policy's parts share while one document is read. */
-import type { Reporter } from '../diagnostics.ts';
+import type { Document } from '../document.ts';
+import type { Intersection } from './hostname.ts';
 import { nearest } from '../spelling.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 
 export type Target = 'workerd' | 'cloudflare';
 
 export interface Reading {
-  readonly reporter: Reporter;
+  readonly reporter: Document;
   readonly target: Target;
   /** Zone of the Cloudflare account, lower case, or null. */
   readonly zone: string | null;
   /** Host names of the app, lower case. */
   readonly hostnames: readonly string[];
+  readonly intersection: Intersection;
   /** What may be held of a body, and what happens to a longer one. */
   readonly over: 'reject' | 'inspect-prefix' | 'pass';
   /** Every name under `backends`, also those with faults; the index is that of the plan. */
@@ -24,6 +26,7 @@ export interface Reading {
 export function backendIndex(reading: Reading, name: string, path: DocumentPath): number {
   const index = reading.backends.get(name);
   if (index !== undefined) return index;
+  if (reading.reporter.full) return -1;
   const meant = nearest(name, reading.backends.keys());
   reading.reporter.report('error', path, 'unknown-backend', `there is no backend \`${name}\``, {
     ...(reading.backends.size <= 12 && {

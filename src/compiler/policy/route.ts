@@ -5,7 +5,7 @@ import type { MatchSource, RouteSource, ValueMatch } from '../sources.ts';
 import { shown } from '../spelling.ts';
 import { readPercent } from './backend.ts';
 import { readFilters } from './filter.ts';
-import { intersect, readHostname } from './hostname.ts';
+import { readHostname } from './hostname.ts';
 import { parseDuration } from './quantity.ts';
 import { backendIndex, type Reading } from './reading.ts';
 import type { Match, Route } from './schema.ts';
@@ -38,7 +38,7 @@ function readHostnames(source: Route, path: DocumentPath, reading: Reading): rea
   let faulty = false;
   source.hostnames.forEach((text, index) => {
     const name = readHostname(text, true, [...path, 'hostnames', index], reporter);
-    const common = name === null ? [] : intersect(reading.hostnames, name);
+    const common = name === null ? [] : reading.intersection.with(name);
     if (name === null) faulty = true;
     else if (common.length === 0) outside.push(index);
     for (const host of common) result.add(host);

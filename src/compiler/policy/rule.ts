@@ -160,6 +160,7 @@ function checkSkip(
     const here = [...path, 'skip', 'rules', at];
     const found = names.indexOf(name);
     if (found < 0) {
+      if (reporter.full) return;
       const meant = nearest(
         name,
         names.filter((one) => one !== null),

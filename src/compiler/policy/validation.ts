@@ -1,6 +1,7 @@
 /** Holds values against the schema and says what is wrong with them, in words. */
 import { z } from 'zod';
-import type { DocumentPath, Reporter } from '../diagnostics.ts';
+import type { DocumentPath } from '../diagnostics.ts';
+import type { Document } from '../document.ts';
 import { nearest, oneOf, shown } from '../spelling.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -10,16 +11,21 @@ export function validate<T extends z.ZodType>(
   schema: T,
   value: unknown,
   path: DocumentPath,
-  reporter: Reporter,
+  reporter: Document,
 ): z.output<T> | null {
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
-  for (const issue of result.error.issues) explain(schema, issue, path, reporter);
+  for (const issue of result.error.issues) {
+    if (reporter.full) break;
+    explain(schema, issue, path, reporter);
+  }
   return null;
 }
 
 /** Unknown fields of the document itself, whose known ones are validated one by one. */
-export function unknownField(key: string, known: readonly string[], path: DocumentPath, reporter: Reporter): void {
+export function unknownField(key: string, known: readonly string[], path: DocumentPath, reporter: Document): void {
+  // SAFETY: a hostile file can have millions of unknown fields, and looking for what was meant takes its time.
+  if (reporter.full) return;
   const meant = nearest(key, known);
   reporter.report('error', [...path, key], 'unknown-field', `unknown field \`${shown(key)}\``, {
     at: 'key',
@@ -28,7 +34,7 @@ export function unknownField(key: string, known: readonly string[], path: Docume
   });
 }
 
-function explain(schema: z.ZodType, issue: Issue, base: DocumentPath, reporter: Reporter): void {
+function explain(schema: z.ZodType, issue: Issue, base: DocumentPath, reporter: Document): void {
   const path = [...base, ...(issue.path as (string | number)[])];
   const name = label(path);
   const [ours, oursFix] = issue.message.startsWith('must ') ? issue.message.split('\n') : [];
@@ -99,7 +105,7 @@ function explainUnion(
   issue: Extract<Issue, { code: 'invalid_union' }>,
   base: DocumentPath,
   path: DocumentPath,
-  reporter: Reporter,
+  reporter: Document,
 ): void {
   const branches = issue.errors as Issue[][];
   const literals = branches.flatMap((branch) => (branch[0]?.code === 'invalid_value' ? branch[0].values : []));
