@@ -72,9 +72,12 @@ const child = spawn(command, isFile ? [join(root, script), ...args] : args, {
   env: { ...process.env, PATH: `${dirname(node)}${delimiter}${tools}${delimiter}${process.env.PATH ?? ''}` },
 });
 
-// Ctrl-C reaches the child by itself, through the terminal's process group: here it only must not end the wait.
-process.on('SIGINT', () => {});
-for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+// Forwarded, since a signal may be sent to this process alone. Ctrl-C in a terminal reaches the child twice then, once
+// through the process group; scripts take the two for one.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+// npm that is killed leaves its children behind; a script must not go on without the one who asked for it.
+const parent = process.ppid;
+setInterval(() => process.ppid !== parent && child.kill('SIGTERM'), 500).unref();
 child.on('error', (error) => fail(`${script} could not be started (${error.message})`));
 child.on('exit', (code, signal) => {
   if (signal) process.stderr.write(`sallyport: ${script} was ended by ${signal}\n`);

@@ -33,25 +33,22 @@ async function start(): Promise<void> {
     throw new Failure(`port ${error.port} is already in use; the example's origins need ${WEB_PORT} and ${API_PORT}`);
   });
   process.on('exit', () => origins.close());
-  await runGateway(
-    {
-      files: [policy],
-      ...address,
-      workers: 1,
-      tls: null,
-      authorities: [],
-      egress: egressPolicy([], true),
-      secrets: new Map(),
-      grace: 2000,
-      maxMemory: 1024 * 1048576,
-      v8Flags: [],
-      state: null,
-      watch: true,
-      report: json ? jsonReport : (event) => say(event),
-      access: json ? jsonAccess : humanAccess,
-    },
-    json,
-  );
+  await runGateway({
+    files: [policy],
+    ...address,
+    workers: 1,
+    tls: null,
+    authorities: [],
+    egress: egressPolicy([], true),
+    secrets: new Map(),
+    grace: 2000,
+    maxMemory: 1024 * 1048576,
+    v8Flags: [],
+    state: null,
+    watch: true,
+    report: json ? jsonReport : (event) => say(event),
+    access: json ? jsonAccess : humanAccess,
+  });
 }
 
 function say(event: GatewayEvent): void {

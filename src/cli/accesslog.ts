@@ -53,14 +53,16 @@ export function renderAccess(line: string): string {
     printable(method).padEnd(4),
     `${pc.dim(printable(host))}${printable(path)}`,
     pc.dim(`${ms} ms`),
-    pc.dim(printable(client)),
-    pc.dim(printable([app, route].filter(Boolean).join('/'))),
-    pc.dim(printable(origin)),
-    agent === '' ? '' : pc.dim(`agent ${printable(agent)}`),
+    dim(client),
+    dim([app, route].filter(Boolean).join('/')),
+    dim(origin),
+    agent === '' ? '' : dim(`agent ${agent}`),
     verdictText(entry.verdict ?? []),
   ];
   return parts.filter(Boolean).join('  ');
 }
+
+const dim = (text: string): string => (text === '' ? '' : pc.dim(printable(text)));
 
 function verdictText(verdicts: NonNullable<AccessEntry['verdict']>): string {
   if (verdicts.length === 0) return 'allow';

@@ -5,6 +5,5 @@ import { gatewayOptions, runGateway, serveArguments } from './serve.ts';
 export default defineCommand({
   meta: { name: 'dev', description: 'serve with --watch and --allow-loopback' },
   args: serveArguments,
-  run: ({ args, rawArgs }) =>
-    runGateway(gatewayOptions({ ...args, watch: true, 'allow-loopback': true }, rawArgs), args.json === true),
+  run: ({ args, rawArgs }) => runGateway(gatewayOptions({ ...args, watch: true, 'allow-loopback': true }, rawArgs)),
 });

@@ -70,7 +70,7 @@ interface Parsed {
 export default defineCommand({
   meta: { name: 'serve', description: 'run policies on this machine under workerd' },
   args: serveArguments,
-  run: ({ args, rawArgs }) => runGateway(gatewayOptions(args, rawArgs), args.json === true),
+  run: ({ args, rawArgs }) => runGateway(gatewayOptions(args, rawArgs)),
 });
 
 export function gatewayOptions(args: Parsed, rawArgs: readonly string[]): GatewayOptions {
@@ -117,29 +117,38 @@ function pem(path: string, label: 'CERTIFICATE' | 'PRIVATE KEY'): string {
   return text;
 }
 
-/** Runs until SIGINT or SIGTERM; a second signal ends the drain at once. SIGHUP compiles the policies again. */
-export async function runGateway(options: GatewayOptions, json: boolean): Promise<void> {
+/** Signals closer together than this are one: Ctrl-C reaches a process through its group and through who started it. */
+const SAME_SIGNAL = 1000; // ms
+const ORPHAN_INTERVAL = 500; // ms
+
+/** Runs until SIGINT or SIGTERM; a second one ends the drain at once. SIGHUP compiles the policies again. */
+export async function runGateway(options: GatewayOptions): Promise<void> {
   let gateway: Gateway | null = null;
-  let signals = 0;
+  let asked = 0;
   const ended = Promise.withResolvers<void>();
   const stop = () => {
-    signals++;
-    if (gateway === null) process.exit(130); // nothing is up yet; children end with us
-    gateway.stop(signals > 1 ? 0 : undefined).then(ended.resolve, ended.reject);
+    if (asked !== 0 && Date.now() - asked < SAME_SIGNAL) return;
+    const again = asked !== 0;
+    asked = Date.now();
+    gateway?.stop(again ? 0 : undefined).then(ended.resolve, ended.reject);
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
   process.on('SIGHUP', () => void gateway?.reload());
-  // The channel to scripts/bootstrap.mjs: it closes when that process was killed.
-  if (process.connected) process.on('disconnect', stop);
+  whenAbandoned(stop);
   if (options.egress.loopback)
     options.report({ event: 'notice', message: 'origins may have loopback addresses (--allow-loopback)' });
-  try {
-    gateway = await Gateway.open(options);
-  } catch (error) {
-    if (json && error instanceof Failure) options.report({ event: 'stopped' });
-    throw error;
-  }
+  gateway = await Gateway.open(options);
+  if (asked !== 0) gateway.stop(0).then(ended.resolve, ended.reject); // asked to while it was starting
   await ended.promise;
   process.exit(0);
+}
+
+/** Calls back when the process that this one was started by is gone: the one of scripts or bin/, or npm. */
+function whenAbandoned(stop: () => void): void {
+  if (process.connected) process.on('disconnect', stop);
+  // npm that is killed leaves its children running; elsewhere an orphan is what nohup and daemons are.
+  if (process.env['npm_command'] === undefined) return;
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && stop(), ORPHAN_INTERVAL).unref();
 }
