@@ -100,7 +100,9 @@ function tests(): Promise<void> {
   });
 }
 
-const where = (file: string | undefined): string => (file === undefined ? '?' : relative(root, file));
+function where(file: string | undefined): string {
+  return file === undefined ? '?' : relative(root, file);
+}
 
 function errorText(error: Error): string {
   const cause = error.cause;
