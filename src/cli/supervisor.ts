@@ -357,7 +357,7 @@ function listen(host: string, port: number, reusePort: boolean): Promise<Server>
       const where = `${host.includes(':') ? `[${host}]` : host}:${port}`;
       if (error.code === 'EADDRINUSE')
         reject(
-          new Failure(`port ${port} of ${host} is already in use; stop what listens there or choose another with --listen`),
+          new Failure(`${where} is already in use; stop what listens there or choose another address with --listen`),
         );
       else if (error.code === 'EACCES') reject(new Failure(`${where} may not be opened by this user`));
       else if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND')
