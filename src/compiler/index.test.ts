@@ -48,6 +48,20 @@ test('schema/sallyport.schema.json is up to date (node scripts/schema.ts writes 
   assert.equal(readFileSync(at('schema/sallyport.schema.json'), 'utf8'), schemaText());
 });
 
+test('the schema describes every field', () => {
+  const bare = (schema: unknown, path: string): string[] => {
+    if (typeof schema !== 'object' || schema === null) return [];
+    return Object.entries(schema).flatMap(([key, value]: [string, unknown]) => {
+      if (key !== 'properties') return bare(value, path);
+      return Object.entries(value as Record<string, { description?: string }>).flatMap(([name, field]) => [
+        ...(field.description === undefined ? [`${path}.${name}`] : []),
+        ...bare(field, `${path}.${name}`),
+      ]);
+    });
+  };
+  assert.deepEqual(bare(JSON.parse(schemaText()), ''), []);
+});
+
 test('the plan stands in the image as it is returned', async () => {
   const { images, manifest, plans } = await compileText(example('reference'));
   const image = images.get(manifest!.apps[0]!.image)!;

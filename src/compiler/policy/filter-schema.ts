@@ -21,24 +21,31 @@ const pathReplacement = z
   .meta({ minProperties: 1, maxProperties: 1 });
 
 const requestRedirect = z.strictObject({
-  scheme: z.enum(['http', 'https']).optional(),
-  hostname: text.max(253).optional(),
-  port: port.optional(),
-  path: pathReplacement.optional(),
-  statusCode: z.union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)]).default(302),
+  scheme: z.enum(['http', 'https']).optional().describe('Default: that of the request'),
+  hostname: text.max(253).optional().describe('Default: that of the request'),
+  port: port.optional().describe('Default: follows from scheme; else that of the request'),
+  path: pathReplacement.optional().describe('The new path; default: that of the request'),
+  statusCode: z
+    .union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)])
+    .default(302)
+    .describe('301 and 308 are kept by browsers; 307 and 308 keep the method'),
 });
 
 const urlRewrite = z.strictObject({
   hostname: text.max(253).optional().describe('Host header towards the origin'),
-  path: pathReplacement.optional(),
+  path: pathReplacement.optional().describe('The new path; default: that of the request'),
 });
 
 const requestMirror = z.strictObject({
   backend: text.describe('Gets a copy of the request; its answer is discarded'),
   percent: percent.optional().describe('Share of the requests, 0 to 100; default 100'),
   fraction: z
-    .strictObject({ numerator: z.number().int().min(0), denominator: z.number().int().min(1).default(100) })
-    .optional(),
+    .strictObject({
+      numerator: z.number().int().min(0).describe('Requests of `denominator` that are copied'),
+      denominator: z.number().int().min(1).default(100).describe('Out of so many requests'),
+    })
+    .optional()
+    .describe('Share of the requests, in place of percent'),
 });
 
 const cors = z.strictObject({
@@ -50,20 +57,21 @@ const cors = z.strictObject({
   allowMethods: z
     .array(z.enum([...METHODS, '*']))
     .max(METHODS.length)
-    .default([]),
-  allowHeaders: z.array(token).max(64).default([]),
-  exposeHeaders: z.array(token).max(64).default([]),
+    .default([])
+    .describe('Beyond GET, HEAD and POST; `*` for any'),
+  allowHeaders: z.array(token).max(64).default([]).describe('Request headers a script may send; `*` for any'),
+  exposeHeaders: z.array(token).max(64).default([]).describe('Response headers a script may read'),
   maxAge: z
     .union([z.number().int().min(1).max(86_400), duration])
     .default('5s')
     .describe('How long a browser may keep the answer: seconds, or a duration'),
-  allowCredentials: z.boolean().default(false),
+  allowCredentials: z.boolean().default(false).describe('Let browsers send cookies along'),
 });
 
 const directResponse = z.strictObject({
-  status: z.number().int().min(200).max(599).default(200),
-  body: z.string().max(MAX_DIRECT_RESPONSE).default(''),
-  contentType: text.max(256).default('text/plain; charset=utf-8'),
+  status: z.number().int().min(200).max(599).default(200).describe('Status of the answer'),
+  body: z.string().max(MAX_DIRECT_RESPONSE).default('').describe('Text of the answer'),
+  contentType: text.max(256).default('text/plain; charset=utf-8').describe('Media type of the answer'),
 });
 
 export const filter = z

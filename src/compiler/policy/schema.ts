@@ -37,20 +37,26 @@ import {
 } from './primitives.ts';
 
 const valueMatch = z.strictObject({
-  type: z.enum(['Exact', 'RegularExpression']).default('Exact'),
-  name: text.max(256),
-  value: z.string().min(1).max(4096),
+  type: z
+    .enum(['Exact', 'RegularExpression'])
+    .default('Exact')
+    .describe('RegularExpression: the whole value must match'),
+  name: text.max(256).describe('Of the header or parameter'),
+  value: z.string().min(1).max(4096).describe('What it must be'),
 });
 
 const match = z.strictObject({
   path: z
     .strictObject({
-      type: z.enum(['Exact', 'PathPrefix', 'RegularExpression']).default('PathPrefix'),
-      value: z.string().max(1024).default('/'),
+      type: z
+        .enum(['Exact', 'PathPrefix', 'RegularExpression'])
+        .default('PathPrefix')
+        .describe('PathPrefix: by whole elements, /v2 is no prefix of /v2x'),
+      value: z.string().max(1024).default('/').describe('Begins with /, unless it is a regular expression'),
     })
     .optional()
     .describe('Default: every path'),
-  method: z.enum(METHODS).optional(),
+  method: z.enum(METHODS).optional().describe('Default: any'),
   headers: z.array(valueMatch).max(MAX_CONDITIONS).optional().describe('All must hold; names in any case'),
   queryParams: z.array(valueMatch).max(MAX_CONDITIONS).optional().describe('All must hold'),
 });
@@ -58,7 +64,7 @@ const match = z.strictObject({
 const backendRef = z.strictObject({
   backend: text.describe('A name under `backends`'),
   weight: weight.default(1).describe('Share of the requests; 0 is none'),
-  filters: z.array(filter).max(MAX_FILTERS).optional(),
+  filters: z.array(filter).max(MAX_FILTERS).optional().describe('For requests that go to this backend'),
   allowMissing: z
     .boolean()
     .default(false)
@@ -73,7 +79,7 @@ const retry = z.strictObject({
     .describe('Statuses of the origin to try again after; failed connections always are'),
   attempts: z.number().int().min(0).max(MAX_ATTEMPTS).default(2).describe('Tries after the first one'),
   backoff: duration.default('25ms').describe('Pause before the second try; doubled each time, with jitter'),
-  maxBackoff: duration.default('1s'),
+  maxBackoff: duration.default('1s').describe('Longest pause'),
   budget: percent.default('20%').describe('Share of the requests in flight that may be retries'),
   minRetryConcurrency: z.number().int().min(0).max(1000).default(3).describe('Retries that may always be in flight'),
 });
@@ -100,11 +106,11 @@ export const routeSchema = z.strictObject({
   name: name.optional().describe('For logs and explain; default route-N'),
   hostnames: hostnames.optional().describe('Default: those of the app'),
   matches: z.array(match).min(1).max(MAX_MATCHES).optional().describe('One of them must hold; default: every request'),
-  filters: z.array(filter).max(MAX_FILTERS).optional(),
+  filters: z.array(filter).max(MAX_FILTERS).optional().describe('What happens to requests and responses'),
   backend: text.optional().describe('Short for `backends` with one entry'),
-  backends: z.array(backendRef).max(MAX_BACKEND_REFS).optional(),
-  timeouts: timeouts.optional(),
-  retry: retry.optional(),
+  backends: z.array(backendRef).max(MAX_BACKEND_REFS).optional().describe('Where requests go, by weight'),
+  timeouts: timeouts.optional().describe('How long an origin may take'),
+  retry: retry.optional().describe('Try again where an origin fails'),
   inspect: inspect.optional().describe('Header inspection of this route, after that of the app'),
 });
 
@@ -113,7 +119,9 @@ const expression = z.string().min(1).max(MAX_EXPRESSION);
 export const ruleSchema = z.strictObject({
   name: name.describe('Named in the answer, the log and by `skip`'),
   when: expression.describe("An expression in the language of Cloudflare's rules"),
-  action: z.enum(['block', 'log', 'skip', 'redirect', 'rewrite', 'route']),
+  action: z
+    .enum(['block', 'log', 'skip', 'redirect', 'rewrite', 'route'])
+    .describe('What happens to requests that match; block and redirect end the request'),
   mode: mode.default('enforce'),
   status: z.number().int().min(400).max(599).optional().describe('Of block; default 403'),
   reason: z.string().min(1).max(200).optional().describe('What the client is told; default: the name of the rule'),
@@ -125,14 +133,19 @@ export const ruleSchema = z.strictObject({
         .optional()
         .describe('inspect: header inspection; rules: all later rules'),
     })
-    .optional(),
+    .optional()
+    .describe('What is left out for requests that match'),
   redirect: z
     .strictObject({
       location: expression.describe('An expression; a literal stands in double quotes'),
-      status: z.union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)]).default(302),
-      preserveQuery: z.boolean().default(false),
+      status: z
+        .union([z.literal(301), z.literal(302), z.literal(303), z.literal(307), z.literal(308)])
+        .default(302)
+        .describe('Status of the redirect'),
+      preserveQuery: z.boolean().default(false).describe('Add the query of the request'),
     })
-    .optional(),
+    .optional()
+    .describe('Where to'),
   rewrite: z
     .strictObject({
       path: expression.optional().describe('An expression for the new path'),
@@ -140,12 +153,17 @@ export const ruleSchema = z.strictObject({
       headers: z
         .strictObject({
           set: z.record(token, expression).optional().describe('Expressions by header name'),
-          remove: names.optional(),
+          remove: names.optional().describe('Headers to remove'),
         })
-        .optional(),
+        .optional()
+        .describe('Request headers'),
     })
-    .optional(),
-  route: z.strictObject({ backend: text }).optional().describe('Send the request to this backend'),
+    .optional()
+    .describe('What changes on the way to the origin'),
+  route: z
+    .strictObject({ backend: text.describe('A name under `backends`') })
+    .optional()
+    .describe('Send the request to this backend'),
 });
 
 const endpointFields = {
@@ -164,21 +182,28 @@ export const backendSchema = z.strictObject({
   ...endpointFields,
   url: endpointFields.url.optional(),
   endpoints: z
-    .array(z.strictObject({ ...endpointFields, weight: weight.default(1) }))
+    .array(
+      z.strictObject({ ...endpointFields, weight: weight.default(1).describe('Share of the requests; 0 is none') }),
+    )
     .min(1)
     .max(MAX_ENDPOINTS)
-    .optional(),
+    .optional()
+    .describe('Several places to connect to, in place of url'),
   loadBalancer: z
     .strictObject({
-      type: z.enum(['WeightedRandom', 'LeastRequest', 'ConsistentHash']).default('WeightedRandom'),
+      type: z
+        .enum(['WeightedRandom', 'LeastRequest', 'ConsistentHash'])
+        .default('WeightedRandom')
+        .describe('LeastRequest: the less busy of two picked at random'),
       header: token.optional().describe('ConsistentHash: by this header'),
       cookie: token.optional().describe('ConsistentHash: by this cookie'),
       address: z.literal(true).optional().describe('ConsistentHash: by the address of the client'),
     })
-    .optional(),
+    .optional()
+    .describe('How an endpoint is chosen'),
   sessionPersistence: z
     .strictObject({
-      cookie: token.default('sallyport_session'),
+      cookie: token.default('sallyport_session').describe('Name of the cookie'),
       ttl: duration.default('0s').describe('0s: until the browser closes'),
     })
     .optional()
@@ -202,10 +227,11 @@ export const backendSchema = z.strictObject({
             .default(5)
             .describe('502, 503, 504 and failed connections; 0: never'),
           baseEjectionTime: duration.default('30s').describe('Times the number of ejections so far'),
-          maxEjectionTime: duration.default('300s'),
-          maxEjectionPercent: percent.default(50),
+          maxEjectionTime: duration.default('300s').describe('Longest ejection'),
+          maxEjectionPercent: percent.default(50).describe('Share of the endpoints that can be ejected at once'),
         })
-        .prefault({}),
+        .prefault({})
+        .describe('When and for how long an endpoint is left out'),
       panicThreshold: percent.default(50).describe('With a smaller share of healthy endpoints all are used'),
     })
     .optional()
@@ -257,7 +283,8 @@ export const settingSchemas = {
         .describe('%2F and %5C in a path: keep them as they are, or answer 400'),
       mergeSlashes: z.boolean().default(false).describe('Read // in a path as /'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('How paths are read'),
   forwarded: z
     .strictObject({
       xForwardedFor: z
@@ -266,9 +293,13 @@ export const settingSchemas = {
         .describe('append only to what a trusted peer sent'),
       forwarded: z.boolean().default(true).describe('Send Forwarded (RFC 7239)'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('What origins are told about the client'),
   cdnLoop: z
-    .strictObject({ id: token.default('sallyport'), max: z.number().int().min(1).max(64).default(1) })
+    .strictObject({
+      id: token.default('sallyport').describe('Our name in CDN-Loop'),
+      max: z.number().int().min(1).max(64).default(1).describe('Times that it may be there'),
+    })
     .prefault({})
     .describe('RFC 8586: 508 when our id is in CDN-Loop so many times already'),
   proxyStatus: z.boolean().default(true).describe('Proxy-Status (RFC 9209) on answers that the gateway makes'),
@@ -280,7 +311,8 @@ export const settingSchemas = {
         .default('reject')
         .describe('A longer body is answered 413, looked at in part, or not looked at'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Bodies that are held'),
   inspect: inspect.optional().describe('Header inspection of the whole app'),
   cloudflare: z
     .strictObject({
