@@ -495,6 +495,7 @@ export const ASSERT_START_LINE = 3;
 export const ASSERT_END_LINE = 4;
 export const ASSERT_WORD = 5; // \b over ASCII word bytes
 export const ASSERT_NOT_WORD = 6;
+export const ASSERT_NOT_WORD_UTF8 = 7; // the same, but not inside a code point
 
 export const MAX_NFA_STATES = 16384; // of one pattern or set; a repeat that unrolls further is a compile error
 export const MAX_NFA_TRANSITIONS = 65536;

@@ -4,6 +4,7 @@ import { alloc, mark, release, spend } from '../arena';
 import {
   ASSERT_END,
   ASSERT_END_LINE,
+  ASSERT_NOT_WORD_UTF8,
   ASSERT_START,
   ASSERT_START_LINE,
   ASSERT_WORD,
@@ -50,6 +51,7 @@ function holds(kind: u32, at: usize): bool {
   if (kind == ASSERT_END) return at == textEnd;
   if (kind == ASSERT_START_LINE) return at == textAt || load<u8>(at - 1) == 10;
   if (kind == ASSERT_END_LINE) return at == textEnd || load<u8>(at) == 10;
+  if (kind == ASSERT_NOT_WORD_UTF8 && at != textEnd && (load<u8>(at) & 0xc0) == 0x80) return false;
   const before = at != textAt && word(<u32>load<u8>(at - 1));
   const after = at != textEnd && word(<u32>load<u8>(at));
   return (before != after) == (kind == ASSERT_WORD);

@@ -1,7 +1,7 @@
 /** Compiles functions of assembly/ on their own, for unit tests of its parts. */
 import asc from 'assemblyscript/asc';
 import { readFile } from 'node:fs/promises';
-import { ARENA_AT, IMAGES_AT, PAGE_BYTES, STATIC_AT } from '../../assembly/abi.ts';
+import { IMAGES_AT, PAGE_BYTES, STATIC_AT } from '../../assembly/abi.ts';
 
 const root = new URL('../..', import.meta.url);
 
@@ -50,7 +50,6 @@ export async function compileAssembly<Exports>(entry: string, pages = 256): Prom
     },
     clear() {
       top = IMAGES_AT;
-      new Uint8Array(memory.buffer).fill(0, ARENA_AT);
     },
   };
 }

@@ -9,6 +9,7 @@ import {
   ASSERT_END,
   ASSERT_END_LINE,
   ASSERT_NOT_WORD,
+  ASSERT_NOT_WORD_UTF8,
   ASSERT_START,
   ASSERT_START_LINE,
   ASSERT_WORD,
@@ -38,6 +39,8 @@ const EDGE = 1; // the start before, the end behind
 const WORD = 2;
 const LINE = 4;
 const OTHER = 8;
+const INSIDE = 16; // behind: a byte that goes on a code point; before it is as OTHER
+const ANY = EDGE | WORD | LINE | OTHER | INSIDE;
 
 /** Null when it needs more than `maxStates` states or too much work: the caller falls back on the NFA. */
 export function determinize(nfa: Nfa, single: boolean, maxStates: number = MAX_DFA_STATES): Dfa | null {
@@ -60,13 +63,14 @@ class Construction {
   private generation = 0;
 
   private readonly ids = new Map<string, number>();
-  private readonly leaves: Uint16Array[] = [];
+  private readonly leaves: (readonly number[])[] = [];
   private readonly before: number[] = [];
   private readonly accepts: (readonly number[])[] = [];
   private readonly rows: Uint16Array[] = [];
 
-  private startLeaves: Uint16Array = new Uint16Array(0);
+  private startLeaves: readonly number[] = [];
   private startLooksBack = false;
+  private startMatches: readonly number[] = []; // patterns that match the empty string match everywhere
   private readonly isStart: Uint8Array;
   private readonly startMoves = new Map<number, Move>();
 
@@ -81,15 +85,16 @@ class Construction {
   }
 
   run(): Dfa | null {
-    this.leaves.push(new Uint16Array(0)); // DEAD
+    this.leaves.push([]); // DEAD
     this.before.push(OTHER);
     this.accepts.push([]);
     this.generation++;
     const start: number[] = [];
     this.close(this.nfa.start, start);
     if (!this.nfa.anchored) {
-      this.startLeaves = Uint16Array.from(start);
+      this.startLeaves = start;
       for (const leaf of start) this.isStart[leaf] = 1;
+      this.startMatches = this.matches(start);
       this.startLooksBack = start.some((leaf) => this.nfa.states[leaf]!.op === NFA_ASSERT);
     }
     const always = this.matches(start);
@@ -112,9 +117,11 @@ class Construction {
     for (const state of this.nfa.states) {
       if (state.op === NFA_RANGES) for (const { low, high } of state.transitions) range(low, high);
     }
-    const words = this.usedAsserts.has(ASSERT_WORD) || this.usedAsserts.has(ASSERT_NOT_WORD);
+    const inside = this.usedAsserts.has(ASSERT_NOT_WORD_UTF8);
+    const words = inside || this.usedAsserts.has(ASSERT_WORD) || this.usedAsserts.has(ASSERT_NOT_WORD);
     const lines = this.usedAsserts.has(ASSERT_START_LINE) || this.usedAsserts.has(ASSERT_END_LINE);
     if (lines) range(10, 10);
+    if (inside) range(0x80, 0xbf);
     if (words)
       for (const [low, high] of [
         [0x30, 0x39],
@@ -126,7 +133,7 @@ class Construction {
     for (let byte = 0; byte < 256; byte++) {
       if (byte === 0 || cut[byte]) {
         this.firstByte.push(byte);
-        this.kinds.push(words && isWord(byte) ? WORD : lines && byte === 10 ? LINE : OTHER);
+        this.kinds.push(kindOf(byte, words, lines, inside));
       }
       this.classes[byte] = this.firstByte.length - 1;
     }
@@ -176,18 +183,18 @@ class Construction {
       kept.push(leaf);
     }
     looksBack ||= this.startLooksBack;
-    kept.sort((a, b) => a - b);
+    sort(kept);
     this.work += kept.length;
-    const accept = [...new Set(matched)].sort((a, b) => a - b);
+    const accept = unique(matched);
     const absorbing = this.single && accept.length > 0;
     if (kept.length === 0 && this.nfa.anchored && accept.length === 0) return DEAD;
     const side = absorbing || !looksBack ? OTHER : this.side(before);
-    const key = `${side},${accept.join(',')},${String.fromCharCode(...kept)}`;
+    const key = `${side},${accept.join(',')},${text(kept)}`;
     const known = this.ids.get(key);
     if (known !== undefined) return known;
     const id = this.leaves.length;
     this.ids.set(key, id);
-    this.leaves.push(Uint16Array.from(kept));
+    this.leaves.push(kept);
     this.before.push(side);
     this.accepts.push(accept);
     return id;
@@ -196,6 +203,7 @@ class Construction {
   // Only what some assertion asks for tells two states apart.
   private side(before: number): number {
     const used = this.usedAsserts;
+    if (before === INSIDE) return OTHER;
     if (before === EDGE && !used.has(ASSERT_START) && !used.has(ASSERT_START_LINE)) return OTHER;
     return before;
   }
@@ -216,7 +224,7 @@ class Construction {
         groups.push([kind, expanded.leaves]);
         matched.set(kind, expanded.matched);
       }
-    } else groups.push([EDGE | WORD | LINE | OTHER, leaves]);
+    } else groups.push([ANY, leaves]);
     for (const [mask, group] of groups) {
       for (const leaf of group) {
         const state = this.nfa.states[leaf]!;
@@ -253,12 +261,12 @@ class Construction {
       this.mark[leaf] = this.generation;
       out.push(leaf);
     }
-    return this.finish(out, column, [...matched, ...move.matched]);
+    return this.finish(out, column, matched.concat(move.matched));
   }
 
   private finish(out: readonly number[], column: number, matched: readonly number[]): number {
     const end = column === this.columns - 1;
-    const ids = [...matched, ...this.matches(out), ...(end ? [] : this.matchedStarts())];
+    const ids = matched.concat(this.matches(out), end ? [] : this.startMatches);
     if (!end) return this.state(out, this.kinds[column]!, ids);
     // Nothing follows the end; its successors only say what matched.
     return ids.length === 0 ? DEAD : this.endState(ids);
@@ -266,20 +274,15 @@ class Construction {
 
   private endState(ids: readonly number[]): number {
     if (this.single) return this.state([], OTHER, ids);
-    const accept = [...new Set(ids)].sort((a, b) => a - b);
+    const accept = unique(ids);
     const key = `end,${accept.join(',')}`;
     const known = this.ids.get(key);
     if (known !== undefined) return known;
     this.ids.set(key, this.leaves.length);
-    this.leaves.push(new Uint16Array(0));
+    this.leaves.push([]);
     this.before.push(OTHER);
     this.accepts.push(accept);
     return this.leaves.length - 1;
-  }
-
-  // Patterns that match the empty string match everywhere.
-  private matchedStarts(): number[] {
-    return this.matches([...this.startLeaves]);
   }
 
   /** Where a new attempt leads that starts in front of this column's byte. */
@@ -344,10 +347,40 @@ interface Move {
   readonly state: number;
 }
 
-export function isWord(byte: number): boolean {
+function kindOf(byte: number, words: boolean, lines: boolean, inside: boolean): number {
+  if (words && isWord(byte)) return WORD;
+  if (lines && byte === 10) return LINE;
+  return inside && byte >= 0x80 && byte <= 0xbf ? INSIDE : OTHER;
+}
+
+function isWord(byte: number): boolean {
   return (
     (byte >= 0x30 && byte <= 0x39) || (byte >= 0x41 && byte <= 0x5a) || byte === 0x5f || (byte >= 0x61 && byte <= 0x7a)
   );
+}
+
+// PERF: lists are short and nearly sorted, and there are very many: Array.sort and spreads took half of the time.
+function sort(list: number[]): void {
+  if (list.length > 64) {
+    list.sort((a, b) => a - b);
+    return;
+  }
+  for (let i = 1; i < list.length; i++) {
+    const value = list[i]!;
+    let at = i;
+    for (; at > 0 && list[at - 1]! > value; at--) list[at] = list[at - 1]!;
+    list[at] = value;
+  }
+}
+
+function text(list: readonly number[]): string {
+  let out = '';
+  for (const value of list) out += String.fromCharCode(value);
+  return out;
+}
+
+function unique(ids: readonly number[]): readonly number[] {
+  return ids.length < 2 ? ids : [...new Set(ids)].sort((a, b) => a - b);
 }
 
 function holds(kind: number, before: number, after: number): boolean {
@@ -355,6 +388,7 @@ function holds(kind: number, before: number, after: number): boolean {
   if (kind === ASSERT_END) return after === EDGE;
   if (kind === ASSERT_START_LINE) return before === EDGE || before === LINE;
   if (kind === ASSERT_END_LINE) return after === EDGE || after === LINE;
+  if (kind === ASSERT_NOT_WORD_UTF8 && after === INSIDE) return false;
   return ((before === WORD) !== (after === WORD)) === (kind === ASSERT_WORD);
 }
 

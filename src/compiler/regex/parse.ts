@@ -12,6 +12,7 @@ import {
   ASSERT_END,
   ASSERT_END_LINE,
   ASSERT_NOT_WORD,
+  ASSERT_NOT_WORD_UTF8,
   ASSERT_START,
   ASSERT_START_LINE,
   ASSERT_WORD,
@@ -256,7 +257,7 @@ class Parser extends Characters {
     }
     const assertions = new Map([
       ['b', ASSERT_WORD],
-      ['B', ASSERT_NOT_WORD],
+      ['B', this.unicode ? ASSERT_NOT_WORD_UTF8 : ASSERT_NOT_WORD],
       ['A', ASSERT_START],
       ['z', ASSERT_END],
     ]);
