@@ -41,6 +41,18 @@ export function sortDiagnostics(diagnostics: readonly Diagnostic[], files: reado
   );
 }
 
+/** SAFETY: what is reported as a secret is not printed: reports end up in the logs of builds. */
+function masked(
+  text: string,
+  { code, file, line, column, length }: Diagnostic,
+  inFile: string,
+  inLine: number,
+): string {
+  if (code !== 'literal-secret' || file !== inFile || line !== inLine) return text;
+  const end = Math.min(text.length, column - 1 + length);
+  return text.slice(0, column - 1) + '*'.repeat(Math.max(0, end - column + 1)) + text.slice(end);
+}
+
 /**
  * For a terminal: one block for each problem, with its line of the file, and a count at the end. `readText` gives the
  * text of a file, or undefined. Pure; '' when there is nothing to say.
@@ -54,7 +66,8 @@ export function formatDiagnostics(
   const texts = new Map<string, string[] | undefined>();
   const lineOf = ({ file, line }: Diagnostic): string | undefined => {
     if (!texts.has(file)) texts.set(file, options.readText?.(file)?.split(/\r?\n/));
-    return texts.get(file)?.[line - 1];
+    const text = texts.get(file)?.[line - 1];
+    return text === undefined ? undefined : diagnostics.reduce((shown, one) => masked(shown, one, file, line), text);
   };
   const blocks = diagnostics.map((one) => {
     const color = one.severity === 'error' ? 31 : 33;

@@ -16,8 +16,8 @@ export function onEachTarget(
   name: string,
   setup: {
     policy: (target: Target) => Promise<string | string[]>;
-    args?: readonly string[];
-    env?: Record<string, string>;
+    args?: (target: Target) => readonly string[];
+    env?: (target: Target) => Record<string, string>;
     only?: Target;
     teardown: () => Promise<void>;
   },
@@ -35,8 +35,8 @@ export function onEachTarget(
         gateway = await startGateway({
           policy,
           target,
-          ...(setup.args ? { args: setup.args } : {}),
-          ...(setup.env ? { env: setup.env } : {}),
+          ...(setup.args ? { args: setup.args(target) } : {}),
+          ...(setup.env ? { env: setup.env(target) } : {}),
         });
       });
       after(async () => {
