@@ -499,7 +499,7 @@ export const ASSERT_NOT_WORD_UTF8 = 7; // the same, but not inside a code point
 
 export const MAX_NFA_STATES = 16384; // of one pattern or set; a repeat that unrolls further is a compile error
 export const MAX_NFA_TRANSITIONS = 65536;
-export const MAX_DFA_WORK = 16777216; // elementary steps of one determinisation; beyond it the NFA serves
+export const MAX_DFA_WORK = 4194304; // elementary steps of one determinisation; beyond it the NFA serves
 export const MAX_REGEX_REPEAT = 1000; // n of {n} and m of {n,m}
 export const MAX_REGEX_DEPTH = 200; // nested groups
 export const MAX_REGEX_GROUPS = 32; // capture groups with the whole match
