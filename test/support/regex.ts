@@ -135,12 +135,10 @@ export function patternsAndTexts(
     atoms[3]!,
   );
   const group = (inner: fc.Arbitrary<Piece>, capturing: boolean): fc.Arbitrary<Piece> =>
-    fc
-      .tuple(inner, fc.boolean())
-      .map(([piece, named]) => ({
-        sample: piece.sample,
-        pattern: `(${capturing && named ? '' : '?:'}${piece.pattern})`,
-      }));
+    fc.tuple(inner, fc.boolean()).map(([piece, named]) => ({
+      sample: piece.sample,
+      pattern: `(${capturing && named ? '' : '?:'}${piece.pattern})`,
+    }));
   const concat = (inner: fc.Arbitrary<Piece>): fc.Arbitrary<Piece> =>
     fc.array(inner, { minLength: 1, maxLength: 4 }).map((pieces) => ({
       pattern: pieces.map((piece) => piece.pattern).join(''),

@@ -241,11 +241,11 @@ class Parser extends Characters {
         `${LINEAR}; write two conditions joined by "and", or "and not"`,
       );
     }
-    if (/^\?>/.test(head)) this.fail('atomic group is not supported', from, 3, 'write (?:...)');
-    if (/^\?P=/.test(head)) this.fail('backreference is not supported', from, 4, LINEAR);
-    if (/^\?\(/.test(head)) this.fail('conditional group is not supported', from, 3, LINEAR);
+    if (head.startsWith('?>')) this.fail('atomic group is not supported', from, 3, 'write (?:...)');
+    if (head.startsWith('?P=')) this.fail('backreference is not supported', from, 4, LINEAR);
+    if (head.startsWith('?(')) this.fail('conditional group is not supported', from, 3, LINEAR);
     if (/^\?(R|&|P>|\d)/.test(head)) this.fail('recursion is not supported', from, 3, LINEAR);
-    if (/^\?#/.test(head)) this.fail('comment in a pattern is not supported', from, 3, 'leave it out');
+    if (head.startsWith('?#')) this.fail('comment in a pattern is not supported', from, 3, 'leave it out');
     return this.fail('unknown kind of group', from, length + 1, 'use (?:...), (?<name>...) or (?i:...)');
   }
 
