@@ -173,10 +173,12 @@ export function declaredLength(value: string): number {
 export type InflateFailure = 'encoding' | 'corrupt' | 'ratio';
 
 const MAX_RATIO = 100;
+/** Small texts may inflate by more than MAX_RATIO: zeros and blanks do, and do no harm. */
+const FREE_BYTES = 16384;
 
 /**
  * Inflates what was held for inspection, up to `limit` bytes and MAX_RATIO; the original goes to the origin unchanged.
- * `whole` is false where the held bytes are a prefix: an abrupt end is no fault then.
+ * `whole` is false where the held bytes are a prefix: that they end abruptly is no fault then.
  */
 export async function inflate(
   bytes: Uint8Array,
@@ -186,30 +188,34 @@ export async function inflate(
 ): Promise<{ bytes: Uint8Array; truncated: boolean } | InflateFailure> {
   const name = encoding.trim().toLowerCase();
   if (name !== 'gzip' && name !== 'x-gzip' && name !== 'deflate') return 'encoding';
-  const most = Math.min(limit, bytes.byteLength * MAX_RATIO);
+  const ratio = Math.max(FREE_BYTES, bytes.byteLength * MAX_RATIO);
+  const most = Math.min(limit, ratio);
   const inflater = new DecompressionStream(name === 'deflate' ? 'deflate' : 'gzip');
   const writer = inflater.writable.getWriter();
-  writer
-    .write(bytes as Uint8Array<ArrayBuffer>)
-    .then(() => (whole ? writer.close() : undefined))
-    .catch(ignore);
+  const written = writer.write(bytes as Uint8Array<ArrayBuffer>);
+  if (whole) written.then(() => writer.close()).catch(ignore);
+  // A prefix is never closed, so its stream never ends: it is done once all was taken in and nothing more comes out.
+  const drained: Promise<null> | null = whole
+    ? null
+    : written.then(
+        () => new Promise((resolve) => setTimeout(resolve, 0, null)),
+        () => null,
+      );
   const reader = (inflater.readable as ReadableStream<Uint8Array>).getReader();
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
     while (length <= most) {
-      const { done, value } = await reader.read();
-      if (done) return { bytes: join(chunks, length), truncated: !whole };
-      chunks.push(value);
-      length += value.byteLength;
-      // A prefix never ends the stream: stop once what was written must have come out.
-      if (!whole && inflater.writable.locked && length >= most) break;
+      const next = drained === null ? await reader.read() : await Promise.race([reader.read(), drained]);
+      if (next === null || next.done) return { bytes: join(chunks, length), truncated: !whole };
+      chunks.push(next.value);
+      length += next.value.byteLength;
     }
   } catch {
     return whole ? 'corrupt' : { bytes: join(chunks, length), truncated: true };
   } finally {
     reader.cancel().catch(ignore);
   }
-  if (length > bytes.byteLength * MAX_RATIO) return 'ratio';
+  if (length > ratio) return 'ratio';
   return { bytes: join(chunks, length).subarray(0, most), truncated: true };
 }

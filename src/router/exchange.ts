@@ -29,6 +29,8 @@ export interface Exchange {
   head: Head;
   /** sanitize: names of header lines that must not reach the origin: hop by hop, ours, or nominated by Connection. */
   dropped: string[];
+  /** sanitize: names of header lines by which a proxy tells the client's address or target; dropped from strangers. */
+  claims: string[];
   /** sanitize: values that later phases ask for, so that nobody searches the list; '' when absent. */
   readonly seen: SeenHeaders;
   /** address: what the platform vouches for as the peer; `result.client` is the client by the policy's rule. */
@@ -135,6 +137,7 @@ export function createExchange(init: ExchangeInit): Exchange {
     now: Math.floor(startedAt / 1000),
     head: { text: '', fields: 0 },
     dropped: [],
+    claims: [],
     seen: {
       ...NOTHING_SEEN,
     },

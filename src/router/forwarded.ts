@@ -14,6 +14,7 @@ export function applyForwarded(exchange: Exchange, headers: Headers): void {
   const { xForwardedFor, forwarded } = plan.forwarded;
   const trusted = result.trusted;
   const peer = addressOf(exchange.peer);
+  if (!trusted) for (const name of exchange.claims) headers.delete(name);
   if (xForwardedFor === 'off') {
     // Off means that we add nothing; what an untrusted client wrote must still not reach the origin as if it were true.
     if (!trusted) for (const name of FORWARDED_NAMES) if (has(seen, name)) headers.delete(name);

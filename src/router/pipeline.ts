@@ -50,6 +50,8 @@ export async function serve(exchange: Exchange): Promise<Response> {
     answer = broken(exchange, error);
   } finally {
     exchange.lease.users--;
+    // Whoever answered, nobody will send a held body again.
+    exchange.body?.release();
   }
   observe(exchange, answer);
   return answer;

@@ -8,6 +8,12 @@ import type { Exchange, Phase } from './exchange.ts';
 
 const OURS = 'x-sallyport-';
 
+/** What proxies and applications besides X-Forwarded-* take for the client's address, or for the target it asked for. */
+const CLAIMS = new Set([
+  ...['x-real-ip', 'x-client-ip', 'x-cluster-client-ip', 'true-client-ip', 'fastly-client-ip', 'x-originating-ip'],
+  ...['x-original-url', 'x-rewrite-url', 'x-original-host', 'x-host', 'x-http-host-override'],
+]);
+
 /**
  * Two Cookie lines arrive joined by `, `, as the runtime does with every header; RFC 6265 and RFC 9113 section 8.2.3
  * want `; `. A comma with a space can't be in a cookie value (RFC 6265 section 4.1.1), but some are written so anyway:
@@ -97,6 +103,7 @@ export const sanitize: Phase = {
             dropped.push(name);
             return;
           }
+          if (name.startsWith('x-forwarded-') || CLAIMS.has(name)) exchange.claims.push(name);
       }
       lines++;
       text += name + '\0' + value + '\0';

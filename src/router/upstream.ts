@@ -223,6 +223,7 @@ function timeLeft(exchange: Exchange): number {
 
 function failed(exchange: Exchange, status: number, reason: string, error: ProxyError): void {
   exchange.body?.discard();
+  exchange.sticky = ''; // nobody is to stick to an endpoint that failed
   if (exchange.upstream.error === '') exchange.upstream.error = reason;
   refuse(
     exchange,

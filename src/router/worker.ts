@@ -28,7 +28,11 @@ function platformOf(env: Env): Platform {
 
 function handle(request: Request, env: Env, context: ExecutionContext): Promise<Response> {
   const lease = generations.current;
-  if (lease === null) return first(request, env, context);
+  if (lease === null) {
+    const loading = first(request, env, context);
+    context.waitUntil(loading); // others wait for it, whether or not its client stays
+    return loading;
+  }
   generations.sweep(Date.now());
   const served = serve(createExchange({ request, platform: platformOf(env), engine, lease, context }));
   // When the client goes away the runtime drops a request at once, and with it every `finally` and the log line, unless
