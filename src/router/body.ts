@@ -5,7 +5,7 @@
  *
  * All bytes held in an isolate are counted against MAX_HELD_BYTES.
  */
-import { MAX_GENERATION_SECONDS, MAX_HELD_BYTES } from '../../assembly/abi.ts';
+import { DEFAULT_BODY_LIMIT, MAX_GENERATION_SECONDS, MAX_HELD_BYTES } from '../../assembly/abi.ts';
 import { lengthStream } from '../platform/runtime.ts';
 
 /** A body that is being held must arrive within this time: the runtime itself has no timeout for bodies. */
@@ -173,8 +173,8 @@ export function declaredLength(value: string): number {
 export type InflateFailure = 'encoding' | 'corrupt' | 'ratio';
 
 const MAX_RATIO = 100;
-/** Small texts may inflate by more than MAX_RATIO: zeros and blanks do, and do no harm. */
-const FREE_BYTES = 16384;
+/** Up to here any ratio will do: blanks and tables inflate by more than MAX_RATIO, and so little does no harm. */
+const FREE_BYTES = DEFAULT_BODY_LIMIT;
 
 /**
  * Inflates what was held for inspection, up to `limit` bytes and MAX_RATIO; the original goes to the origin unchanged.

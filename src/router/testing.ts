@@ -1,7 +1,12 @@
 /** For tests only: plans with defaults filled in, and an engine in TypeScript whose images are plans in JSON. */
 import { OUTCOME_NO_ROUTE, OUTCOME_OK } from '../../assembly/abi.ts';
 import type { Backend, Endpoint, Plan, RouteAction } from '../plan.ts';
+import { memoryImages } from '../platform/images.ts';
+import type { Platform } from '../platform/platform.ts';
 import type { Engine, Generation, HeadResult, StageResult } from '../waf/engine.ts';
+import { createExchange, type Exchange } from './exchange.ts';
+import type { Lease } from './generation.ts';
+import { serve } from './pipeline.ts';
 
 /** A plan as a test writes it: routes by path prefix, the longest first. */
 export interface TestPlan extends Plan {
@@ -103,4 +108,71 @@ export function fakeEngine(answers: FakeAnswers = {}): Engine & { released: Gene
     body: (_g, _a, _h, _c, bytes, size, truncated) => answers.body?.(bytes, size, truncated) ?? NOTHING,
     response: (_g, _a, _h, _c, response) => answers.response?.(response.text.split('\0')) ?? NOTHING,
   };
+}
+
+/** A request as it left towards an endpoint. */
+export interface Sent {
+  readonly endpoint: Endpoint;
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Headers;
+  readonly body: string | null;
+}
+
+export interface RunOptions {
+  readonly origin?: (sent: Sent, signal: AbortSignal) => Response | Promise<Response>;
+  readonly secrets?: Readonly<Record<string, string>>;
+  readonly peer?: string;
+}
+
+/** Runs one request through the pipeline against origins that are functions; log lines are collected, not printed. */
+export async function run(
+  source: Plan,
+  target: string,
+  init: RequestInit = {},
+  answers: FakeAnswers = {},
+  options: RunOptions = {},
+): Promise<{ response: Response; sent: Sent[]; exchange: Exchange; lines: string[]; errors: string[] }> {
+  const sent: Sent[] = [];
+  const waiting: Promise<unknown>[] = [];
+  const platform: Platform = {
+    name: 'workerd',
+    images: memoryImages(null),
+    peer: () => options.peer ?? '198.51.100.1:4711',
+    async dial(to, url, request) {
+      const body = request.body === null || request.body === undefined ? null : await new Response(request.body).text();
+      const one: Sent = {
+        endpoint: to,
+        url,
+        method: request.method ?? '',
+        headers: new Headers(request.headers),
+        body,
+      };
+      sent.push(one);
+      return (await options.origin?.(one, request.signal as AbortSignal)) ?? new Response('ok');
+    },
+    secret: (name) => options.secrets?.[name],
+  };
+  const headers = new Headers({ host: 'shop.example' });
+  for (const [name, value] of new Headers(init.headers)) headers.set(name, value);
+  const request = new Request('http://shop.example' + target, { ...init, headers: {} });
+  // The constructor would drop headers that only a runtime may set.
+  Object.defineProperty(request, 'headers', { value: headers });
+  const generation: Generation = { id: 'test', at: 0, apps: [source], agents: [] };
+  const manifest = { generation: 'test', hosts: '', agents: null, apps: [] };
+  const lease: Lease = { generation, manifest, loadedAt: 0, users: 0, replacedAt: 0, released: false };
+  const context = { waitUntil: (promise: Promise<unknown>) => void waiting.push(promise) };
+  const exchange = createExchange({ request, platform, engine: fakeEngine(answers), lease, context });
+  const lines: string[] = [];
+  const errors: string[] = [];
+  const { log, error } = console;
+  console.log = (line: string) => void lines.push(line);
+  console.error = (line: string) => void errors.push(line);
+  try {
+    const response = await serve(exchange);
+    await Promise.all(waiting);
+    return { response, sent, exchange, lines, errors };
+  } finally {
+    Object.assign(console, { log, error });
+  }
 }
