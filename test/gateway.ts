@@ -159,7 +159,7 @@ async function startServe(options: GatewayOptions, files: readonly string[], fol
     ready = await out.until('ready', () => true, 0, gone.signal);
   } catch (error) {
     child.kill('SIGKILL');
-    throw new Error(`${(error as Error).message}\n${err.text}${JSON.stringify(err.events)}`);
+    throw new Error(`${(error as Error).message}\n${err.text}${JSON.stringify(err.events)}`, { cause: error });
   }
   const url = String(ready['url']).replace(/\/$/, '').replace('[::]', '127.0.0.1');
   const agent = new Agent({ keepAlive: true, maxSockets: 32 });

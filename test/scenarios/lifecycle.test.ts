@@ -124,11 +124,11 @@ describe('reload', () => {
   );
 
   test('requests that run all the time notice nothing of ten swaps', { timeout: 60_000 }, async () => {
-    let running = true;
+    const done = new AbortController();
     const failures: string[] = [];
     let served = 0;
     const load = async (): Promise<void> => {
-      while (running) {
+      while (!done.signal.aborted) {
         try {
           const answer = await ask(`${gateway.url}/steady`, { agent: gateway.agent });
           if (answer.status !== 200) failures.push(`${answer.status} ${answer.text()}`);
@@ -145,7 +145,7 @@ describe('reload', () => {
       await gateway.event('swapped', () => true, since);
       assert.equal(await version(gateway), `round-${round}`);
     }
-    running = false;
+    done.abort();
     await Promise.all(clients);
     assert.deepEqual(failures, []);
     assert.ok(served > 10);
