@@ -212,7 +212,8 @@ export async function inflate(
       length += next.value.byteLength;
     }
   } catch {
-    return whole ? 'corrupt' : { bytes: join(chunks, length), truncated: true };
+    // A prefix was not closed, so its fault is no abrupt end: an origin that ignores the encoding would read it plain.
+    return 'corrupt';
   } finally {
     reader.cancel().catch(ignore);
   }
