@@ -67,8 +67,7 @@ export interface RewritePlan {
   readonly path: PathReplacement | null;
 }
 export type PathReplacement =
-  | { readonly type: 'full'; readonly value: string }
-  | { readonly type: 'prefix'; readonly value: string };
+  { readonly type: 'full'; readonly value: string } | { readonly type: 'prefix'; readonly value: string };
 
 export interface DirectResponsePlan {
   readonly status: number;
