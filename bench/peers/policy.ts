@@ -11,6 +11,7 @@ lists:
 rules:
   - { name: admin, when: 'starts_with(http.request.uri.path, "/admin") and not ip.src in $office', action: block }
   - { name: dotfiles, when: 'http.request.uri.path contains "/.git/" or ends_with(http.request.uri.path, ".env")', action: block }
+  - { name: injection, when: 'http.request.uri.query matches "(?i)union.{1,20}select"', action: block }
   - { name: trainers, when: 'agent.category eq "training"', action: block }
   - { name: debug, when: 'any(http.request.headers["x-debug"][*] eq "1")', action: block }
 `;

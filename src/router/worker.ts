@@ -36,9 +36,10 @@ function handle(request: Request, env: Env, context: ExecutionContext): Promise<
   generations.sweep(Date.now());
   const served = serve(createExchange({ request, platform: platformOf(env), engine, lease, context }));
   // When the client goes away the runtime drops a request at once, and with it every `finally` and the log line, unless
-  // something is waited for. Waited for from that moment on, the abort arrives as an abort: the origin is let go, and the
-  // line says 499. PERF: waiting for every request from its beginning costs 5 µs each.
-  request.signal.onabort = () => context.waitUntil(served);
+  // something is waited for. This way the abort arrives as an abort: the origin is let go, and the line says 499.
+  // PERF: about 4 % of a request. `request.signal.onabort`, to wait from that moment on, costs 10 %: the runtime keeps a
+  // signal with a handler alive through collections.
+  context.waitUntil(served);
   return served;
 }
 
