@@ -109,7 +109,7 @@ test(
     assert.equal(long.truncated, true);
     assert.equal(await inflate(gzipSync(new Uint8Array(10_000_000)), 'gzip', 100_000_000, true), 'ratio');
     assert.equal(await inflate(bytes('not gzip at all'), 'gzip', 100, true), 'corrupt');
-  assert.equal(await inflate(bytes('not gzip at all'), 'gzip', 100, false), 'corrupt');
+    assert.equal(await inflate(bytes('not gzip at all'), 'gzip', 100, false), 'corrupt');
     const packed = gzipSync('cut short');
     assert.equal(await inflate(packed.subarray(0, packed.length - 4), 'gzip', 100, true), 'corrupt');
     for (const odd of ['br', 'zstd', 'gzip, gzip', 'compress'])
