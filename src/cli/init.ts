@@ -6,6 +6,7 @@ import { compile, formatDiagnostics } from '../compiler/index.ts';
 import { Failure, sentence } from './failure.ts';
 
 const args = {
+  url: { type: 'positional', required: false, description: 'the same as --upstream' },
   upstream: { type: 'string', description: 'origin to put Sallyport in front of', valueHint: 'URL' },
   out: { type: 'string', default: 'sallyport.yaml', description: 'file to write', valueHint: 'path' },
   force: { type: 'boolean', description: 'write over a file that exists' },
@@ -18,7 +19,8 @@ const DEFAULT_UPSTREAM = 'http://127.0.0.1:3000';
 export default defineCommand({
   meta: { name: 'init', description: 'write a commented policy for an origin of yours' },
   args,
-  async run({ args }) {
+  async run({ args: { url, ...args } }) {
+    args.upstream ??= url;
     const interactive = !args.yes && !args.json && process.stdin.isTTY === true && process.stdout.isTTY === true;
     const answers = interactive
       ? await ask(args.upstream, args.out, args.force === true)
@@ -28,7 +30,7 @@ export default defineCommand({
       return;
     }
     if (answers.upstream === undefined) {
-      if (!args.yes) throw new Failure('--upstream URL is needed, such as --upstream http://127.0.0.1:3000');
+      if (!args.yes) throw new Failure('the URL of an origin is needed, such as sallyport init http://127.0.0.1:3000');
       answers.upstream = DEFAULT_UPSTREAM;
     }
     const policy = await policyFor(answers.upstream);

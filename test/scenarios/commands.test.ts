@@ -45,6 +45,9 @@ describe('commands', () => {
     assert.equal(checked.code, 0, checked.stdout);
     assert.notEqual((await run(['init', '--upstream', echo.url, '--yes'], folder)).code, 0);
     assert.equal(await readFile(file, 'utf8'), text);
+    const other = await run(['init', echo.url, '--out', 'other.yaml', '--json'], folder);
+    assert.equal(other.code, 0, other.stdout);
+    assert.equal(await readFile(join(folder, 'other.yaml'), 'utf8'), text);
   });
 
   test('what init wrote serves', { timeout: 30_000 }, async () => {

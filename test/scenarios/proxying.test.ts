@@ -268,7 +268,7 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
       request.on('error', () => {});
       request.end();
       await echo.arrival((one) => one.path === '/hang?waiting');
-      // A reset, since the runtime does not look at a mere FIN before it writes: see ARCHITECTURE, known limits.
+      // A reset, since the runtime does not look at a mere FIN before it writes: see ARCHITECTURE.md.
       request.socket?.resetAndDestroy();
       await echo.abort('/hang?waiting');
       // The exchange is seen through to its end: its line is written though nobody receives the answer.
