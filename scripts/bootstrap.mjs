@@ -40,7 +40,7 @@ function install() {
   process.stderr.write('sallyport: installing what package-lock.json names (npm ci)\n');
   // The npm that runs this script, so that its version and configuration are the user's own.
   const npm = process.env.npm_execpath;
-  const flags = ['ci', '--no-fund', '--no-audit', '--loglevel=error'];
+  const flags = ['ci', '--no-fund', '--no-audit', '--no-progress', '--loglevel=error'];
   // Standard output belongs to the script that is about to run.
   const options = { cwd: root, stdio: ['inherit', 2, 'inherit'] };
   const result = npm

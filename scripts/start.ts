@@ -25,6 +25,10 @@ try {
 async function start(): Promise<void> {
   if (!existsSync(policy)) throw new Failure(`there is no file ${policy}`);
   const listen = args.indexOf('--listen');
+  const unknown = args.find(
+    (argument, at) => argument !== '--json' && at !== listen && (listen < 0 || at !== listen + 1),
+  );
+  if (unknown !== undefined) throw new Failure(`npm start takes -- --listen host:port and -- --json, not "${unknown}"`);
   const address = listenAddress(listen < 0 ? '127.0.0.1:8080' : (args[listen + 1] ?? ''));
   const built = await build();
   if (built.length > 0) process.stderr.write(`built ${built.join(', ')}\n`);
