@@ -65,7 +65,8 @@ function parse4(at: usize, end: usize, out: usize): bool {
   return at == end;
 }
 
-function parse6(at: usize, end: usize, out: usize): bool {
+/** Reads IPv6 without brackets into 16 bytes at `out`. */
+export function parse6(at: usize, end: usize, out: usize): bool {
   store<u64>(out, 0);
   store<u64>(out, 0, 8);
   let written = 0; // bytes

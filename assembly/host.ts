@@ -1,5 +1,6 @@
 // Host names: what is a valid authority, and which entry of a host table a name belongs to.
 import { MAX_HOST_BYTES, SECTION_HOSTS, SECTION_STRINGS, TABLE_HEADER_BYTES } from './abi';
+import { parse6 } from './address';
 import { alloc } from './arena';
 import { extend, finish, HASH_START } from './hash';
 import { sectionAt, sectionLength } from './image';
@@ -9,6 +10,8 @@ import { findSlot } from './table';
 export let nameAt: usize = 0; // canonical: lower case, no trailing dot; in the arena if it had to be changed
 export let nameLength: i32 = 0;
 export let port: i32 = 0; // 0 when there is none
+
+const ADDRESS = memory.data(16); // where an IPv6 address goes; only whether it is one matters
 
 /**
  * Reads host[:port]: a DNS name of letters, digits, hyphens and underscores, an IPv4 address, or IPv6 in brackets. False
@@ -21,10 +24,10 @@ export function parseAuthority(at: usize, end: usize): bool {
     nameEnd++;
     while (nameEnd < end && load<u8>(nameEnd) != 0x5d) {
       const byte = load<u8>(nameEnd++);
-      if (!(isDigit(byte) || (<u32>(byte | 0x20) - 0x61 <= 5) || byte == 0x3a || byte == 0x2e)) return false;
       upper = upper || (byte & 0xe0) == 0x40;
     }
-    if (nameEnd == end || nameEnd - at < 3) return false;
+    // SAFETY: only an address is let through, so that a name never has more dots than labels: see `startHosts`.
+    if (nameEnd == end || !parse6(at + 1, nameEnd, ADDRESS)) return false;
     nameEnd++;
   } else {
     let label = at;
@@ -86,7 +89,7 @@ export function startHosts(image: usize, at: usize, length: i32): bool {
   subjectLength = length;
   suffixCount = 0;
   state = 0;
-  // Labels are not empty, so there are at most half as many dots as bytes.
+  // SAFETY: labels are not empty and an IPv6 address has three dots at most, so dots are at most half of the bytes.
   suffixes = alloc((length >> 1) * 8 + 8);
   if (suffixes == 0) return false;
   // From the last byte to the first, so that one pass gives the hash of every suffix.

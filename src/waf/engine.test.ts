@@ -115,6 +115,10 @@ test('Host has to be there once, be well formed, and agree with the target', () 
     ['http://a\\b/', ['a\\b'], null],
     ['http://[::1/', ['[::1'], null],
     ['http://[::g]/', ['[::g]'], null],
+    ['http://[1::2::3]/', ['[1::2::3]'], null],
+    ['http://[::1.2.3.4]/', ['[::1.2.3.4]'], '[::1.2.3.4]'],
+    // More dots than labels: the table of suffixes has no room for them.
+    [`http://[${'.'.repeat(200)}]/`, [`[${'.'.repeat(200)}]`], null],
     ['http://a/', ['b'], null],
     ['http://a/', ['a:81'], null],
     ['https://a/', ['a:80'], null],
