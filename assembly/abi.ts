@@ -86,6 +86,7 @@ export const MAX_POLICY_NODES = 8000000; // values of one file, its aliases expa
 export const MAX_POLICY_DEPTH = 64; // nesting; a policy needs nine levels
 export const MAX_DIAGNOSTICS = 250; // problems listed for one file
 export const MAX_ROUTES = 200000;
+export const MAX_CANDIDATES = 2097152; // matches of routes, once for each group of hosts that they hold for
 export const MAX_MATCHES = 64; // of one route, as in the Gateway API
 export const MAX_CONDITIONS = 16; // header or query conditions of one match, as in the Gateway API
 export const MAX_FILTERS = 16; // of one route or backend, as in the Gateway API

@@ -99,7 +99,10 @@ export function route(image: usize): bool {
   const whole = endCount <= depth && load<u8>(pathAt + <usize>(pathLength - 1)) != 0x2f;
 
   if (!startHosts(image, hostAt, hostLength)) return false;
+  let tried = -1;
   for (let group = nextHost(); group >= 0; group = nextHost()) {
+    if (group == tried) continue; // a name and a wildcard over it that the same routes have
+    tried = group;
     const key = <u32>group << 1;
     if (kinds & ROUTES_EXACT) {
       const slot = findPath(slots, key, hash, pathLength);

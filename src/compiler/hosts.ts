@@ -21,6 +21,48 @@ export function hostTable(values: ReadonlyMap<string, number>, strings: StringPo
   return hashTable(entries, any, strings);
 }
 
+/** Host names by group: names that the same routes take are one group, so that tables don't grow with every name. */
+export interface HostGroups {
+  /** Host name -> group. */
+  readonly names: ReadonlyMap<string, number>;
+  readonly count: number;
+  /** The groups of one of the lists that were given. */
+  of(hostnames: readonly string[]): readonly number[];
+}
+
+/** Groups the names of all lists; linear in the distinct lists. Routes that name the same hosts best share one array. */
+export function groupHosts(lists: Iterable<readonly string[]>): HostGroups {
+  const marks = new Map<string, number[]>(); // numbers of the lists that a name is in
+  const known = new Set<readonly string[]>();
+  for (const list of lists) {
+    if (known.has(list)) continue;
+    for (const name of new Set(list)) {
+      const mark = marks.get(name);
+      if (mark === undefined) marks.set(name, [known.size]);
+      else mark.push(known.size);
+    }
+    known.add(list);
+  }
+  const groups = new Map<string, number>();
+  const names = new Map<string, number>();
+  for (const [name, mark] of marks) {
+    const key = mark.join();
+    const group = groups.get(key) ?? groups.size;
+    groups.set(key, group);
+    names.set(name, group);
+  }
+  const found = new Map<readonly string[], readonly number[]>();
+  return {
+    names,
+    count: groups.size,
+    of(hostnames) {
+      let list = found.get(hostnames);
+      if (list === undefined) found.set(hostnames, (list = [...new Set(hostnames.map((name) => names.get(name)!))]));
+      return list;
+    },
+  };
+}
+
 /** Image of one deployment's host names; value = index of the app. Throws RangeError when two apps claim one name. */
 export function compileHosts(
   apps: readonly { readonly name: string; readonly hostnames: readonly string[] }[],

@@ -252,6 +252,29 @@ test('many regular expressions run together and keep their order', () => {
   );
 });
 
+test('tables do not grow with host names that the same routes take', () => {
+  const hostnames = Array.from({ length: 1000 }, (_, i) => `h${i}.example.com`);
+  const routes = (names: readonly string[]) =>
+    routeSources(Array.from({ length: 200 }, (_, i) => ({ hostnames: names, matches: [{ prefix: `/r${i}` }] })));
+  const image = policyImage([...routes(hostnames), ...routes(['*.example.com', 'h7.example.com'])]);
+  assert.ok(image.length < 150_000, `${image.length} bytes`);
+  const generation = loadOne(engine, image);
+  const route = (host: string) => engine.head(generation, requestHead(`http://${host}/r150`), 0, 0).route;
+  assert.deepEqual(
+    ['h999', 'h7', 'h1000'].map((name) => route(`${name}.example.com`)),
+    [150, 150, 350],
+  );
+  engine.release(generation);
+});
+
+test('more combinations of matches and hosts than an image can hold are refused before they are made', () => {
+  const routes = Array.from({ length: 2100 }, (_, i) => ({
+    hostnames: Array.from({ length: 1001 }, (_, j) => `h${j === 1000 ? `x${i}` : j}`),
+  }));
+  const distinct = Array.from({ length: 1000 }, (_, j) => ({ hostnames: [`h${j}`] }));
+  assert.throws(() => policyImage(routeSources([...routes, ...distinct])), /RangeError.*limit is 2097152/);
+});
+
 test('every request gets the route that a plain reading of the standard gives', () => {
   const elements = fc.constantFrom('a', 'b', 'c', '', '.', '..', '%61', '%2f', 'A', 'é');
   const path = fc.array(elements, { maxLength: 4 }).map((parts) => `/${parts.join('/')}`);

@@ -1,6 +1,7 @@
 /** Routes to the tables of assembly/route.ts: sorted by the precedence of Gateway API's HTTPRoute, then hashed. */
 import {
   CANDIDATE_BYTES,
+  MAX_CANDIDATES,
   PREDICATE_HEADER_EXACT,
   PREDICATE_HEADER_REGEX,
   PREDICATE_METHOD,
@@ -18,7 +19,7 @@ import {
   SECTION_ROUTE_SETS,
 } from '../../assembly/abi.ts';
 import type { Reporter } from './diagnostics.ts';
-import { hostTable } from './hosts.ts';
+import { groupHosts, hostTable, type HostGroups } from './hosts.ts';
 import { ByteWriter, directory, finishHash, hashBytes, runningHash, type Pools } from './image.ts';
 import { canonicalPath } from './path.ts';
 import { markShadowed, reportUnreachable, type MatchedRoute } from './reachability.ts';
@@ -59,7 +60,8 @@ export function compileRoutes(
   reporter: Reporter,
   options: { readonly mergeSlashes?: boolean } = {},
 ): RouteSections {
-  const groups = new Map<string, number>();
+  const groups = groupHosts(routes.map(({ hostnames }) => hostnames));
+  checkSize(routes, groups);
   const exact = new Map<string, Bucket>();
   const prefix = new Map<string, Bucket>();
   const regex = new Map<number, Bucket>();
@@ -70,9 +72,7 @@ export function compileRoutes(
     for (const [match, matchSource] of source.matches.entries()) {
       const candidate = compileMatch(route, match, matchSource, { pools, reporter, predicates, known });
       if (candidate === undefined) continue;
-      for (const hostname of new Set(source.hostnames)) {
-        let group = groups.get(hostname);
-        if (group === undefined) groups.set(hostname, (group = groups.size));
+      for (const group of groups.of(source.hostnames)) {
         const { type, value } = matchSource.pathMatch;
         if (type === 'RegularExpression') bucket(regex, group, group, '').push(candidate);
         else {
@@ -106,7 +106,7 @@ export function compileRoutes(
     return { first, count: sorted.length, firstSet: regexes.firstSet, sets: regexes.sets };
   };
   const groupWords = new ByteWriter();
-  for (let group = 0; group < groups.size; group++) {
+  for (let group = 0; group < groups.count; group++) {
     const entry = regex.get(group);
     const span = entry === undefined ? { first: 0, count: 0, firstSet: 0, sets: 0 } : write(entry);
     groupWords.u32(span.first).u32(span.count).u32(span.firstSet).u32(span.sets);
@@ -117,7 +117,7 @@ export function compileRoutes(
     pools,
   );
   reportUnreachable(routes, reachable, shadows, reporter);
-  if (groups.size === 0) return { sections: [] };
+  if (groups.count === 0) return { sections: [] };
 
   let depth = 0;
   for (const { path } of prefix.values()) depth = Math.max(depth, path.split('/').length - 1);
@@ -125,7 +125,7 @@ export function compileRoutes(
     (exact.size > 0 ? ROUTES_EXACT : 0) | (prefix.size > 0 ? ROUTES_PREFIX : 0) | (regex.size > 0 ? ROUTES_REGEX : 0);
   const section = new ByteWriter(ROUTES_HEADER_BYTES + table.bytes.length + count * CANDIDATE_BYTES)
     .u32(routes.length)
-    .u32(groups.size)
+    .u32(groups.count)
     .u32(table.slots)
     .u32(table.longest)
     .u32(count)
@@ -137,12 +137,23 @@ export function compileRoutes(
     .bytes(candidates.finish());
   return {
     sections: [
-      [SECTION_HOSTS, hostTable(groups, pools.strings)],
+      [SECTION_HOSTS, hostTable(groups.names, pools.strings)],
       [SECTION_ROUTES, section.finish()],
       [SECTION_PREDICATES, predicates.finish()],
       [SECTION_ROUTE_SETS, sets.bytes()],
     ],
   };
+}
+
+/** Throws RangeError before the tables are made: a few lines can ask for more than fits any image. */
+function checkSize(routes: readonly RouteSource[], groups: HostGroups): void {
+  let candidates = 0;
+  for (const { matches, hostnames } of routes) candidates += matches.length * groups.of(hostnames).length;
+  if (candidates > MAX_CANDIDATES) {
+    throw new RangeError(
+      `routes have ${candidates} combinations of a match and a group of hosts, the limit is ${MAX_CANDIDATES}`,
+    );
+  }
 }
 
 function bucket<K>(buckets: Map<K, Bucket>, id: K, key: number, path: string): Candidate[] {

@@ -67,6 +67,7 @@ export class Intersection {
   private readonly app: readonly string[];
   private readonly wildcards: readonly string[];
   private readonly known: Map<string, readonly string[]>;
+  private readonly lists = new Map<string, readonly string[]>();
 
   constructor(app: readonly string[]) {
     this.app = app;
@@ -84,6 +85,14 @@ export class Intersection {
       this.known.set(route, common);
     }
     return common;
+  }
+
+  /** One array for equal lists: policies repeat a few lists in thousands of routes, and what compares them compares arrays. */
+  shared(hosts: readonly string[]): readonly string[] {
+    const key = hosts.join();
+    const list = this.lists.get(key) ?? hosts;
+    this.lists.set(key, list);
+    return list;
   }
 }
 

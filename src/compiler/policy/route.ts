@@ -33,17 +33,17 @@ export function readRoute(source: Route, index: number, reading: Reading): { rou
 function readHostnames(source: Route, path: DocumentPath, reading: Reading): readonly string[] {
   if (source.hostnames === undefined) return reading.hostnames;
   const { reporter } = reading;
-  const result = new Set<string>();
+  const common: (readonly string[])[] = [];
   const outside: number[] = [];
   let faulty = false;
   source.hostnames.forEach((text, index) => {
     const name = readHostname(text, true, [...path, 'hostnames', index], reporter);
-    const common = name === null ? [] : reading.intersection.with(name);
+    const hosts = name === null ? [] : reading.intersection.with(name);
     if (name === null) faulty = true;
-    else if (common.length === 0) outside.push(index);
-    for (const host of common) result.add(host);
+    else if (hosts.length === 0) outside.push(index);
+    else common.push(hosts);
   });
-  const none = result.size === 0 && !faulty;
+  const none = common.length === 0 && !faulty;
   for (const index of outside) {
     reporter.report(
       none ? 'error' : 'warning',
@@ -56,7 +56,7 @@ function readHostnames(source: Route, path: DocumentPath, reading: Reading): rea
       },
     );
   }
-  return [...result];
+  return common.length === 1 ? common[0]! : reading.intersection.shared([...new Set(common.flat())]);
 }
 
 function readMatch(source: Match, path: DocumentPath, reading: Reading): MatchSource {
