@@ -80,5 +80,5 @@ test('init: what is no origin is refused, and nothing is written', () => {
     assert.match(stderr, /^sallyport: (--upstream takes a URL|no policy can be written for)/, upstream);
   }
   assert.throws(() => readFileSync(join(folder, 'refused.yaml')), { code: 'ENOENT' });
-  assert.match(sallyport('init').stderr, /--upstream URL is needed/);
+  assert.match(sallyport('init').stderr, /the URL of an origin is needed, such as sallyport init http:/);
 });
