@@ -142,9 +142,10 @@ async function startServe(options: GatewayOptions, files: readonly string[], fol
   ];
   const child: ChildProcess = spawn(process.execPath, args, {
     cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'], // the channel ends it when the test process is gone
     env: { ...process.env, ...options.env },
   });
+  child.channel?.unref();
   const out = new Listener();
   const err = new Listener();
   child.stdout?.on('data', (chunk: Buffer) => out.feed(chunk));

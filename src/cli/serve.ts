@@ -146,7 +146,10 @@ export async function runGateway(options: GatewayOptions): Promise<void> {
 
 /** Calls back when the process that this one was started by is gone: the one of scripts or bin/, or npm. */
 function whenAbandoned(stop: () => void): void {
-  if (process.connected) process.on('disconnect', stop);
+  if (process.connected) {
+    process.on('disconnect', stop);
+    process.channel?.unref(); // the channel alone must not keep a command alive that has failed
+  }
   // npm that is killed leaves its children running; elsewhere an orphan is what nohup and daemons are.
   if (process.env['npm_command'] === undefined) return;
   const parent = process.ppid;
