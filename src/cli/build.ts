@@ -21,7 +21,7 @@ import { disassemble } from '../compiler/disassemble.ts';
 import { compileFiles, requireDeployment, type Deployment } from './deployment.ts';
 import { egressPolicy, pin, type Pinned } from './egress.ts';
 import { Failure } from './failure.ts';
-import { every, listenAddress } from './options.ts';
+import { every, listenAddress, policyFiles } from './options.ts';
 import { artefact, workerdBinary, workerdConfig } from './workerd.ts';
 
 const buildArguments = {
@@ -49,7 +49,7 @@ export default defineCommand({
   args: buildArguments,
   async run({ args, rawArgs }) {
     const json = args.json === true;
-    const deployment = requireDeployment(await compileFiles(args._.length > 0 ? args._ : ['sallyport.yaml']), json);
+    const deployment = requireDeployment(await compileFiles(policyFiles(args._)), json);
     if (args.disassemble === true) return print(deployment, json);
     const outdir = resolve(args.outdir);
     writeImages(join(outdir, 'images'), deployment);

@@ -6,10 +6,11 @@ import pc from 'picocolors';
 import { compile, formatDiagnostics, type Compiled, type Target } from '../compiler/index.ts';
 import { Failure, sentence } from './failure.ts';
 import type { GatewayStatus } from './gateway.ts';
+import { policyFiles } from './options.ts';
 import { askControl } from './running.ts';
 
 const args = {
-  file: { type: 'positional', description: 'policy files, one app each', valueHint: 'FILE...', required: true },
+  file: { type: 'positional', description: 'policy files, one app each', valueHint: 'FILE...', required: false },
   target: { type: 'string', default: 'workerd', description: 'workerd (on-prem) or cloudflare', valueHint: 'name' },
   json: { type: 'boolean', description: 'print JSON' },
 } as const;
@@ -58,7 +59,8 @@ export default defineCommand({
     const { target } = args;
     if (target !== 'workerd' && target !== 'cloudflare')
       throw new Failure(`--target is workerd or cloudflare, not "${target}"`);
-    const { compiled, texts } = await check(args._, target);
+    const files = policyFiles(args._);
+    const { compiled, texts } = await check(files, target);
     const { ok, diagnostics, plans } = compiled;
     if (!ok) process.exitCode = 1;
     const apps = plans.map((plan) => ({
@@ -67,7 +69,7 @@ export default defineCommand({
       rules: plan.rules.length,
       backends: plan.backends.length,
     }));
-    const restart = ok && target === 'workerd' ? await newDials(args._, compiled.dials) : null;
+    const restart = ok && target === 'workerd' ? await newDials(files, compiled.dials) : null;
     if (args.json)
       return void process.stdout.write(
         `${JSON.stringify({ ok, target, apps, dials: compiled.dials, restart, diagnostics })}\n`,

@@ -20,6 +20,7 @@ import { dirname, join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { compileFiles, requireDeployment, type Deployment } from './deployment.ts';
 import { Failure } from './failure.ts';
+import { policyFiles } from './options.ts';
 import { artefact, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from './workerd.ts';
 
 export default defineCommand({
@@ -43,10 +44,7 @@ export default defineCommand({
       throw new Failure(
         'deploy works with --dry-run only so far; what it writes can be uploaded with wrangler deploy --no-bundle',
       );
-    const deployment = requireDeployment(
-      await compileFiles(args._.length > 0 ? args._ : ['sallyport.yaml'], 'cloudflare'),
-      args.json === true,
-    );
+    const deployment = requireDeployment(await compileFiles(policyFiles(args._), 'cloudflare'), args.json === true);
     const project = mkdtempSync(join(tmpdir(), 'sallyport-deploy-'));
     try {
       writeProject(project, args.name, deployment);

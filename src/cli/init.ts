@@ -35,7 +35,8 @@ export default defineCommand({
     }
     const policy = await policyFor(answers.upstream);
     writePolicy(args.out, policy, answers.force);
-    const next = `sallyport serve ${args.out}`;
+    // `dev` lets origins have loopback addresses, which `serve` refuses unless told.
+    const next = `sallyport dev ${args.out}`;
     if (args.json)
       process.stdout.write(`${JSON.stringify({ ok: true, file: args.out, upstream: answers.upstream, next })}\n`);
     else if (interactive) outro(`${args.out} is written. Next: ${next}`);
@@ -118,7 +119,7 @@ const template = (
   upstream: string,
   https: boolean,
 ): string => `# Sallyport policy. Try it:   sallyport check FILE        what is wrong with it, and where
-#                             sallyport serve FILE        serve it on 127.0.0.1:8080
+#                             sallyport dev FILE          serve it on 127.0.0.1:8080
 #                             sallyport explain FILE 'GET http://localhost/'
 app: app
 # hostnames: [www.example.com, "*.example.com"]   # default: any host

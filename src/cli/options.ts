@@ -70,3 +70,7 @@ export function listenAddress(value: string): { host: string; port: number } {
   const host = (parts[1] ?? '127.0.0.1').replace(/^\[|\]$/g, '');
   return { host: host === '*' ? '::' : host, port: Number(parts[2]) };
 }
+
+/** The policy files that a command was given; the one that `init` writes when it was given none. */
+export const policyFiles = (given: readonly string[]): readonly string[] =>
+  given.length > 0 ? given : ['sallyport.yaml'];

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { egressPolicy } from './egress.ts';
 import { Failure, sentence } from './failure.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
-import { every, integer, listenAddress } from './options.ts';
+import { every, integer, listenAddress, policyFiles } from './options.ts';
 import { humanAccess, humanReport, jsonAccess, jsonReport } from './report.ts';
 import { readSecrets } from './secrets.ts';
 
@@ -74,7 +74,7 @@ export default defineCommand({
 });
 
 export function gatewayOptions(args: Parsed, rawArgs: readonly string[]): GatewayOptions {
-  const files = args._.length > 0 ? args._ : ['sallyport.yaml'];
+  const files = policyFiles(args._);
   const all = (name: string) => every(rawArgs, serveArguments, name);
   const workers = integer(args.workers, '--workers', 1, 64);
   if (workers > 1 && process.platform !== 'linux')
