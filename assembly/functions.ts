@@ -282,7 +282,10 @@ function regexReplace(program: usize, source: u64, template: u64): bool {
   for (let i = 0; i < groups; i++) {
     const group = out + (<usize>i << 3);
     const start = load<u32>(group);
-    store<u64>(group, start == REGEX_UNSET ? span(at, 0) : span(at + <usize>start, load<i32>(group, 4) - <i32>start));
+    const end = load<u32>(group, 4);
+    // SAFETY: nothing ties the two ends of a group together, so a bad image could save one of them, or the later one first.
+    const whole = start <= end && end != <u32>REGEX_UNSET;
+    store<u64>(group, whole ? span(at + <usize>start, <i32>(end - start)) : span(at, 0));
   }
   const whole = load<u64>(out);
   const to = atOf(whole) + <usize>lengthOf(whole);

@@ -99,6 +99,8 @@ let hostHeaders: i32 = 0;
 let cookieHeader: i32 = -1;
 let forwardedFor: i32 = -1;
 let connectingIp: i32 = -1;
+// A line of its own beside the proxy's could be the client's, so of two neither is believed. (Headers joins them.)
+const TWICE = -2;
 let argsTable: usize = 0;
 let cookiesTable: usize = 0;
 
@@ -222,10 +224,10 @@ function findHeaders(): void {
         break;
       case 15:
         // x-forwarded-for: the two loads overlap by one byte
-        if (load<u64>(name) == 0x726177726f662d78 && load<u64>(name, 7) == 0x726f662d64656472) forwardedFor = i;
+        if (load<u64>(name) == 0x726177726f662d78 && load<u64>(name, 7) == 0x726f662d64656472) forwardedFor = forwardedFor == -1 ? i : TWICE;
         break;
       case 16:
-        if (load<u64>(name) == 0x656e6e6f632d6663 && load<u64>(name, 8) == 0x70692d676e697463) connectingIp = i; // cf-connecting-ip
+        if (load<u64>(name) == 0x656e6e6f632d6663 && load<u64>(name, 8) == 0x70692d676e697463) connectingIp = connectingIp == -1 ? i : TWICE; // cf-connecting-ip
         break;
     }
   }
@@ -339,6 +341,15 @@ function findClient(image: usize, settings: usize): bool {
     if (last) return false;
     end = comma - 1;
   }
+  return peerStandsIn(address); // candidates were proxies all along
+}
+
+/** False, with the peer as the client again; it was read before, so it can be. `out` has room for an address. */
+function peerStandsIn(out: usize): bool {
+  parseAddress(peerAt, peerLength, out);
+  client = out;
+  clientAt = addressAt;
+  clientLength = addressLength;
   return false;
 }
 
@@ -346,13 +357,7 @@ function findClient(image: usize, settings: usize): bool {
 function take(at: usize, end: usize, out: usize): bool {
   while (at < end && (load<u8>(at) == 0x20 || load<u8>(at) == 0x09)) at++;
   while (end > at && (load<u8>(end - 1) == 0x20 || load<u8>(end - 1) == 0x09)) end--;
-  if (!parseAddress(at, <i32>(end - at), out)) {
-    parseAddress(peerAt, peerLength, out);
-    client = out;
-    clientAt = addressAt;
-    clientLength = addressLength;
-    return false;
-  }
+  if (!parseAddress(at, <i32>(end - at), out)) return peerStandsIn(out);
   client = out;
   clientAt = addressAt;
   clientLength = addressLength;

@@ -40,17 +40,21 @@ export function findDfa(dfa: usize, at: usize, length: i32): bool {
   return state - 1 < load<u32>(dfa, DFA_ACCEPTS);
 }
 
-function note(dfa: usize, state: u32, bitset: usize): void {
+/** Sets the bits of an accepting state's patterns; false when the step budget is spent. */
+function note(dfa: usize, state: u32, bitset: usize): bool {
   const lists = dfa + <usize>load<u32>(dfa, DFA_LISTS);
   const ids = lists + (<usize>(load<u32>(dfa, DFA_ACCEPTS) + 1) << 2);
   // SAFETY: 1 <= state <= accepts; the bounds ascend and end within the section, ids are below `patterns`: checkDfa.
   const first = load<u32>(lists + (<usize>(state - 1) << 2));
   const last = load<u32>(lists + (<usize>state << 2));
+  // A list may be as long as the set has patterns.
+  if (!spend(1 + <i32>(last - first))) return false;
   for (let i = first; i < last; i++) {
     const id = load<u32>(ids + (<usize>i << 2));
     const word = bitset + (<usize>(id >> 5) << 2);
     store<u32>(word, load<u32>(word) | (1 << (id & 31)));
   }
+  return true;
 }
 
 /** Sets the bits of all patterns that match. `bitset` has a bit for each pattern of the set. */
@@ -60,7 +64,7 @@ export function matchSetDfa(dfa: usize, at: usize, length: i32, bitset: usize): 
   const end = at + <usize>length;
   let state = load<u32>(dfa, DFA_START);
   let noted: u32 = 0; // the same accepting state again, as in a loop, has nothing new to say
-  if (state - 1 < accepts) note(dfa, (noted = state), bitset);
+  if (state - 1 < accepts && !note(dfa, (noted = state), bitset)) return;
   while (at < end && state != 0) {
     let stop = at + REGEX_CHUNK;
     if (stop > end) stop = end;
@@ -69,9 +73,7 @@ export function matchSetDfa(dfa: usize, at: usize, length: i32, bitset: usize): 
       state = step(dfa, state, <u32>load<u8>(dfa + <usize>load<u8>(at), DFA_CLASSES), shift);
       if (state - 1 < accepts && state != noted) {
         noted = state;
-        // A list may be as long as the set has patterns.
-        if (!spend(16)) return;
-        note(dfa, state, bitset);
+        if (!note(dfa, state, bitset)) return;
       }
     }
   }

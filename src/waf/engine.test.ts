@@ -284,6 +284,8 @@ test('the client address follows the rule, and a header alone never decides', ()
   assert.equal(client({ ...near, failClosed: false }, '10.0.0.1:1', xff('x')), '10.0.0.1 by proxy');
   assert.equal(client(near, '10.0.0.1:1', xff(`${'10.0.0.2,'.repeat(abi.MAX_XFF_HOPS)}1.1.1.1`)), '1.1.1.1 by proxy');
   assert.equal(client(near, '10.0.0.1:1', xff(`1.1.1.1${',10.0.0.2'.repeat(abi.MAX_XFF_HOPS)}`)), 'refused');
+  // on two lines: which of them is the proxy's can't be told
+  assert.equal(client(near, '10.0.0.1:1', [...xff('9.9.9.9'), ...xff('8.8.8.8')]), 'refused');
   // by count
   const hops = (trustedHops: number) => ({ from: 'xff', trustedHops }) as const;
   assert.equal(client(hops(1), '8.8.8.8:1', xff('6.6.6.6, 9.9.9.9')), '9.9.9.9 by proxy');
@@ -298,6 +300,10 @@ test('the client address follows the rule, and a header alone never decides', ()
   assert.equal(client({ from: 'cf', trustedCIDRs: ['10.0.0.0/8'] }, '10.0.0.1:1', cf), '9.9.9.9 by proxy');
   assert.equal(client({ from: 'cf', trustedCIDRs: ['10.0.0.0/8'] }, '8.8.8.8:1', cf), '8.8.8.8');
   assert.equal(client({ from: 'cf' }, '8.8.8.8', cf), '8.8.8.8');
+  assert.equal(client({ from: 'cf', trustedCIDRs: ['10.0.0.0/8'] }, '10.0.0.1:1', [...cf, ...cf]), 'refused');
+  // Where nothing could be established, the peer stands in, not the last proxy that was looked at.
+  const endless = xff(`1.1.1.1${',10.0.0.2'.repeat(abi.MAX_XFF_HOPS)}`);
+  assert.equal(client({ ...near, failClosed: false }, '10.0.0.1:1', endless), '10.0.0.1 by proxy');
 });
 
 test('engine and compiler read the same addresses', () => {

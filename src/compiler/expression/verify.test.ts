@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as abi from '../../../assembly/abi.ts';
 import { requestHead, testEngine } from '../../../test/support/engine.ts';
 import { loadOne } from '../../../test/support/image.ts';
-import { rulePolicy, withRules } from '../../../test/support/rules.ts';
+import { judge, rulePolicy, withRules } from '../../../test/support/rules.ts';
 
 const engine = await testEngine();
 
@@ -147,4 +147,31 @@ test('http.request.body.mime is what the first bytes say', () => {
     assert.equal(ruled.effects({ url: 'http://h/', body }).length, 1, `${JSON.stringify(body)} is ${type}`);
     ruled.release();
   }
+});
+
+test('groups whose ends an image never saves are empty, and nothing traps', () => {
+  const policy = rulePolicy([
+    { when: 'true', action: 'redirect', location: 'regex_replace(http.request.uri.path, "a(b+)c", "<${1}>")' },
+  ]);
+  const { image } = policy;
+  const view = new DataView(image.buffer, image.byteOffset);
+  const regexes = view.getUint32(24 + abi.SECTION_REGEXES * 8, true);
+  const program = regexes + view.getUint32(regexes + 4, true);
+  const nfa = program + view.getUint32(program + abi.REGEX_NFA, true);
+  // Every place that saves the end of a group saves its start again.
+  let changed = 0;
+  for (let id = 0; id < view.getUint32(nfa + abi.NFA_STATES, true); id++) {
+    const state = nfa + abi.NFA_TABLE + id * abi.NFA_STATE_BYTES;
+    if (view.getUint32(state, true) !== abi.NFA_SAVE) continue;
+    const slot = view.getUint32(state + 8, true);
+    view.setUint32(state + 8, slot & ~1, true);
+    changed += slot & 1;
+  }
+  assert.equal(changed, 2);
+  const before = engine.traps;
+  const generation = loadOne(engine, image);
+  const [result] = judge(engine, generation, policy, { url: 'http://h/xabbcy' });
+  assert.equal(engine.traps, before);
+  assert.equal(result!.outcome, abi.OUTCOME_OK);
+  engine.release(generation);
 });
