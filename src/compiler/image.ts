@@ -17,6 +17,7 @@ import {
   VERSION,
 } from '../../assembly/abi.ts';
 import { addressRanges } from './lists.ts';
+import { compileRegex, Effort, type RegexFlags } from './regex/index.ts';
 
 const encoder = new TextEncoder();
 
@@ -229,31 +230,21 @@ export class ListPool {
   }
 }
 
-/** What src/compiler/regex/ compiles with; see there. */
-export interface RegexFlags {
-  readonly foldCase?: boolean;
-  readonly dotAll?: boolean;
-  readonly multiline?: boolean;
-  readonly unicode?: boolean;
-  readonly anchored?: boolean;
-  readonly captures?: boolean;
-}
-
 /** SECTION_REGEXES: compiled programs; an equal pattern with equal flags is compiled and stored once. */
 export class RegexPool {
   readonly #programs: Uint8Array[] = [];
   readonly #known = new Map<string, number>();
-  readonly #compile: (pattern: string, flags: RegexFlags) => { readonly bytes: Uint8Array };
+  readonly #effort: Effort;
 
-  constructor(compile: (pattern: string, flags: RegexFlags) => { readonly bytes: Uint8Array }) {
-    this.#compile = compile;
+  constructor(effort: Effort) {
+    this.#effort = effort;
   }
   /** Index of the program; throws RegexError when the pattern is refused. */
   add(pattern: string, flags: RegexFlags): number {
     const { foldCase, dotAll, multiline, unicode, anchored, captures } = flags;
     const key =
       [foldCase, dotAll, multiline, unicode, anchored, captures].map((flag) => (flag ? 1 : 0)).join('') + pattern;
-    return this.#known.get(key) ?? this.#put(key, this.#compile(pattern, flags).bytes);
+    return this.#known.get(key) ?? this.#put(key, compileRegex(pattern, flags, this.#effort).bytes);
   }
   #put(key: string, program: Uint8Array): number {
     const index = this.#programs.length;
@@ -279,11 +270,25 @@ export function directory(parts: readonly Uint8Array[]): Uint8Array {
   return writer.finish();
 }
 
+/** What the parts of one image share while it is compiled. */
 export interface Pools {
   readonly strings: StringPool;
   readonly regexes: RegexPool;
   readonly lists: ListPool;
   readonly names: NamePool;
+  readonly effort: Effort;
+}
+
+export function newPools(): Pools {
+  const strings = new StringPool();
+  const effort = new Effort();
+  return {
+    strings,
+    lists: new ListPool(strings),
+    names: new NamePool(strings),
+    regexes: new RegexPool(effort),
+    effort,
+  };
 }
 
 /** Assembles an image; sections are laid out in the order in which they are added. */

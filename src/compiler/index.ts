@@ -18,12 +18,11 @@ import type { Manifest, Plan } from '../plan.ts';
 import { sortDiagnostics, type Diagnostic } from './diagnostics.ts';
 import { readDocument } from './document.ts';
 import { compileHosts } from './hosts.ts';
-import { ImageWriter, ListPool, NamePool, RegexPool, StringPool, type Pools } from './image.ts';
+import { ImageWriter, newPools } from './image.ts';
 import { compileInspections } from './inspection.ts';
 import { buildPlan, dialsOf } from './plan.ts';
 import { readPolicy, type Policy } from './policy/policy.ts';
 import type { Target } from './policy/reading.ts';
-import { compileRegex } from './regex/index.ts';
 import { compileRoutes } from './routes.ts';
 import { compileRules } from './rules.ts';
 import { compileSettings } from './settings.ts';
@@ -186,14 +185,4 @@ function compilePolicy(policy: Policy): { plan: Plan; image: Uint8Array } {
     document.report('error', [], 'policy-too-large', error.message, { fix: 'split the app in two' });
     return { plan, image: new Uint8Array() };
   }
-}
-
-function newPools(): Pools {
-  const strings = new StringPool();
-  return {
-    strings,
-    lists: new ListPool(strings),
-    names: new NamePool(strings),
-    regexes: new RegexPool(compileRegex),
-  };
 }

@@ -313,7 +313,7 @@ class RegexSets {
     let span = this.#known.get(key);
     if (span !== undefined) return span;
     try {
-      const programs = compileRegexSet(patterns, REGEX);
+      const programs = compileRegexSet(patterns, REGEX, this.#pools.effort);
       span = { firstSet: this.#programs.length, sets: programs.length };
       this.#programs.push(...programs);
       this.#known.set(key, span);

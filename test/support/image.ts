@@ -10,18 +10,13 @@ import {
 } from '../../assembly/abi.ts';
 import type { Diagnostic, Reporter } from '../../src/compiler/diagnostics.ts';
 import { compileHosts } from '../../src/compiler/hosts.ts';
-import { ImageWriter, ListPool, NamePool, RegexPool, StringPool, type Pools } from '../../src/compiler/image.ts';
-import { compileRegex } from '../../src/compiler/regex/index.ts';
+import { ImageWriter, newPools } from '../../src/compiler/image.ts';
 import { compileRoutes } from '../../src/compiler/routes.ts';
 import { compileSettings } from '../../src/compiler/settings.ts';
 import type { MatchSource, RouteSource, SettingsSource } from '../../src/compiler/sources.ts';
 import type { Engine, Generation, Loaded } from '../../src/waf/engine.ts';
 
-export function newPools(): Pools {
-  const strings = new StringPool();
-  const regexes = new RegexPool(compileRegex);
-  return { strings, regexes, lists: new ListPool(strings), names: new NamePool(strings) };
-}
+export { newPools };
 
 export type Report = Pick<Diagnostic, 'severity' | 'code' | 'message'> & {
   readonly path: readonly (string | number)[];

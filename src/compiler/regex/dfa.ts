@@ -14,12 +14,12 @@ import {
   ASSERT_START_LINE,
   ASSERT_WORD,
   MAX_DFA_STATES,
-  MAX_DFA_WORK,
   NFA_ASSERT,
   NFA_MATCH,
   NFA_RANGES,
   NFA_SPLIT,
 } from '../../../assembly/abi.ts';
+import type { Effort } from './effort.ts';
 import type { Nfa } from './nfa.ts';
 
 /** A complete automaton. State 0 is dead; rows of `table` have `columns` entries, the last one for the end of input. */
@@ -42,16 +42,19 @@ const OTHER = 8;
 const INSIDE = 16; // behind: a byte that goes on a code point; before it is as OTHER
 const ANY = EDGE | WORD | LINE | OTHER | INSIDE;
 
-/** Null when it needs more than `maxStates` states or too much work: the caller falls back on the NFA. */
-export function determinize(nfa: Nfa, single: boolean, maxStates: number = MAX_DFA_STATES): Dfa | null {
-  return new Construction(nfa, single, maxStates).run();
+/** Null when it needs more than MAX_DFA_STATES states or more work than allowed: the caller falls back on the NFA. */
+export function determinize(nfa: Nfa, single: boolean, effort: Effort, patterns = 1): Dfa | null {
+  const construction = new Construction(nfa, single, effort.allowed(patterns));
+  const dfa = construction.run();
+  effort.draw(construction.work);
+  return dfa;
 }
 
 class Construction {
   private readonly nfa: Nfa;
   private readonly single: boolean;
-  private readonly maxStates: number;
-  private work = 0;
+  private readonly maxWork: number;
+  work = 0;
 
   private readonly classes = new Uint8Array(256);
   private columns = 0;
@@ -74,10 +77,10 @@ class Construction {
   private readonly isStart: Uint8Array;
   private readonly startMoves = new Map<number, Move>();
 
-  constructor(nfa: Nfa, single: boolean, maxStates: number) {
+  constructor(nfa: Nfa, single: boolean, maxWork: number) {
     this.nfa = nfa;
     this.single = single;
-    this.maxStates = maxStates;
+    this.maxWork = maxWork;
     this.mark = new Uint32Array(nfa.states.length);
     this.isStart = new Uint8Array(nfa.states.length);
     for (const state of nfa.states) if (state.op === NFA_ASSERT) this.usedAsserts.add(state.kind);
@@ -100,7 +103,7 @@ class Construction {
     const always = this.matches(start);
     const first = this.state(this.nfa.anchored ? start : [], EDGE, always);
     for (let id = 0; id < this.leaves.length; id++) {
-      if (this.leaves.length > this.maxStates || this.work > MAX_DFA_WORK) return null;
+      if (this.leaves.length > MAX_DFA_STATES || this.work > this.maxWork) return null;
       this.rows.push(this.row(id));
     }
     const table = new Uint16Array(this.rows.length * this.columns);
@@ -184,7 +187,7 @@ class Construction {
     }
     looksBack ||= this.startLooksBack;
     sort(kept);
-    this.work += kept.length;
+    this.work += kept.length + 1;
     const accept = unique(matched);
     const absorbing = this.single && accept.length > 0;
     if (kept.length === 0 && this.nfa.anchored && accept.length === 0) return DEAD;
@@ -210,6 +213,7 @@ class Construction {
 
   private row(id: number): Uint16Array {
     const row = new Uint16Array(this.columns);
+    this.work += this.columns;
     if (id === DEAD) return row;
     if (this.single && this.accepts[id]!.length > 0) return row.fill(id);
     const before = this.before[id]!;

@@ -1,6 +1,7 @@
 /** Regex text to programs that assembly/regex/ runs in linear time. */
 import { MAX_CAPTURE_BYTES, NFA_MATCH, NFA_RANGES } from '../../../assembly/abi.ts';
 import { determinize } from './dfa.ts';
+import { Effort } from './effort.ts';
 import { RegexError } from './error.ts';
 import { minimize } from './minimize.ts';
 import { buildNfa, type Nfa } from './nfa.ts';
@@ -8,6 +9,7 @@ import { parse } from './parse.ts';
 import { serialize } from './serialize.ts';
 import type { Regex, RegexFlags } from './syntax.ts';
 
+export { Effort } from './effort.ts';
 export { RegexError } from './error.ts';
 export type { RegexFlags } from './syntax.ts';
 
@@ -21,13 +23,13 @@ export interface CompiledRegex {
   readonly names: readonly (string | null)[];
 }
 
-/** Throws RegexError. */
-export function compileRegex(pattern: string, flags: RegexFlags = {}): CompiledRegex {
+/** Throws RegexError. Patterns of one policy share one `effort`. */
+export function compileRegex(pattern: string, flags: RegexFlags = {}, effort = new Effort()): CompiledRegex {
   const regex = parse(pattern, flags);
   const anchored = flags.anchored ?? false;
   return located(pattern, () => {
     const plain = buildNfa([regex], [0], anchored, false);
-    const found = determinize(plain, true);
+    const found = determinize(plain, true, effort);
     const dfa = found && minimize(found);
     let nfa: Nfa | null = dfa ? null : plain;
     if (flags.captures) {
@@ -49,7 +51,11 @@ export function compileRegex(pattern: string, flags: RegexFlags = {}): CompiledR
  * Programs that together say which of the patterns match, for `matchSet`; pattern ids are indices of `patterns`.
  * Patterns share an automaton as long as it keeps within MAX_DFA_STATES; one that does not fit by itself is an NFA.
  */
-export function compileRegexSet(patterns: readonly string[], flags: RegexFlags = {}): Uint8Array[] {
+export function compileRegexSet(
+  patterns: readonly string[],
+  flags: RegexFlags = {},
+  effort = new Effort(),
+): Uint8Array[] {
   const regexes = patterns.map((pattern) => parse(pattern, flags));
   const anchored = flags.anchored ?? false;
   const bins: Uint8Array[] = [];
@@ -67,7 +73,7 @@ export function compileRegexSet(patterns: readonly string[], flags: RegexFlags =
         ),
       ids.length > 1,
     );
-    const found = nfa && determinize(nfa, false);
+    const found = nfa && determinize(nfa, false, effort, ids.length);
     if (found) bins.push(serialize({ dfa: minimize(found), nfa: null, groups: 0, set: size }));
     else if (ids.length === 1) bins.push(serialize({ dfa: null, nfa, groups: 0, set: size }));
     else {

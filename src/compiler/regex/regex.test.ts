@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BODY_AT, IMAGES_AT, MAX_NFA_STATES, MAX_PATTERN_BYTES, REASON_NONE } from '../../../assembly/abi.ts';
+import {
+  BODY_AT,
+  IMAGES_AT,
+  MAX_NFA_STATES,
+  MAX_PATTERN_BYTES,
+  MIN_DFA_WORK,
+  REASON_NONE,
+} from '../../../assembly/abi.ts';
 import { regexEngine, type Groups } from '../../../test/support/regex.ts';
-import { compileRegex, compileRegexSet, RegexError, type RegexFlags } from './index.ts';
+import { compileRegex, compileRegexSet, Effort, RegexError, type RegexFlags } from './index.ts';
 import { compileLiterals, requiredLiterals } from './literals.ts';
 import { buildNfa } from './nfa.ts';
 import { parse } from './parse.ts';
@@ -426,4 +433,17 @@ test('a damaged program is refused, or harmless', () => {
     );
   }
   assert.ok(admitted > 300, `${admitted} admitted`);
+});
+
+test('patterns of one policy share an effort; when it is spent, ordinary ones still get a DFA', () => {
+  const exploding = Array.from({ length: 200 }, (_, i) => `/x${i}/.*a.{${12 + (i % 8)}}`);
+  const effort = new Effort();
+  compileRegexSet(exploding, { anchored: true, unicode: true }, effort);
+  assert.equal(effort.allowed(1), MIN_DFA_WORK);
+  assert.equal(
+    compileRegex('/users/[0-9]+/(posts|likes)(/.*)?', { anchored: true, unicode: true }, effort).kind,
+    'dfa',
+  );
+  assert.equal(compileRegex('.*a.{9}', { unicode: true }, new Effort()).kind, 'dfa');
+  assert.equal(compileRegex('.*a.{9}', { unicode: true }, effort).kind, 'nfa');
 });
