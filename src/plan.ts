@@ -90,8 +90,8 @@ export interface RetryPlan {
   readonly attempts: number; // retries after the first try
   readonly backoff: number; // ms, base; jittered, doubled each time
   readonly backoffMax: number; // ms
-  readonly budget: number; // percent of requests in flight that may be retries
-  readonly budgetMin: number; // retries always allowed at once
+  readonly budget: number; // percent of requests over ten seconds that may be retries
+  readonly budgetMin: number; // retries a second that are always allowed
 }
 
 export interface Backend {

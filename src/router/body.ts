@@ -197,10 +197,9 @@ export async function inflate(
   // A prefix is never closed, so its stream never ends: it is done once all was taken in and nothing more comes out.
   const drained: Promise<null> | null = whole
     ? null
-    : written.then(
-        () => new Promise((resolve) => setTimeout(resolve, 0, null)),
-        () => null,
-      );
+    : written.then(() => new Promise((resolve) => setTimeout(resolve, 0, null)));
+  // Its rejection may come before that of the read: either says `corrupt`, and the one that lost is nobody's.
+  drained?.catch(ignore);
   const reader = (inflater.readable as ReadableStream<Uint8Array>).getReader();
   const chunks: Uint8Array[] = [];
   let length = 0;

@@ -42,7 +42,7 @@ ${route('sticky', 'sticky')}
 ${route('ejecting', 'ejecting')}
 ${route('recovering', 'recovering')}
 ${route('panicking', 'panicking')}
-${route('budget', 'single', ', retry: { codes: [503], attempts: 3, backoff: 1ms, maxBackoff: 5ms, budget: 20%, minRetryConcurrency: 0 }')}
+${route('budget', 'single', ', retry: { codes: [503], attempts: 3, backoff: 1ms, maxBackoff: 5ms, budget: 20%, minRetryRate: 0 }')}
 ${route('retry', 'single', ', retry: { codes: [503], attempts: 2, backoff: 1ms }')}
   - { matches: [{ path: { type: PathPrefix, value: /mirror } }], backend: single, filters: [{ requestMirror: { backend: spare } }, { requestMirror: { backend: nobody } }] }
 `;

@@ -252,6 +252,6 @@ function readRetry(
     backoff,
     backoffMax,
     budget: readPercent(retry.budget, [...at, 'budget'], reading),
-    budgetMin: retry.minRetryConcurrency,
+    budgetMin: retry.minRetryRate,
   };
 }

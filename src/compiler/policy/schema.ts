@@ -80,8 +80,14 @@ const retry = z.strictObject({
   attempts: z.number().int().min(0).max(MAX_ATTEMPTS).default(2).describe('Tries after the first one'),
   backoff: duration.default('25ms').describe('Pause before the second try; doubled each time, with jitter'),
   maxBackoff: duration.default('1s').describe('Longest pause'),
-  budget: percent.default('20%').describe('Share of the requests in flight that may be retries'),
-  minRetryConcurrency: z.number().int().min(0).max(1000).default(3).describe('Retries that may always be in flight'),
+  budget: percent.default('20%').describe('Share of the requests of ten seconds that may be retries'),
+  minRetryRate: z
+    .number()
+    .int()
+    .min(0)
+    .max(1000)
+    .default(3)
+    .describe('Retries a second that are always allowed, whatever the budget'),
 });
 
 const timeouts = z.strictObject({
