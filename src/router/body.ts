@@ -188,6 +188,8 @@ export async function inflate(
 ): Promise<{ bytes: Uint8Array; truncated: boolean } | InflateFailure> {
   const name = encoding.trim().toLowerCase();
   if (name !== 'gzip' && name !== 'x-gzip' && name !== 'deflate') return 'encoding';
+  // An origin that ignores the encoding would read a body without this header as it stands.
+  if (!(name === 'deflate' ? startsZlib(bytes) : startsGzip(bytes))) return 'corrupt';
   const ratio = Math.max(FREE_BYTES, bytes.byteLength * MAX_RATIO);
   const most = Math.min(limit, ratio);
   const inflater = new DecompressionStream(name === 'deflate' ? 'deflate' : 'gzip');
@@ -211,11 +213,22 @@ export async function inflate(
       length += next.value.byteLength;
     }
   } catch {
-    // A prefix was not closed, so its fault is no abrupt end: an origin that ignores the encoding would read it plain.
+    // A prefix was not closed, so its fault is no abrupt end.
     return 'corrupt';
   } finally {
     reader.cancel().catch(ignore);
   }
   if (length > ratio) return 'ratio';
   return { bytes: join(chunks, length).subarray(0, most), truncated: true };
+}
+
+/** SPEC: RFC 1952 section 2.3.1: two magic bytes, then the one method there is. */
+function startsGzip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b && bytes[2] === 8;
+}
+
+/** SPEC: RFC 1950 section 2.2: method 8, and the first two bytes as a number are a multiple of 31. */
+function startsZlib(bytes: Uint8Array): boolean {
+  const [method = 0, flags = 0] = bytes;
+  return (method & 15) === 8 && (method * 256 + flags) % 31 === 0;
 }
