@@ -1,9 +1,8 @@
 /** The part of the parser that reads single characters, escapes and classes; see parse.ts for the dialect. */
 import { RegexError } from './error.ts';
-import { foldAscii, foldUnicode, negate, normalize, type Ranges } from './ranges.ts';
+import { foldAscii, foldUnicode, negate, normalize, type Ranges, WORD_BYTES } from './ranges.ts';
 
 const DIGIT = [0x30, 0x39];
-const WORD = [0x30, 0x39, 0x41, 0x5a, 0x5f, 0x5f, 0x61, 0x7a];
 const SPACE = [0x09, 0x0d, 0x20, 0x20];
 const POSIX: ReadonlyMap<string, Ranges> = new Map([
   ['alnum', [0x30, 0x39, 0x41, 0x5a, 0x61, 0x7a]],
@@ -18,7 +17,7 @@ const POSIX: ReadonlyMap<string, Ranges> = new Map([
   ['punct', [0x21, 0x2f, 0x3a, 0x40, 0x5b, 0x60, 0x7b, 0x7e]],
   ['space', SPACE],
   ['upper', [0x41, 0x5a]],
-  ['word', WORD],
+  ['word', WORD_BYTES],
   ['xdigit', [0x30, 0x39, 0x41, 0x46, 0x61, 0x66]],
 ]);
 const CONTROLS: ReadonlyMap<string, number> = new Map([
@@ -69,7 +68,7 @@ export class Characters {
     const letter = this.pattern[this.at + 1];
     const sets = new Map<string, Ranges>([
       ['d', DIGIT],
-      ['w', WORD],
+      ['w', WORD_BYTES],
       ['s', SPACE],
     ]);
     const set = letter === undefined ? undefined : sets.get(letter.toLowerCase());

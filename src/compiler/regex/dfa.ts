@@ -21,6 +21,7 @@ import {
 } from '../../../assembly/abi.ts';
 import type { Effort } from './effort.ts';
 import type { Nfa } from './nfa.ts';
+import { contains, WORD_BYTES } from './ranges.ts';
 
 /** A complete automaton. State 0 is dead; rows of `table` have `columns` entries, the last one for the end of input. */
 export interface Dfa {
@@ -125,14 +126,7 @@ class Construction {
     const lines = this.usedAsserts.has(ASSERT_START_LINE) || this.usedAsserts.has(ASSERT_END_LINE);
     if (lines) range(10, 10);
     if (inside) range(0x80, 0xbf);
-    if (words)
-      for (const [low, high] of [
-        [0x30, 0x39],
-        [0x41, 0x5a],
-        [0x5f, 0x5f],
-        [0x61, 0x7a],
-      ] as const)
-        range(low, high);
+    if (words) for (let i = 0; i < WORD_BYTES.length; i += 2) range(WORD_BYTES[i]!, WORD_BYTES[i + 1]!);
     for (let byte = 0; byte < 256; byte++) {
       if (byte === 0 || cut[byte]) {
         this.firstByte.push(byte);
@@ -352,15 +346,9 @@ interface Move {
 }
 
 function kindOf(byte: number, words: boolean, lines: boolean, inside: boolean): number {
-  if (words && isWord(byte)) return WORD;
+  if (words && contains(WORD_BYTES, byte)) return WORD;
   if (lines && byte === 10) return LINE;
   return inside && byte >= 0x80 && byte <= 0xbf ? INSIDE : OTHER;
-}
-
-function isWord(byte: number): boolean {
-  return (
-    (byte >= 0x30 && byte <= 0x39) || (byte >= 0x41 && byte <= 0x5a) || byte === 0x5f || (byte >= 0x61 && byte <= 0x7a)
-  );
 }
 
 // PERF: lists are short and nearly sorted, and there are very many: Array.sort and spreads took half of the time.

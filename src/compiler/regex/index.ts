@@ -58,30 +58,41 @@ export function compileRegexSet(
 ): Uint8Array[] {
   const regexes = patterns.map((pattern) => parse(pattern, flags));
   const anchored = flags.anchored ?? false;
-  const bins: Uint8Array[] = [];
-  const build = (ids: readonly number[]): void => {
-    const size = { patterns: patterns.length, only: ids[0]! };
-    const nfa = fits(
-      () =>
-        located(patterns[ids[0]!]!, () =>
-          buildNfa(
-            ids.map((id) => regexes[id]!),
-            ids,
-            anchored,
-            false,
-          ),
-        ),
-      ids.length > 1,
+  const nfaOf = (ids: readonly number[]): Nfa =>
+    located(patterns[ids[0]!]!, () =>
+      buildNfa(
+        ids.map((id) => regexes[id]!),
+        ids,
+        anchored,
+        false,
+      ),
     );
-    const found = nfa && determinize(nfa, false, effort, ids.length);
-    if (found) bins.push(serialize({ dfa: minimize(found), nfa: null, groups: 0, set: size }));
-    else if (ids.length === 1) bins.push(serialize({ dfa: null, nfa, groups: 0, set: size }));
+  const bins: Uint8Array[] = [];
+  const size = (ids: readonly number[]) => ({ patterns: patterns.length, only: ids[0]! });
+  const together = (ids: readonly number[]): boolean => {
+    const nfa = fits(() => nfaOf(ids), ids.length > 1);
+    const dfa = nfa && determinize(nfa, false, effort, ids.length);
+    if (dfa) bins.push(serialize({ dfa: minimize(dfa), nfa: null, groups: 0, set: size(ids) }));
+    return dfa !== null;
+  };
+  const build = (ids: readonly number[]): void => {
+    if (ids.length === 0 || together(ids)) return;
+    if (ids.length === 1) bins.push(serialize({ dfa: null, nfa: nfaOf(ids), groups: 0, set: size(ids) }));
     else {
       build(ids.slice(0, ids.length >> 1));
       build(ids.slice(ids.length >> 1));
     }
   };
-  if (patterns.length > 0) build(patterns.map((_, id) => id));
+  const all = patterns.map((_, id) => id);
+  if (all.length < 2) build(all);
+  else if (!together(all)) {
+    // PERF: one pattern that does not fit would fail every half that it is in, so these are found first.
+    const alone = new Set(all.filter((id) => determinize(nfaOf([id]), false, effort) === null));
+    for (const id of alone) bins.push(serialize({ dfa: null, nfa: nfaOf([id]), groups: 0, set: size([id]) }));
+    const rest = all.filter((id) => !alone.has(id));
+    build(rest.slice(0, (rest.length + 1) >> 1));
+    build(rest.slice((rest.length + 1) >> 1));
+  }
   return bins;
 }
 

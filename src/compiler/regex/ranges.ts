@@ -1,6 +1,9 @@
 /** Sets of integers (bytes or code points) as sorted, disjoint, non-adjacent pairs: [low, high, low, high ...]. */
 export type Ranges = readonly number[];
 
+/** Letters, digits and `_`. */
+export const WORD_BYTES: Ranges = [0x30, 0x39, 0x41, 0x5a, 0x5f, 0x5f, 0x61, 0x7a];
+
 export function normalize(pairs: readonly number[]): number[] {
   const order: [number, number][] = [];
   for (let i = 0; i < pairs.length; i += 2) order.push([pairs[i]!, pairs[i + 1]!]);
