@@ -72,7 +72,19 @@ function orbitsOf(): Map<number, number[]> {
 /** Every code point that equals one of the set under Unicode simple case folding. */
 export function foldUnicode(set: Ranges): number[] {
   const out = [...set];
-  for (const [point, others] of orbitsOf()) {
+  const orbits = orbitsOf();
+  let size = 0;
+  for (let i = 0; i < set.length; i += 2) size += set[i + 1]! - set[i]! + 1;
+  // PERF: nearly all sets are the one letter of a literal, and there are thousands of classes.
+  if (size <= 64) {
+    for (let i = 0; i < set.length; i += 2) {
+      for (let point = set[i]!; point <= set[i + 1]!; point++) {
+        for (const other of orbits.get(point) ?? []) out.push(other, other);
+      }
+    }
+    return normalize(out);
+  }
+  for (const [point, others] of orbits) {
     if (contains(set, point)) for (const other of others) out.push(other, other);
   }
   return normalize(out);
