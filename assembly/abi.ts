@@ -78,7 +78,6 @@ export const MAX_DFA_STATES = 4096; // of one automaton
 export const MAX_PATTERN_BYTES = 8192; // regex source text
 export const MAX_STACK = 64; // value stack of one expression
 export const MAX_XFF_HOPS = 64; // elements of X-Forwarded-For looked at, from the right
-export const MAX_TRAPS_PER_MINUTE = 3;
 
 // LIMITS of a policy document: the compiler alone enforces them
 export const MAX_POLICY_CHARACTERS = 67108864; // of one file; 100,000 routes are about 13 million
@@ -99,7 +98,6 @@ export const MAX_LISTS = 1024;
 export const MAX_LIST_ITEMS = 1000000;
 export const MAX_ATTEMPTS = 10; // retries of one request
 export const MAX_DIRECT_RESPONSE = 65536; // characters
-export const MAX_EXPRESSION = 16384; // characters of one expression
 export const MAX_NAMES = 4096; // distinct header names one policy looks at
 export const MAX_HOST_BYTES = 255;
 
@@ -409,7 +407,7 @@ export const DECODE_RECURSIVE = 1;
 export const DECODE_UNICODE = 2;
 
 // SECTION_RULES: u32 count, u32 word of the first operand, then count records of RULE_WORDS, then operand words.
-export const RULE_WORDS = 10;
+export const RULE_WORDS = 9;
 export const RULE_ACTION = 0; // ACTION_*
 export const RULE_MODE = 1; // MODE_LOG or MODE_ENFORCE
 export const RULE_STAGE = 2; // STAGE_*
@@ -419,7 +417,6 @@ export const RULE_OPERANDS = 5; // first word of its operands: { VALUE_*, operan
 export const RULE_OPERAND_COUNT = 6;
 export const RULE_SKIPS = 7; // first word of the rule indices that it skips
 export const RULE_SKIP_COUNT = 8;
-export const RULE_SPARE = 9;
 export const OPERAND_WORDS = 3;
 
 // TRANSACTION STATE: what one call of the engine leaves for the next of the same request. u32 number of rules that
@@ -441,7 +438,7 @@ export const MAX_LANGUAGES = 64; // of Accept-Language
 export const MAX_JSON_DEPTH = 64;
 
 // SECTION_INSPECTION: u32 count, then count records of INSPECTION_WORDS, then name words.
-export const INSPECTION_WORDS = 10;
+export const INSPECTION_WORDS = 9;
 export const INSPECTION_ROUTE = 0; // route index, 0xffffffff = the whole app
 export const INSPECTION_MODE = 1;
 export const INSPECTION_MAX_COUNT = 2; // 0 = no limit
@@ -451,7 +448,6 @@ export const INSPECTION_NAMES = 5; // first word of its names: { at, length in S
 export const INSPECTION_REQUIRED = 6; // names of each kind, in this order
 export const INSPECTION_FORBIDDEN = 7;
 export const INSPECTION_LENGTHS = 8;
-export const INSPECTION_SPARE = 9;
 // REGEX PROGRAM (src/compiler/regex/serialize.ts writes it, assembly/regex/ runs it). Offsets are bytes from the program's
 // start, itself 4-byte aligned. A program has a DFA, or an NFA, or both: the NFA then only serves captures.
 export const REGEX_LENGTH = 0; // bytes in all, a multiple of 4

@@ -3,7 +3,6 @@
 // and an entry is { nameAt, nameLength, valueAt, valueLength, hash of the name, i32 next entry of the same name id or -1 }.
 import { HEADER_ENTRY_BYTES, SECTION_NAMES, SECTION_STRINGS, TABLE_HEADER_BYTES } from './abi';
 import { alloc } from './arena';
-import { equalBytes } from './hash';
 import { sectionAt, sectionLength } from './image';
 import { findSlot } from './table';
 
@@ -51,16 +50,6 @@ export function headerByNameId(table: usize, nameId: i32): i32 {
 /** Next header with the same name as header `i`, or -1. */
 export function nextHeader(table: usize, i: i32): i32 {
   return load<i32>(headerEntry(table, i), 20);
-}
-
-/** First header with this literal name, or -1: for names that are not in SECTION_NAMES. Linear in the head. */
-export function headerByName(table: usize, at: usize, length: i32): i32 {
-  const count = load<i32>(table);
-  for (let i = 0; i < count; i++) {
-    const entry = headerEntry(table, i);
-    if (load<i32>(entry, 4) == length && equalBytes(load<u32>(entry), at, length)) return i;
-  }
-  return -1;
 }
 
 /** Number of name ids of an image. */

@@ -11,6 +11,7 @@ import {
   MAX_COOKIES,
   MAX_HEADERS,
   MAX_HEAD_BYTES,
+  MAX_RESPONSE_HEAD_BYTES,
   MAX_URL_BYTES,
   MAX_XFF_HOPS,
   REASON_ARGS,
@@ -366,7 +367,7 @@ function take(at: usize, end: usize, out: usize): bool {
 
 /** Reads the response head at RESPONSE_HEAD_AT; false when separators don't add up or a control byte is in it. */
 export function parseResponse(length: i32, fields: i32, image: usize): bool {
-  if (<u32>length > <u32>MAX_HEAD_BYTES || fields > MAX_HEADERS * 2 + 1) return false;
+  if (<u32>length > <u32>MAX_RESPONSE_HEAD_BYTES || fields > MAX_HEADERS * 2 + 1) return false;
   const table = split(RESPONSE_HEAD_AT, length, fields, 1);
   if (table == 0) return false;
   const at = <usize>load<u32>(fieldsAt);

@@ -32,8 +32,3 @@ export function canonicalPath(path: string, mergeSlashes = false): string {
   }
   return `/${kept.join('/')}`;
 }
-
-/** True when the path has an element of its own that is encoded slash or backslash: `%2F`, `%5C` or a raw backslash. */
-export function hasEscapedSlash(path: string): boolean {
-  return /%2f|%5c|\\/i.test(path);
-}

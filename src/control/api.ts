@@ -47,6 +47,7 @@ api.get('/metrics', (c) => {
     generation: generations.current?.manifest.generation ?? '',
     generations: generations.swaps,
     draining: generations.draining,
+    traps: generations.traps,
   });
   return c.body(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
 });
@@ -62,6 +63,7 @@ api.get('/v1/status', (c) => {
     swaps: generations.swaps,
     draining: generations.draining,
     heldBytes: bytesHeld(),
+    traps: generations.traps,
   });
 });
 

@@ -89,7 +89,7 @@ export const OPENAPI = {
       },
       Status: {
         type: 'object',
-        required: ['platform', 'manifest', 'loadedAt', 'exchanges', 'swaps', 'draining', 'heldBytes'],
+        required: ['platform', 'manifest', 'loadedAt', 'exchanges', 'swaps', 'draining', 'heldBytes', 'traps'],
         properties: {
           platform: { enum: ['workerd', 'cloudflare'] },
           manifest: { oneOf: [{ $ref: '#/components/schemas/Manifest' }, { type: 'null' }] },
@@ -98,6 +98,7 @@ export const OPENAPI = {
           swaps: { type: 'integer' },
           draining: { type: 'integer' },
           heldBytes: { type: 'integer' },
+          traps: { type: 'integer' },
         },
       },
       Problem: {

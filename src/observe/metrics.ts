@@ -54,6 +54,7 @@ export interface Gauges {
   readonly generation: string;
   readonly generations: number; // swaps so far
   readonly draining: number; // replaced generations still in use
+  readonly traps: number; // of the engine
 }
 
 /** Prometheus text exposition format 0.0.4. */
@@ -112,6 +113,9 @@ export function render(gauges: Gauges): string {
   );
   family('generations_draining', 'gauge', 'Replaced generations still in use.', () =>
     line('generations_draining', '', gauges.draining),
+  );
+  family('engine_traps_total', 'counter', 'Failures of the engine; each refused one request.', () =>
+    line('engine_traps_total', '', gauges.traps),
   );
   return out.join('\n') + '\n';
 }

@@ -75,6 +75,11 @@ export class Generations {
     return lease;
   }
 
+  /** How often the engine trapped since the isolate started; each time the request was refused. */
+  get traps(): number {
+    return this.#engine.traps;
+  }
+
   /** Number of replaced generations that exchanges still use. */
   get draining(): number {
     return this.#replaced.length;

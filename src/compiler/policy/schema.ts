@@ -11,7 +11,7 @@ import {
   MAX_BACKEND_REFS,
   MAX_CONDITIONS,
   MAX_ENDPOINTS,
-  MAX_EXPRESSION,
+  MAX_EXPRESSION_CHARACTERS,
   MAX_FILTERS,
   MAX_LIST_ITEMS,
   MAX_MATCHES,
@@ -120,7 +120,7 @@ export const routeSchema = z.strictObject({
   inspect: inspect.optional().describe('Header inspection of this route, after that of the app'),
 });
 
-const expression = z.string().min(1).max(MAX_EXPRESSION);
+const expression = z.string().min(1).max(MAX_EXPRESSION_CHARACTERS);
 
 export const ruleSchema = z.strictObject({
   name: name.describe('Named in the answer, the log and by `skip`'),
