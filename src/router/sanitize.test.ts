@@ -83,6 +83,31 @@ test('what only a trusted proxy may claim is dropped from strangers and kept fro
   assert.equal(kept.get('forwarded'), 'for=6.6.6.6, for=198.51.100.1;host=shop.example;proto=https');
 });
 
+test('a name with `_` that an application takes for one of ours, or of a proxy, does not go on', async () => {
+  const headers: Record<string, string> = {};
+  const forged = [
+    ...['x_forwarded_for', 'x_real-ip', 'x-sallyport_app', 'content_length', 'transfer_encoding', 'cf_connecting_ip'],
+    ...['x_request_id', 'proxy_authorization', 'x_forwarded_ssl', 'cdn_loop'],
+  ];
+  for (const name of forged) headers[name] = 'forged';
+  const { origin, engine } = await forwarded({ ...headers, x_tenant: 'a', forwarded_to: 'b' });
+  for (const name of forged) {
+    assert.equal(origin.has(name), false, name);
+    assert.equal(engine.has(name), false, name);
+  }
+  assert.equal(origin.get('x_tenant'), 'a');
+  assert.equal(origin.get('forwarded_to'), 'b');
+});
+
+test('what a CDN would vouch for is a claim on-prem; settings of h2c end here', async () => {
+  const { origin } = await forwarded({
+    'cf-ipcountry': 'DE',
+    'cf-visitor': '{"scheme":"https"}',
+    'http2-settings': 'x',
+  });
+  for (const name of ['cf-ipcountry', 'cf-visitor', 'http2-settings']) assert.equal(origin.has(name), false, name);
+});
+
 test('the number of fields told to the engine is the number joined', async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -11,8 +11,18 @@ const OURS = 'x-sallyport-';
 /** What proxies and applications besides X-Forwarded-* take for the client's address, or for the target it asked for. */
 const CLAIMS = new Set([
   ...['x-real-ip', 'x-client-ip', 'x-cluster-client-ip', 'true-client-ip', 'fastly-client-ip', 'x-originating-ip'],
+  ...['client-ip', 'forwarded-for', 'x-forwarded', 'x-proxyuser-ip', 'x-envoy-external-address', 'proxy-client-ip'],
+  ...['wl-proxy-client-ip', 'x-scheme', 'x-url-scheme', 'front-end-https', 'x-override-url'],
   ...['x-original-url', 'x-rewrite-url', 'x-original-host', 'x-host', 'x-http-host-override'],
 ]);
+
+/** What this gateway or the HTTP layer writes; with CLAIMS, names that `_` in the place of `-` could forge. */
+const WRITTEN = new Set([
+  ...['cdn-loop', 'x-request-id', 'content-length', 'transfer-encoding', 'proxy-authorization', 'proxy-connection'],
+]);
+
+const forgeable = (name: string): boolean =>
+  name.startsWith('x-forwarded-') || name.startsWith('cf-') || WRITTEN.has(name) || CLAIMS.has(name);
 
 /**
  * Two Cookie lines arrive joined by `, `, as the runtime does with every header; RFC 6265 and RFC 9113 section 8.2.3
@@ -83,6 +93,7 @@ export const sanitize: Phase = {
           break;
         // The runtime has answered `Expect: 100-continue` itself by the time the body is read.
         case 'expect':
+        case 'http2-settings':
         case 'keep-alive':
         case 'proxy-authorization':
         case 'proxy-connection':
@@ -98,12 +109,16 @@ export const sanitize: Phase = {
             return;
           }
           break;
-        default:
-          if (name.startsWith(OURS)) {
+        default: {
+          // CGI and what descends from it (WSGI, PHP) tell `X_Forwarded_For` and `X-Forwarded-For` not apart.
+          const alike = name.includes('_') ? name.replaceAll('_', '-') : name;
+          if (alike.startsWith(OURS) || (alike !== name && forgeable(alike))) {
             dropped.push(name);
             return;
           }
           if (name.startsWith('x-forwarded-') || CLAIMS.has(name)) exchange.claims.push(name);
+          else if (name.startsWith('cf-') && exchange.platform.name !== 'cloudflare') exchange.claims.push(name);
+        }
       }
       lines++;
       text += name + '\0' + value + '\0';
