@@ -53,6 +53,21 @@ test('a swap that fails changes nothing', async () => {
   assert.equal(generations.draining, 0);
 });
 
+test('a swap that took longer than a later one does not come back over it', async () => {
+  const generations = new Generations(fakeEngine());
+  const slow = store(manifest('old'), async () => {
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    return bytes;
+  });
+  const first = generations.first(slow);
+  const late = generations.swap(slow, manifest('old too'));
+  await generations.swap(store(null), manifest('new'));
+  await assert.rejects(late, /later swap/);
+  assert.equal((await first)?.manifest.generation, 'new');
+  assert.equal(generations.current?.manifest.generation, 'new');
+  assert.equal(generations.draining, 0);
+});
+
 test('a replaced generation is freed when nobody uses it, and after its time whoever does', async () => {
   const engine = fakeEngine();
   const generations = new Generations(engine);

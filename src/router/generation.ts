@@ -32,6 +32,8 @@ export class Generations {
   readonly #engine: Engine;
   #replaced: Lease[] = [];
   #loadingSince = 0;
+  #started = 0;
+  #committed = 0;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -46,26 +48,39 @@ export class Generations {
       await new Promise((resolve) => setTimeout(resolve, LOAD_POLL));
     if (this.current !== null) return this.current;
     this.#loadingSince = Date.now();
+    const order = ++this.#started; // taken before reading what is published
     try {
       const manifest = await images.current();
-      return manifest === null ? null : await this.swap(images, manifest);
+      return manifest === null ? null : await this.#load(images, manifest, order);
+    } catch (error) {
+      if (this.current !== null) return this.current; // a swap came in between
+      throw error;
     } finally {
       this.#loadingSince = 0;
     }
   }
 
-  /** Loads a manifest and makes it current. Throws, changing nothing, when an image is missing or refused. */
-  async swap(images: ImageStore, manifest: Manifest): Promise<Lease> {
+  /**
+   * Loads a manifest and makes it current. Throws, changing nothing, when an image is missing or refused, or when a swap
+   * that began later was faster: what was published last is what serves.
+   */
+  swap(images: ImageStore, manifest: Manifest): Promise<Lease> {
+    return this.#load(images, manifest, ++this.#started);
+  }
+
+  async #load(images: ImageStore, manifest: Manifest, order: number): Promise<Lease> {
     const apps: Loaded[] = [];
     for (const app of manifest.apps) apps.push(await load(images, app.image));
     const hosts = await load(images, manifest.hosts);
     const agents = manifest.agents === null ? null : await load(images, manifest.agents);
+    if (order < this.#committed) throw new Error('a later swap has taken effect already');
     this.sweep(Date.now());
     const generation = this.#engine.load({ id: manifest.generation, hosts, agents, apps });
     const now = Date.now();
     const lease: Lease = { generation, manifest, loadedAt: now, users: 0, replacedAt: 0, released: false };
     const old = this.current;
     this.current = lease;
+    this.#committed = order;
     this.swaps++;
     if (old !== null) {
       old.replacedAt = now;
