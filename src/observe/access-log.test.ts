@@ -62,3 +62,8 @@ test('a Content-Length that is no number is not written as one', async () => {
   );
   assert.equal((JSON.parse(lines[0] as string) as { bytes: unknown }).bytes, null);
 });
+
+test('what a client writes into Host is logged to its longest lawful length', async () => {
+  const { host } = await entry('/', { headers: { host: 'a'.repeat(100_000) } });
+  assert.equal((host as string).length, 300);
+});

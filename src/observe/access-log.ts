@@ -35,7 +35,7 @@ export function logLine(exchange: Exchange, status: number, bytes: string | null
     ',"method":' +
     text(exchange.request.method) +
     ',"host":' +
-    text(seen.host) +
+    text(seen.host.length > MAX_HOST ? seen.host.slice(0, MAX_HOST) : seen.host) +
     ',"path":' +
     text(pathOf(exchange)) +
     `,"status":${status},"bytes":${bytes !== null && /^[0-9]{1,15}$/.test(bytes) ? bytes : 'null'},"ms":${duration},"client":` +
@@ -53,6 +53,8 @@ export function logLine(exchange: Exchange, status: number, bytes: string | null
 }
 
 const MAX_PATH = 2048;
+/** A name has at most 253 characters; a Host that was refused can be as long as a head. */
+const MAX_HOST = 300;
 
 function pathOf(exchange: Exchange): string {
   let { path } = exchange.result ?? { path: '' };
