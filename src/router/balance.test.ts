@@ -130,6 +130,19 @@ test('no more than the percentage is ejected; below the panic threshold all are 
   assert.equal(only[0]!.ejectedUntil, 0);
 });
 
+test('endpoints of weight 0 count neither as healthy nor as company', () => {
+  const some = backend('b', [endpoint('http://10.0.0.1'), endpoint('http://10.0.0.2', { weight: 0 })], {
+    health: {
+      ...{ consecutive5xx: 1, consecutiveGatewayErrors: 0, baseEjectionTime: 60_000, maxEjectionTime: 60_000 },
+      ...{ maxEjectionPercent: 100, panicThreshold: 50 },
+    },
+  });
+  const [state] = endpointsOf(some);
+  assert.ok(state !== undefined && some.health !== null);
+  note(state, endpointsOf(some), some.health, 500, Date.now());
+  assert.equal(pick({ seen: { cookie: '' } } as never, some, []), state);
+});
+
 test('the retry budget: a floor, then a share of the requests of the window', () => {
   const plan = { codes: [], attempts: 1, backoff: 10, backoffMax: 25, budget: 20, budgetMin: 1 };
   const budget = new RetryBudget();

@@ -20,11 +20,15 @@ export interface EndpointState {
 
 const states = new WeakMap<Backend, readonly EndpointState[]>();
 
-/** State of each endpoint of a backend, in order. It lives as long as the plan: a swap starts with a clean slate. */
+/**
+ * State of each endpoint of a backend, in order; one of weight 0 gets nothing, so it is neither healthy nor company for
+ * another. It lives as long as the plan: a swap starts with a clean slate.
+ */
 export function endpointsOf(backend: Backend): readonly EndpointState[] {
   const known = states.get(backend);
   if (known !== undefined) return known;
-  const made = backend.endpoints.map((endpoint): EndpointState => {
+  const weighty = backend.endpoints.filter(({ weight }) => weight > 0);
+  const made = weighty.map((endpoint): EndpointState => {
     const { url } = endpoint;
     const scheme = url.slice(0, url.indexOf('://') + 3);
     const authority = authorityOf(url);
