@@ -5,11 +5,11 @@ import type { Phase } from './exchange.ts';
 export const address: Phase = {
   name: 'address',
   run(exchange) {
-    const { request, head } = exchange;
+    const { request, head, url } = exchange;
     const peer = unwrapped(exchange.platform.peer(request));
     exchange.peer = peer;
     exchange.head = {
-      text: request.method + '\0' + request.url + '\0' + peer + '\0' + head.text,
+      text: request.method + '\0' + url + '\0' + peer + '\0' + head.text,
       fields: head.fields + HEAD_FIXED_FIELDS,
     };
   },

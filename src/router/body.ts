@@ -33,6 +33,8 @@ export class HeldBody {
   readonly #stream: ReadableStream<Uint8Array>;
   #reserved = 0;
   #sent = false;
+  #lent = 0;
+  #released = false;
 
   constructor(stream: ReadableStream<Uint8Array>, declared: number) {
     this.#stream = stream;
@@ -122,6 +124,19 @@ export class HeldBody {
 
   /** Gives back the room; call it once nothing will send the body again. */
   release(): void {
+    this.#released = true;
+    if (this.#lent === 0) this.#free();
+  }
+
+  /** Keeps the room taken, whoever releases the body meanwhile, until the function that it returns is called. */
+  lend(): () => void {
+    this.#lent++;
+    return () => {
+      if (--this.#lent === 0 && this.#released) this.#free();
+    };
+  }
+
+  #free(): void {
     heldBytes -= this.#reserved;
     this.#reserved = 0;
     held.delete(this);

@@ -7,6 +7,7 @@ export function applyCors(exchange: Exchange, plan: CorsPlan, headers: Headers):
   const origin = exchange.seen.origin;
   const allowed = origin !== '' && allows(plan, origin);
   headers.append('vary', 'Origin');
+  headers.delete('access-control-expose-headers');
   if (!allowed) {
     headers.delete('access-control-allow-origin');
     headers.delete('access-control-allow-credentials');

@@ -88,7 +88,7 @@ export const match: Phase = {
   },
 };
 
-/** A trusted proxy in front of us knows the scheme and Host that the client used. */
+/** A trusted proxy in front of us knows the scheme that the client used. Host is the one it sends: routes match that. */
 function trust(exchange: Exchange): void {
   const { seen } = exchange;
   const scheme = seen.forwardedProto.toLowerCase();

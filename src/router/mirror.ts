@@ -1,5 +1,6 @@
 /** Copies of a request to another backend, whose answers nobody waits for (Gateway API HTTPRequestMirrorFilter). */
 import { pick } from './balance.ts';
+import type { EndpointState } from './endpoints.ts';
 import type { Exchange } from './exchange.ts';
 import { urlFor } from './target.ts';
 
@@ -32,11 +33,20 @@ export function sendMirrors(exchange: Exchange, backends: readonly number[]): vo
       redirect: 'manual',
       signal: AbortSignal.timeout(MIRROR_SECONDS * 1000),
     };
-    const sent = exchange.platform
-      .dial(state.endpoint, urlFor(exchange, state), init)
-      .then((response) => response.body?.cancel())
-      .catch(() => {}); // fire and forget: a mirror's failure is its own
-    exchange.context.waitUntil(sent);
+    exchange.context.waitUntil(sendCopy(exchange, state, init));
   }
   exchange.sticky = sticky; // picking for a mirror must not stick the client to it
+}
+
+/** Never rejects: a mirror's failure is its own. */
+async function sendCopy(exchange: Exchange, state: EndpointState, init: RequestInit): Promise<void> {
+  const giveBack = exchange.body?.lend();
+  try {
+    const response = await exchange.platform.dial(state.endpoint, urlFor(exchange, state), init);
+    await response.body?.cancel();
+  } catch {
+    // fire and forget
+  } finally {
+    giveBack?.();
+  }
 }

@@ -1,4 +1,4 @@
-/** Path replacement of Gateway API (HTTPPathModifier), shared by redirect and rewrite. */
+/** Paths that change on the way: replacement of Gateway API (HTTPPathModifier), and dot segments. */
 import type { PathReplacement } from '../plan.ts';
 
 /**
@@ -12,4 +12,22 @@ export function replacePath(replacement: PathReplacement, path: string, covered:
   const rest = path.slice(covered);
   const joined = rest === '' || rest.startsWith('/') ? prefix + rest : prefix + '/' + rest;
   return joined === '' ? '/' : joined;
+}
+
+const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
+const DOT = /^(?:\.|%2e)$/i;
+const DOTS = /^(?:\.|%2e){2}$/i;
+
+/** SPEC: RFC 3986 section 5.2.4, with `%2e` for a dot as browsers and many origins have it. `path` begins with `/`. */
+export function withoutDots(path: string): string {
+  if (!DOT_SEGMENT.test(path)) return path;
+  const kept: string[] = [];
+  const segments = path.split('/');
+  segments.forEach((segment, index) => {
+    const dots = DOTS.test(segment);
+    if (!dots && !DOT.test(segment)) return void kept.push(segment);
+    if (dots && kept.length > 1) kept.pop();
+    if (index === segments.length - 1) kept.push(''); // `/a/.` is `/a/`
+  });
+  return kept.join('/');
 }

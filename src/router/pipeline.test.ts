@@ -27,6 +27,7 @@ import {
 } from '../../assembly/abi.ts';
 import type { Plan, RulePlan } from '../plan.ts';
 import type { Effect, HeadResult } from '../waf/engine.ts';
+import { bytesHeld } from './body.ts';
 import { action, backend, endpoint, type FakeAnswers, NOTHING, plan, run, type Sent } from './testing.ts';
 
 const effect = (more: Partial<Effect>): Effect => ({
@@ -162,6 +163,55 @@ test('rewrites by rules come last; computed text can not break out of its place'
   assert.equal(headers.has('x-old'), false);
 });
 
+test('a path that a rule computes can not climb out of the base path of the backend', async () => {
+  const effects = (path: string) => [
+    effect({ a: ACTION_REWRITE }),
+    effect({ kind: EFFECT_VALUE, a: VALUE_PATH, value: path }),
+  ];
+  const rules = [rule({ action: 'rewrite', status: 0 })];
+  for (const [computed, path] of [
+    ['/../admin', '/admin'],
+    ['../admin', '/admin'],
+    ['/a/%2E%2e/.%2e/b', '/b'],
+    ['/a/./b/..', '/a/'],
+    ['/..', '/'],
+    ['/a/..\\..\\b', '/a/..%5C..%5Cb'],
+    ['/a/...//b', '/a/...//b'],
+  ] as const) {
+    const { sent } = await run(plain({ rules }), '/x', {}, found({ effects: effects(computed) }));
+    assert.equal(only(sent).url, `http://shop.example/base${path}`, computed);
+  }
+});
+
+test('a redirect to a computed path stays on this host', async () => {
+  for (const [value, location] of [
+    ['//evil.example/x', 'http://shop.example//evil.example/x'],
+    ['/a//b', '/a//b'],
+    ['https://ok.example/a#top', 'https://ok.example/a?q=1#top'],
+  ] as const) {
+    const effects = [effect({ a: ACTION_REDIRECT }), effect({ kind: EFFECT_VALUE, a: VALUE_LOCATION, value })];
+    const rules = [rule({ action: 'redirect', status: 302, preserveQuery: value.includes('#') })];
+    const { response } = await run(
+      plain({ rules }),
+      '/x?q=1',
+      {},
+      found({ effects, terminal: ACTION_REDIRECT, rule: 0 }),
+    );
+    assert.equal(response.headers.get('location'), location);
+  }
+});
+
+test('Max-Forwards of OPTIONS and TRACE is spent, and at 0 the request ends here', async () => {
+  for (const method of ['OPTIONS', 'REPORT']) {
+    const { sent } = await run(plain(), '/', { method, headers: { 'max-forwards': '3' } });
+    assert.equal(only(sent).headers.get('max-forwards'), method === 'OPTIONS' ? '2' : '3');
+  }
+  const { sent, response } = await run(plain(), '/', { method: 'OPTIONS', headers: { 'max-forwards': '0' } });
+  assert.deepEqual([sent.length, response.status], [0, 200]);
+  const odd = await run(plain(), '/', { method: 'OPTIONS', headers: { 'max-forwards': '-1' } });
+  assert.equal(only(odd.sent).headers.get('max-forwards'), '-1');
+});
+
 test('a route rule forces its backend and leaves filters of the drawn one out', async () => {
   const change = { set: [['x-drawn', '1'] as const], add: [], remove: [] };
   const drawn = { backend: 0, weight: 1, filters: [{ type: 'requestHeaders' as const, change }] };
@@ -259,6 +309,25 @@ test('response rules: a blocked answer is replaced, and its body is not leaked',
   assert.doesNotMatch(await blocked.response.text(), /secret page/);
 });
 
+test('response rules: what the gateway answers in the place of an origin is not judged as its answer', async () => {
+  let asked = 0;
+  const answers: FakeAnswers = { response: () => (asked++, NOTHING) };
+  const stages = { body: false, response: true };
+  const origin = (): Response => ({ status: 999, headers: new Headers(), body: null }) as unknown as Response;
+  assert.equal((await run(plain({ stages }), '/', {}, answers, { origin })).response.status, 502);
+  assert.equal(asked, 0);
+  // A first try that failed leaves nothing behind that would keep the second one's answer from being judged.
+  let tries = 0;
+  const retry = { codes: [], attempts: 1, backoff: 1, backoffMax: 1, budget: 100, budgetMin: 10 };
+  const flaky = (): Response => {
+    if (tries++ === 0) throw new Error('reset');
+    return new Response('ok');
+  };
+  const again = plan({ '/': action({ retry }) }, web, { stages });
+  const { exchange } = await run(again, '/', {}, answers, { origin: flaky });
+  assert.deepEqual([asked, exchange.upstream.error, exchange.upstream.attempts], [1, '', 2]);
+});
+
 test('statuses that can not be passed on are 502', async () => {
   const odd = { status: 999, headers: new Headers(), body: null } as unknown as Response;
   assert.equal((await run(plain(), '/', {}, {}, { origin: () => odd })).response.status, 502);
@@ -353,6 +422,30 @@ test('mirrors get a copy; their failure and their cookies are nobody’s', async
   ]);
 });
 
+test('a mirror that does not answer keeps the room of the body it holds', async () => {
+  const before = bytesHeld();
+  let answer: (response: Response) => void = () => {};
+  const slow = new Promise<Response>((resolve) => (answer = resolve));
+  let during = -1;
+  const source = plan({ '/': action({ filters: [{ type: 'mirror', backend: 1, percent: 100 }] }) }, web);
+  const init = { method: 'POST', body: 'four', headers: { 'content-length': '4' } };
+  const done = run(
+    source,
+    '/',
+    init,
+    {},
+    {
+      origin: ({ endpoint: to }) => (to.url.includes('10.0.0.2') ? slow : new Response('ok')),
+    },
+  );
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  during = bytesHeld();
+  answer(new Response('late'));
+  await done;
+  assert.equal(during - before, 4);
+  assert.equal(bytesHeld(), before);
+});
+
 test('stickiness: a cookie names the endpoint without its address, and brings the client back', async () => {
   const pool = [
     backend('pool', ['http://10.0.0.1', 'http://10.0.0.2', 'http://10.0.0.3'], {
@@ -402,6 +495,28 @@ test('response modifiers and CORS apply to answers of the gateway too', async ()
   );
   assert.equal(down.response.status, 502);
   assert.equal(down.response.headers.get('access-control-allow-origin'), 'https://a.example.com');
+});
+
+test('CORS: of what the origin says about it nothing is left', async () => {
+  const cors = {
+    ...{ allowOrigins: ['https://a.example'], allowMethods: ['GET'], allowHeaders: [], exposeHeaders: [] },
+    ...{ maxAge: 5, allowCredentials: false },
+  };
+  const origin = (): Response =>
+    new Response('ok', {
+      headers: {
+        'access-control-allow-origin': '*',
+        'access-control-allow-credentials': 'true',
+        'access-control-expose-headers': 'x-inner',
+      },
+    });
+  for (const from of ['https://a.example', 'https://b.example']) {
+    const source = plan({ '/': action({ cors }) }, web);
+    const { response } = await run(source, '/', { headers: { origin: from } }, {}, { origin });
+    assert.equal(response.headers.get('access-control-expose-headers'), null);
+    assert.equal(response.headers.get('access-control-allow-credentials'), null);
+    assert.equal(response.headers.get('access-control-allow-origin'), from.includes('a.') ? from : null);
+  }
 });
 
 test('headers that a response nominates end here', async () => {

@@ -10,7 +10,8 @@ export const response: Phase = {
   run(exchange) {
     const { plan, result, response: answer, owned } = exchange;
     // What the gateway answered itself is not the origin's, and needs no judging.
-    if (plan === null || result === null || answer === null || !plan.stages.response || exchange.upstream.status === 0)
+    const { status, error } = exchange.upstream;
+    if (plan === null || result === null || answer === null || !plan.stages.response || status === 0 || error !== '')
       return;
     if (exchange.lease.released) {
       const reason = 'the policy was replaced while the origin answered';

@@ -15,7 +15,8 @@ import type { Effect } from '../waf/engine.ts';
 import type { Exchange, Phase } from './exchange.ts';
 import { applyForwarded } from './forwarded.ts';
 import { applyChange, SecretError } from './header-change.ts';
-import { replacePath } from './path.ts';
+import { spendForward } from './max-forwards.ts';
+import { replacePath, withoutDots } from './path.ts';
 import { refuse } from './problem.ts';
 import { safeUrl, safeValue } from './text.ts';
 
@@ -30,6 +31,8 @@ export const rewrite: Phase = {
     headers.set('x-request-id', exchange.id);
     applyForwarded(exchange, headers);
     exchange.outgoing = headers;
+    spendForward(exchange, headers);
+    if (exchange.response !== null) return;
     try {
       for (const filter of exchange.filters) {
         if (filter.type === 'requestHeaders') applyChange(headers, filter.change, platform);
@@ -74,10 +77,13 @@ function applyRules(exchange: Exchange, headers: Headers, effects: readonly Effe
   }
 }
 
-/** A computed path: always absolute; `?` and `#` would end it, so they are encoded. */
+/**
+ * A computed path: always absolute; `?` and `#` would end it, so they are encoded. Cutting `/app` off `/app../admin`
+ * makes dot segments that the canonical path did not have, and they would lead out of the base path of the backend.
+ */
 function pathOf(value: string): string {
   const path = safeUrl(value).replace(/[?#]/g, (c) => (c === '?' ? '%3F' : '%23'));
-  return path.startsWith('/') ? path : '/' + path;
+  return withoutDots(path.startsWith('/') ? path : '/' + path);
 }
 
 /** A computed query, with or without `?`. */

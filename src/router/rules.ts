@@ -93,8 +93,15 @@ function redirect(
     return;
   }
   let location = safeUrl(value.value);
+  // Cut from a path such as `/old//evil.example`, this would be another host. Who means one writes its scheme.
+  if (location.startsWith('//')) location = `${exchange.scheme}://${exchange.authority}${location}`;
   const query = exchange.target.query;
-  if (rule.preserveQuery && query.length > 1) location += location.includes('?') ? '&' + query.slice(1) : query;
+  if (rule.preserveQuery && query.length > 1) {
+    const hash = location.indexOf('#');
+    const end = hash < 0 ? location.length : hash;
+    const target = location.slice(0, end);
+    location = target + (target.includes('?') ? '&' + query.slice(1) : query) + location.slice(end);
+  }
   exchange.verdicts.push(verdict);
   exchange.response = new Response(null, { status: rule.status, headers: { location } });
   exchange.owned = true;

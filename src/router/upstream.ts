@@ -90,6 +90,7 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
   const signal = timer === null ? request.signal : AbortSignal.any([request.signal, timer]);
   log.endpoint = state.endpoint.url;
   log.attempts = attempt;
+  log.error = '';
   state.active++;
   try {
     const response = await exchange.platform.dial(state.endpoint, urlFor(exchange, state), initFor(exchange, signal));
