@@ -74,6 +74,7 @@ export const MAX_MEMORY_PAGES = 4096; // 256 MiB linear memory
 export const MAX_GENERATION_SECONDS = 600; // an exchange keeps its generation at most so long after a swap
 export const MAX_HELD_BYTES = 33554432; // bytes of bodies held in one isolate
 export const DEFAULT_BODY_LIMIT = 131072;
+export const DEFAULT_RESPONSE_HEAD_SECONDS = 60; // for an origin to begin its answer, where a policy sets no timeout
 export const MAX_DFA_STATES = 4096; // of one automaton
 export const MAX_PATTERN_BYTES = 8192; // regex source text
 export const MAX_STACK = 64; // value stack of one expression

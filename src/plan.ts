@@ -28,7 +28,8 @@ export interface Plan {
 export interface RouteAction {
   readonly filters: readonly Filter[];
   readonly backends: readonly WeightedBackend[];
-  readonly timeouts: { readonly request: number; readonly backendRequest: number }; // ms, 0 = none
+  /** Milliseconds, 0 = none. `responseHead` is the default that holds where the policy sets neither of the others. */
+  readonly timeouts: { readonly request: number; readonly backendRequest: number; readonly responseHead: number };
   readonly retry: RetryPlan | null;
   readonly cors: CorsPlan | null;
 }

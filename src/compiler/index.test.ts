@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { KIND_AGENTS, KIND_POLICY, MAGIC, SECTION_PLAN } from '../../assembly/abi.ts';
+import { DEFAULT_RESPONSE_HEAD_SECONDS, KIND_AGENTS, KIND_POLICY, MAGIC, SECTION_PLAN } from '../../assembly/abi.ts';
 import { compile, formatDiagnostics, parseDial, type Compiled, type Target } from './index.ts';
 import { schemaText } from './policy/schema.ts';
 
@@ -254,6 +254,20 @@ test('equal actions are stored once', async () => {
   );
   assert.equal(plans[0]!.actions.length, 1);
   assert.equal(plans[0]!.routeActions.length, 500);
+});
+
+test('an origin has a time to begin its answer, unless the policy says another or none', async () => {
+  for (const [timeouts, responseHead] of [
+    ['', DEFAULT_RESPONSE_HEAD_SECONDS * 1000],
+    ['timeouts: {}', DEFAULT_RESPONSE_HEAD_SECONDS * 1000],
+    ['timeouts: { backendRequest: 5m }', 0],
+    ['timeouts: { request: 0s }', 0],
+  ] as const) {
+    const { plans } = await compileText(
+      `app: a\nbackends: { b: { url: "http://127.0.0.1:1" } }\nroutes:\n  - backend: b\n    ${timeouts}\n`,
+    );
+    assert.equal(plans[0]!.actions[0]!.timeouts.responseHead, responseHead, timeouts);
+  }
 });
 
 test('the table of agents is compiled in, unless it is given or refused', async () => {

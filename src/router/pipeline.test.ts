@@ -28,6 +28,7 @@ import {
 import type { Plan, RulePlan } from '../plan.ts';
 import type { Effect, HeadResult } from '../waf/engine.ts';
 import { bytesHeld } from './body.ts';
+import { endpointsOf } from './endpoints.ts';
 import { action, backend, endpoint, type FakeAnswers, NOTHING, plan, run, type Sent } from './testing.ts';
 
 const effect = (more: Partial<Effect>): Effect => ({
@@ -338,7 +339,7 @@ test('a failure to connect is 502, one in time 504; logs say what the runtime sa
   assert.equal(lost.response.status, 502);
   assert.match(lost.lines.join(), /Network connection lost/);
   assert.doesNotMatch(await lost.response.text(), /Network connection/);
-  const source = plan({ '/': action({ timeouts: { request: 20, backendRequest: 0 } }) }, web);
+  const source = plan({ '/': action({ timeouts: { request: 20, backendRequest: 0, responseHead: 0 } }) }, web);
   const slow = await run(
     source,
     '/',
@@ -351,6 +352,63 @@ test('a failure to connect is 502, one in time 504; logs say what the runtime sa
   );
   assert.equal(slow.response.status, 504);
   assert.match(slow.response.headers.get('proxy-status') ?? '', /http_response_timeout/);
+});
+
+test('an origin that never answers is given up, whatever the policy leaves out', { timeout: 5000 }, async () => {
+  const timeouts = { request: 0, backendRequest: 0, responseHead: 30 };
+  const silent = (): Promise<Response> => new Promise(() => {});
+  const { response, exchange } = await run(plan({ '/': action({ timeouts }) }, web), '/', {}, {}, { origin: silent });
+  assert.equal(response.status, 504);
+  assert.match(response.headers.get('proxy-status') ?? '', /http_response_timeout/);
+  assert.equal(exchange.upstream.status, 0);
+  // What a policy says holds instead of the default.
+  const own = { request: 0, backendRequest: 200, responseHead: 30 };
+  const slow = (): Promise<Response> => new Promise((done) => setTimeout(done, 60, new Response('ok')));
+  const patient = await run(plan({ '/': action({ timeouts: own }) }, web), '/', {}, {}, { origin: slow });
+  assert.equal(patient.response.status, 200);
+});
+
+test('a client that holds its body back has no endpoint ejected', { timeout: 5000 }, async () => {
+  const health = {
+    ...{ consecutive5xx: 1, consecutiveGatewayErrors: 1, baseEjectionTime: 60_000, maxEjectionTime: 60_000 },
+    ...{ maxEjectionPercent: 100, panicThreshold: 0 },
+  };
+  const pool = backend('pool', ['http://10.0.0.1', 'http://10.0.0.2'], { health });
+  const source = plan({ '/': action({ timeouts: { request: 20, backendRequest: 0, responseHead: 0 } }) }, [pool]);
+  const silent = (): Promise<Response> => new Promise(() => {});
+  const post = { method: 'POST', body: 'x', headers: { 'content-length': '1' } };
+  assert.equal((await run(source, '/', post, {}, { origin: silent })).response.status, 504);
+  assert.ok(endpointsOf(pool).every((state) => state.ejectedUntil === 0));
+  await run(source, '/', {}, {}, { origin: silent });
+  assert.ok(endpointsOf(pool).some((state) => state.ejectedUntil > 0));
+});
+
+test('an answer that has begun, and a body that goes up, take as long as they take', { timeout: 5000 }, async () => {
+  const source = plan({ '/': action({ timeouts: { request: 0, backendRequest: 0, responseHead: 30 } }) }, web);
+  const drip = (): Response =>
+    new Response(
+      new ReadableStream({
+        async start(controller) {
+          await new Promise((resolve) => setTimeout(resolve, 90));
+          controller.enqueue(new TextEncoder().encode('late'));
+          controller.close();
+        },
+      }),
+    );
+  assert.equal(await (await run(source, '/', {}, {}, { origin: drip })).response.text(), 'late');
+  const upload = (length: string): Promise<number> =>
+    run(
+      source,
+      '/',
+      { method: 'POST', body: 'x', headers: { 'content-length': length } },
+      {},
+      {
+        origin: () => new Promise((done) => setTimeout(done, 90, new Response('ok'))),
+      },
+    ).then(({ response }) => response.status);
+  assert.equal(await upload('1'), 504);
+  assert.equal(await upload('1000000000'), 200);
+  assert.equal(await upload(''), 200);
 });
 
 test('retries: codes and failures, each on a fresh endpoint, as often as the policy says', async () => {

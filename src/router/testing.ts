@@ -24,7 +24,14 @@ export function backend(name: string, urls: readonly (string | Endpoint)[], more
 
 export function action(more: Partial<RouteAction> = {}): RouteAction {
   const backends = [{ backend: 0, weight: 1, filters: [] }];
-  return { filters: [], backends, timeouts: { request: 0, backendRequest: 0 }, retry: null, cors: null, ...more };
+  return {
+    filters: [],
+    backends,
+    timeouts: { request: 0, backendRequest: 0, responseHead: 0 },
+    retry: null,
+    cors: null,
+    ...more,
+  };
 }
 
 export function plan(

@@ -3,10 +3,12 @@
  *
  * Failures: no connection, reset or nonsense 502; nobody to ask 503; too late 504; no backend configured 500.
  */
+import { DEFAULT_BODY_LIMIT } from '../../assembly/abi.ts';
 import type { Backend, Plan } from '../plan.ts';
 import { requestInit } from '../platform/runtime.ts';
 import { pick } from './balance.ts';
 import { declaredLength, HeldBody } from './body.ts';
+import { within } from './deadline.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
 import { type Exchange, ownHeaders, type Phase } from './exchange.ts';
 import { mirrorsOf, sendMirrors } from './mirror.ts';
@@ -79,21 +81,22 @@ interface Outcome {
 
 async function dial(exchange: Exchange, backend: Backend, state: EndpointState, attempt: number): Promise<Outcome> {
   const { request, upstream: log } = exchange;
-  const own = exchange.action?.timeouts;
-  const left = timeLeft(exchange);
-  const perTry = own === undefined || own.backendRequest === 0 ? Infinity : own.backendRequest;
-  const time = Math.min(left, perTry);
-  // PERF: no timer without a timeout. Such a request ends when the origin answers or drops it, or the client resets; a
-  // client that closes only its own direction (FIN) is noticed at the first write, so `timeouts.request` is what bounds
-  // the wait on an origin that stays silent for ever.
-  const timer = time === Infinity ? null : AbortSignal.timeout(Math.max(1, Math.ceil(time)));
-  const signal = timer === null ? request.signal : AbortSignal.any([request.signal, timer]);
+  const time = timeFor(exchange);
+  // A streamed body that the client breaks off looks like a lost connection, and one that it holds back like a silent
+  // origin: neither may count against the endpoint, or anybody could have healthy endpoints ejected.
+  const streamed = request.body !== null && exchange.body?.complete !== true;
   log.endpoint = state.endpoint.url;
   log.attempts = attempt;
   log.error = '';
   state.active++;
   try {
-    const response = await exchange.platform.dial(state.endpoint, urlFor(exchange, state), initFor(exchange, signal));
+    const pending = exchange.platform.dial(state.endpoint, urlFor(exchange, state), initFor(exchange));
+    const response = time === Infinity ? await pending : await within(pending, time);
+    if (response === null) {
+      log.status = 0;
+      if (backend.health !== null && !streamed) note(state, endpointsOf(backend), backend.health, 504, Date.now());
+      return LATE;
+    }
     const { status } = response;
     log.status = status;
     if (backend.health !== null) note(state, endpointsOf(backend), backend.health, status, Date.now());
@@ -114,26 +117,13 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
       log.error = 'client gone';
       return { ...FAILURE, status: CLIENT_GONE, connection: false, retryable: false, reason: 'the client went away' };
     }
-    const late = timer?.aborted === true;
     // The runtime refused to make the request, so no origin is to blame: a URL that can't be, say.
     if (error instanceof TypeError) {
       log.error = messageOf(error);
       const reason = 'the request can not be forwarded';
       return { ...FAILURE, status: 400, connection: false, retryable: false, reason, error: 'http_request_error' };
     }
-    // A streamed body that the client breaks off looks like a lost connection: it must not count against the endpoint,
-    // or anybody could have healthy endpoints ejected.
-    const streamed = request.body !== null && exchange.body === null;
-    if (backend.health !== null && (late || !streamed))
-      note(state, endpointsOf(backend), backend.health, late ? 504 : 0, Date.now());
-    if (late)
-      return {
-        ...FAILURE,
-        status: 504,
-        connection: false,
-        reason: 'the origin did not answer in time',
-        error: 'http_response_timeout',
-      };
+    if (backend.health !== null && !streamed) note(state, endpointsOf(backend), backend.health, 0, Date.now());
     log.error = messageOf(error);
     return FAILURE;
   } finally {
@@ -146,6 +136,11 @@ const FAILURE: Outcome = {
   ...{ reason: 'the origin could not be reached', error: 'connection_terminated' },
 };
 
+const LATE: Outcome = {
+  ...{ ...FAILURE, status: 504, connection: false },
+  ...{ reason: 'the origin did not answer in time', error: 'http_response_timeout' },
+};
+
 /**
  * SPEC: RFC 9209 section 2.3.2: recent attempts to communicate with the next hop have failed. One broken connection says
  * little about an origin (502); several in a row say that it is not there, as Gateway API's retries expect too.
@@ -155,9 +150,9 @@ const UNAVAILABLE: Outcome = {
   ...{ status: 503, reason: 'the origin could not be reached in several tries', error: 'destination_unavailable' },
 };
 
-function initFor(exchange: Exchange, signal: AbortSignal): RequestInit {
+function initFor(exchange: Exchange): RequestInit {
   const { request, body, outgoing } = exchange;
-  const { method } = request;
+  const { method, signal } = request;
   const headers = outgoing as Headers;
   const init: Parameters<typeof requestInit>[0] = {
     method,
@@ -214,6 +209,27 @@ async function hold(exchange: Exchange, plan: Plan): Promise<void> {
 
 function replayable(exchange: Exchange): boolean {
   return exchange.request.body === null || (exchange.body !== null && exchange.body.replayable);
+}
+
+/**
+ * Milliseconds that a try has until the answer begins. The runtime notices a client that closes only its own direction
+ * (FIN) at the first write, so without any timer an origin that stays silent would be waited on for ever.
+ */
+function timeFor(exchange: Exchange): number {
+  const timeouts = exchange.action?.timeouts;
+  const perTry = timeouts?.backendRequest || patienceOf(exchange) || Infinity;
+  return Math.max(1, Math.min(timeLeft(exchange), perTry));
+}
+
+/**
+ * What a try has where the policy sets no timeout; 0 for ever: while a long body goes up, or one of unknown length, silence
+ * of the origin means nothing, and when it was all sent can't be seen from here.
+ */
+function patienceOf({ action, body, request, seen }: Exchange): number {
+  const patience = action?.timeouts.responseHead ?? 0;
+  if (request.body === null || body?.complete === true) return patience;
+  const declared = declaredLength(seen.length);
+  return declared >= 0 && declared <= DEFAULT_BODY_LIMIT ? patience : 0;
 }
 
 /** Milliseconds until `timeouts.request` is over. */

@@ -1,4 +1,5 @@
 /** Routes: which requests they take (for the route compiler) and what happens to these (for the plan). */
+import { DEFAULT_RESPONSE_HEAD_SECONDS } from '../../../assembly/abi.ts';
 import type { RetryPlan, RouteAction, WeightedBackend } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import type { MatchSource, RouteSource, ValueMatch } from '../sources.ts';
@@ -168,9 +169,12 @@ function readAction(source: Route, path: DocumentPath, matches: readonly MatchSo
     });
   }
 
+  const { request, backendRequest } = source.timeouts ?? {};
   const timeouts = {
-    request: parseDuration(source.timeouts?.request ?? '0s')!,
-    backendRequest: parseDuration(source.timeouts?.backendRequest ?? '0s')!,
+    request: parseDuration(request ?? '0s')!,
+    backendRequest: parseDuration(backendRequest ?? '0s')!,
+    // SPEC: Gateway API, HTTPRouteTimeouts: 0s disables a timeout; what holds without any is ours to say.
+    responseHead: request === undefined && backendRequest === undefined ? DEFAULT_RESPONSE_HEAD_SECONDS * 1000 : 0,
   };
   if (timeouts.request > 0 && timeouts.backendRequest > timeouts.request) {
     reporter.report(
@@ -180,7 +184,7 @@ function readAction(source: Route, path: DocumentPath, matches: readonly MatchSo
       '`backendRequest` is longer than `request`',
       {
         cause: 'a try cannot outlast the request that it is part of',
-        fix: `write at most ${source.timeouts!.request}`,
+        fix: `write at most ${request}`,
       },
     );
   }

@@ -91,8 +91,10 @@ const retry = z.strictObject({
 });
 
 const timeouts = z.strictObject({
-  request: duration.default('0s').describe('Until the answer, tries included; 0s: no limit'),
-  backendRequest: duration.default('0s').describe('Each try; 0s: no limit'),
+  request: duration.optional().describe('Until the answer begins, tries included; 0s: no limit'),
+  backendRequest: duration
+    .optional()
+    .describe('Until the answer begins, each try; 0s: no limit. Without either, an origin has 60 s'),
 });
 
 const inspect = z.strictObject({
