@@ -32,7 +32,7 @@ export const SECTION_ROUTES = 4; // path tables and match lists
 export const SECTION_PREDICATES = 5; // header, query and method predicates of matches
 export const SECTION_NAMES = 6; // header names the policy looks at, hashed
 export const SECTION_REGEXES = 7; // u32 count, u32 offset[count], programs (assembly/regex/)
-export const SECTION_LISTS = 8; // named and literal sets: addresses, strings, integers
+export const SECTION_LISTS = 8; // named and literal sets of addresses and strings
 export const SECTION_RULES = 9; // rule headers in order, per stage
 export const SECTION_CODE = 10; // expression bytecode
 export const SECTION_INSPECTION = 11; // header inspection profiles
@@ -202,12 +202,10 @@ export const TABLE_SLOT_BYTES = 16;
 // SECTION_LISTS: u32 count, u32 offset[count] from the section's start; a list is { u32 kind, u32 a, u32 b, u32 0 } and data:
 //   LIST_ADDRESSES a = number of IPv4 ranges { u32 low, u32 high }, b = number of IPv6 ranges { 16 bytes low, 16 bytes high,
 //                  network order }; both sorted, disjoint, inclusive
-//   LIST_STRINGS   a = length in bytes of the hash table that follows
-//   LIST_INTEGERS  a = number of i64, sorted
+//   LIST_STRINGS   a = length in bytes of the hash table that follows, b = 1 when the empty string is in the set
 export const LIST_HEADER_BYTES = 16;
 export const LIST_ADDRESSES = 1;
 export const LIST_STRINGS = 2;
-export const LIST_INTEGERS = 3;
 
 // Records in the arena, inside one call
 export const HEADER_ENTRY_BYTES = 24; // nameAt, nameLength, valueAt, valueLength, hash, next of the same name

@@ -1,8 +1,7 @@
-// Sets of addresses, strings and integers in SECTION_LISTS. The layout is in abi.ts; `checkLists` vouches for it.
+// Sets of addresses and strings in SECTION_LISTS. The layout is in abi.ts; `checkLists` vouches for it.
 import {
   LIST_ADDRESSES,
   LIST_HEADER_BYTES,
-  LIST_INTEGERS,
   LIST_STRINGS,
   SECTION_LISTS,
   SECTION_STRINGS,
@@ -78,20 +77,6 @@ export function containsString(image: usize, list: usize, at: usize, length: i32
   return findSlot(table, sectionAt(image, SECTION_STRINGS), hashBytes(at, length), at, length) != 0;
 }
 
-/** True when `value` is in the LIST_INTEGERS at `list`. */
-export function containsInteger(list: usize, value: i64): bool {
-  let first: u32 = 0;
-  let end = load<u32>(list, 4);
-  while (first < end) {
-    const middle = (first + end) >> 1;
-    const item = load<i64>(list + LIST_HEADER_BYTES + (<usize>middle << 3));
-    if (value < item) end = middle;
-    else if (value > item) first = middle + 1;
-    else return true;
-  }
-  return false;
-}
-
 /** Offset of the fault inside the section, or -1. */
 export function checkLists(image: usize): i32 {
   const length = sectionLength(image, SECTION_LISTS);
@@ -110,7 +95,6 @@ export function checkLists(image: usize): i32 {
     let bytes: u64;
     if (kind == LIST_ADDRESSES) bytes = (<u64>a << 3) + (<u64>b << 5);
     else if (kind == LIST_STRINGS) bytes = a;
-    else if (kind == LIST_INTEGERS) bytes = <u64>a << 3;
     else return offset;
     if (<u64>offset + LIST_HEADER_BYTES + bytes > <u64>length) return offset;
     if (kind == LIST_STRINGS) {

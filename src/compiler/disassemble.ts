@@ -294,15 +294,8 @@ class Disassembler {
       } else if (kind === abi.LIST_STRINGS) {
         if (b !== 0) items.push('""');
         items.push(...[...this.#entries(section, data)].map(([text]) => JSON.stringify(text)).sort());
-      } else if (kind === abi.LIST_INTEGERS) {
-        const count = section.fits(a, 8, data);
-        for (let i = 0; i < count; i++) {
-          items.push(
-            String(BigInt.asIntN(64, (BigInt(section.at(data + i * 8 + 4)) << 32n) | BigInt(section.at(data + i * 8)))),
-          );
-        }
       }
-      const name = ['?', 'addresses', 'strings', 'integers'][kind] ?? '?';
+      const name = ['?', 'addresses', 'strings'][kind] ?? '?';
       this.#line(`  ${index}: ${name} ${items.join(' ')}`);
     }
   }

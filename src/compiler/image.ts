@@ -6,7 +6,6 @@ import {
   HEADER_BYTES,
   LIST_ADDRESSES,
   LIST_HEADER_BYTES,
-  LIST_INTEGERS,
   LIST_STRINGS,
   MAGIC,
   MAX_IMAGE_BYTES,
@@ -49,12 +48,6 @@ export class ByteWriter {
     this.length += 4;
     return this;
   }
-  i64(value: number): this {
-    this.#room(8);
-    this.#view.setBigInt64(this.length, BigInt(value), true);
-    this.length += 8;
-    return this;
-  }
   bytes(value: Uint8Array): this {
     this.#room(value.length);
     this.#bytes.set(value, this.length);
@@ -94,10 +87,16 @@ export function finishHash(hash: number): number {
 /** Bytes that sections refer to by offset and length; equal strings are stored once. */
 export class StringPool {
   readonly #known = new Map<string, Span>();
+  readonly #seen = new WeakMap<Uint8Array, Span>(); // long bytes that are added again and again
   readonly #writer = new ByteWriter();
 
   add(text: string | Uint8Array): Span {
-    const bytes = typeof text === 'string' ? encoder.encode(text) : text;
+    if (typeof text === 'string') return this.#add(text, encoder.encode(text));
+    const span = this.#seen.get(text) ?? this.#add(text, text);
+    this.#seen.set(text, span);
+    return span;
+  }
+  #add(text: string | Uint8Array, bytes: Uint8Array): Span {
     // Arbitrary bytes are keyed as Latin-1 behind a mark, so that they can't collide with text.
     const key = typeof text === 'string' ? `s${text}` : `b${latin1(bytes)}`;
     let span = this.#known.get(key);
@@ -172,17 +171,26 @@ export class NamePool {
   }
 }
 
-/** SECTION_LISTS: sets of addresses, strings and integers; equal sets are stored once. */
+/** SECTION_LISTS: sets of addresses and strings; equal sets are stored once. */
 export class ListPool {
   readonly #lists: Uint8Array[] = [];
   readonly #known = new Map<string, number>();
+  /** PERF: a long list that many rules ask for is the same array, and then is not read again. */
+  readonly #seen = new Map(
+    [LIST_ADDRESSES, LIST_STRINGS].map((kind) => [kind, new WeakMap<readonly string[], number>()]),
+  );
   readonly #strings: StringPool;
 
   constructor(strings: StringPool) {
     this.#strings = strings;
   }
-  #add(kind: number, key: string, build: () => Uint8Array): number {
-    key = `${kind} ${key}`;
+  #add(kind: number, items: readonly string[], build: () => Uint8Array): number {
+    const seen = this.#seen.get(kind)!;
+    const index = seen.get(items) ?? this.#find(`${kind} ${JSON.stringify(items)}`, build);
+    seen.set(items, index);
+    return index;
+  }
+  #find(key: string, build: () => Uint8Array): number {
     let index = this.#known.get(key);
     if (index === undefined) {
       index = this.#lists.length;
@@ -193,7 +201,7 @@ export class ListPool {
   }
   /** Addresses and CIDR blocks, checked before by `parseCidr`: throws RangeError on anything else. */
   addresses(cidrs: readonly string[]): number {
-    return this.#add(LIST_ADDRESSES, JSON.stringify(cidrs), () => {
+    return this.#add(LIST_ADDRESSES, cidrs, () => {
       const { v4, v6 } = addressRanges(cidrs);
       const writer = new ByteWriter();
       writer.u32(LIST_ADDRESSES).u32(v4.length).u32(v6.length).u32(0);
@@ -203,7 +211,7 @@ export class ListPool {
     });
   }
   strings(items: readonly string[]): number {
-    return this.#add(LIST_STRINGS, JSON.stringify(items), () => {
+    return this.#add(LIST_STRINGS, items, () => {
       const distinct = new Set(items);
       const empty = distinct.delete('');
       const entries = [...distinct].map((key) => ({ key, hash: hashBytes(encoder.encode(key)), value: 0 }));
@@ -215,14 +223,6 @@ export class ListPool {
         .u32(0)
         .bytes(table)
         .finish();
-    });
-  }
-  integers(items: readonly number[]): number {
-    return this.#add(LIST_INTEGERS, JSON.stringify(items), () => {
-      const sorted = [...new Set(items)].sort((a, b) => a - b);
-      const writer = new ByteWriter().u32(LIST_INTEGERS).u32(sorted.length).u32(0).u32(0);
-      for (const item of sorted) writer.i64(item);
-      return writer.finish();
     });
   }
   bytes(): Uint8Array {

@@ -63,7 +63,9 @@ export function compileRules(
   const staged = rules.slice(0, abi.MAX_RULES).map((rule) => stageRule(rule, named, code, reporter));
   warnAboutOrder(staged, reporter);
   warnAboutUnreachable(staged, reporter);
-  const skips = staged.map((rule, index) => resolveSkips(rule, index, staged, reporter));
+  const names = new Map<string, number>();
+  for (const [index, { source }] of staged.entries()) if (!names.has(source.name)) names.set(source.name, index);
+  const skips = staged.map((rule, index) => resolveSkips(rule, index, staged, names, reporter));
   return {
     rules: encode(staged, skips),
     code: code.bytes(),
@@ -186,10 +188,16 @@ function warnAboutUnreachable(rules: readonly Staged[], reporter: Reporter): voi
 }
 
 /** Indices of the rules that a rule skips by name. */
-function resolveSkips(rule: Staged, index: number, rules: readonly Staged[], reporter: Reporter): number[] {
+function resolveSkips(
+  rule: Staged,
+  index: number,
+  rules: readonly Staged[],
+  names: ReadonlyMap<string, number>,
+  reporter: Reporter,
+): number[] {
   const skipped: number[] = [];
   for (const [at, name] of rule.source.skipRules.entries()) {
-    const target = rules.findIndex((candidate) => candidate.source.name === name);
+    const target = names.get(name) ?? -1;
     const path = [...rule.source.path, 'skip', 'rules', at];
     if (target < 0) {
       reporter.report('error', path, 'unknown-rule', `there is no rule ${name}`, {

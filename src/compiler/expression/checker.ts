@@ -60,6 +60,9 @@ function notBoolean(node: Node): ExpressionError {
   });
 }
 
+/** What the lists of policies turn into, by list and type of what is compared. */
+const listTests = new WeakMap<readonly (string | number)[], Map<number, Test>>();
+
 class Checker {
   private readonly lists: Lists;
   constructor(lists: Lists) {
@@ -287,6 +290,15 @@ class Checker {
         fix: near === undefined ? 'define it under lists:' : `did you mean $${near}?`,
       });
     }
+    // PERF: a list may have a million items, and hundreds of rules that ask for it.
+    const known = listTests.get(items)?.get(type);
+    if (known !== undefined) return known;
+    const test = this.listTest(type, name, items, span);
+    listTests.set(items, (listTests.get(items) ?? new Map<number, Test>()).set(type, test));
+    return test;
+  }
+
+  private listTest(type: number, name: string, items: readonly (string | number)[], span: Span): Test {
     const wrong = (found: string): ExpressionError =>
       new ExpressionError('type-mismatch', span, `the list ${name} holds ${found}, ${typeName(type)} is compared`);
     if (items.some((item) => typeof item === 'number')) {

@@ -201,14 +201,19 @@ class Program {
   }
 }
 
-/** Ascending, disjoint, inclusive ranges as the engine searches them: i64 pairs. */
+const encoded = new WeakMap<readonly unknown[], Uint8Array>();
+
+/** Ascending, disjoint, inclusive ranges as the engine searches them: i64 pairs. One array of bytes for one of ranges. */
 function pairs(ranges: readonly (readonly [bigint, bigint])[]): Uint8Array {
+  const known = encoded.get(ranges);
+  if (known !== undefined) return known;
   const bytes = new Uint8Array(ranges.length * 16);
   const view = new DataView(bytes.buffer);
   for (const [index, [first, last]] of ranges.entries()) {
     view.setBigInt64(index * 16, first, true);
     view.setBigInt64(index * 16 + 8, last, true);
   }
+  encoded.set(ranges, bytes);
   return bytes;
 }
 

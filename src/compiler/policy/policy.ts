@@ -174,11 +174,12 @@ function readRules(fields: Fields, reading: Reading): ReadRule[] {
   const document = reading.reporter;
   const values = sequence(fields, 'rules', MAX_RULES, document);
   const off = new Set<string>();
-  const names = values.map((value) => {
+  const names = new Map<string, number>();
+  values.forEach((value, index) => {
     const { name, mode } = (typeof value === 'object' && value !== null ? value : {}) as Fields;
-    if (typeof name !== 'string') return null;
+    if (typeof name !== 'string') return;
     if (mode === 'off') off.add(name);
-    return name;
+    if (!names.has(name)) names.set(name, index);
   });
   const rules: ReadRule[] = [];
   values.forEach((value, index) => {

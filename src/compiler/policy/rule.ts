@@ -25,11 +25,11 @@ const OPERANDS = {
   route: ['route'],
 } as const;
 
-/** `names`: the names of all rules of the document in order, null for one that has none; `off`: those of rules that are off. */
+/** `names`: where each name stands first among the rules of the document; `off`: those of rules that are off. */
 export function readRule(
   source: Rule,
   index: number,
-  names: readonly (string | null)[],
+  names: ReadonlyMap<string, number>,
   off: ReadonlySet<string>,
   reading: Reading,
 ): ReadRule {
@@ -58,7 +58,7 @@ export function readRule(
   if (source.reason !== undefined && /[\u0000-\u001f\u007f]/.test(source.reason)) {
     reporter.report('error', [...path, 'reason'], 'bad-format', '`reason` must be one line without control characters');
   }
-  const earlier = names.indexOf(source.name);
+  const earlier = names.get(source.name) ?? -1;
   if (earlier >= 0 && earlier < index) {
     reporter.report('error', [...path, 'name'], 'duplicate-name', `the name \`${source.name}\` is taken`, {
       cause: `rule ${earlier + 1} has it`,
@@ -85,7 +85,7 @@ export function readRule(
       rewritePath: action === 'rewrite' ? (source.rewrite?.path ?? null) : null,
       rewriteQuery: action === 'rewrite' ? (source.rewrite?.query ?? null) : null,
       rewriteHeaders: set.map(([name, value]) => ({ name, value })),
-      skipRules: (skip?.rules ?? []).filter((name) => names.indexOf(name) > index && !off.has(name)),
+      skipRules: (skip?.rules ?? []).filter((name) => (names.get(name) ?? -1) > index && !off.has(name)),
       skipPhases: skip?.phases ?? [],
     },
     plan: {
@@ -145,7 +145,7 @@ function checkRewrite(
 function checkSkip(
   skip: Rule['skip'],
   index: number,
-  names: readonly (string | null)[],
+  names: ReadonlyMap<string, number>,
   path: DocumentPath,
   { reporter }: Reading,
 ): void {
@@ -158,13 +158,10 @@ function checkSkip(
   }
   skip.rules?.forEach((name, at) => {
     const here = [...path, 'skip', 'rules', at];
-    const found = names.indexOf(name);
+    const found = names.get(name) ?? -1;
     if (found < 0) {
       if (reporter.full) return;
-      const meant = nearest(
-        name,
-        names.filter((one) => one !== null),
-      );
+      const meant = nearest(name, names.keys());
       reporter.report(
         'error',
         here,
