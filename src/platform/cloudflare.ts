@@ -1,5 +1,5 @@
 /** Cloudflare Workers: images are modules of the bundle, origins by global fetch, the peer as the network vouches for. */
-import { authorityOf, hostnameOf } from './authority.ts';
+import { authorityOf, hostnameOf, portOf } from './authority.ts';
 import type { Bundle, Env } from './bindings.ts';
 import { memoryImages } from './images.ts';
 import type { Platform } from './platform.ts';
@@ -14,11 +14,21 @@ export function cloudflarePlatform(env: Env, bundle: Bundle): Platform {
     dial(endpoint, url, init) {
       // Host is the URL's authority here. Where the connection goes elsewhere, `resolveOverride` says so; it acts only
       // inside the own zone, which the compiler checks for this target.
-      const host = hostnameOf(authorityOf(url));
+      const authority = authorityOf(url);
+      const host = hostnameOf(authority);
       const address = hostnameOf(authorityOf(endpoint.dial.split(' ', 1)[0] ?? ''));
-      if (address === host) return fetch(url, init);
-      return fetch(url, { ...init, cf: { resolveOverride: address } } as RequestInit);
+      // The connection goes to the URL's port, which must not be the one that a client wrote into Host.
+      const port = portOf(authorityOf(endpoint.url));
+      const target =
+        portOf(authority) === port ? url : withAuthority(url, authority, port === '' ? host : `${host}:${port}`);
+      if (address === host) return fetch(target, init);
+      return fetch(target, { ...init, cf: { resolveOverride: address } } as RequestInit);
     },
     secret: (name) => secretOf(env, name),
   };
+}
+
+function withAuthority(url: string, old: string, authority: string): string {
+  const at = url.indexOf('://') + 3;
+  return url.slice(0, at) + authority + url.slice(at + old.length);
 }

@@ -73,12 +73,18 @@ test('Cloudflare: another address than the Host becomes resolveOverride', async 
       'https://shop.example/',
       {},
     );
+    // The port is the endpoint's, whatever the client wrote into Host.
+    const other = endpoint('https://o.example:8443', { dial: 'https://o.example:8443' });
+    await platform.dial(other, 'https://shop.example/a:1/', {});
+    await platform.dial(endpoint('https://o.example', { dial: 'https://o.example:443' }), 'https://o.example:22/', {});
   } finally {
     globalThis.fetch = fetch;
   }
   assert.deepEqual(calls, [
     ['https://o.example/', undefined],
     ['https://shop.example/', { resolveOverride: 'o.example' }],
+    ['https://shop.example:8443/a:1/', { resolveOverride: 'o.example' }],
+    ['https://o.example/', undefined],
   ]);
 });
 

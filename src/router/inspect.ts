@@ -57,13 +57,16 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
 
 /** Types that an application reads as a whole: cut short for us, they could hide what stands behind the cut. */
 const STRUCTURED =
-  /^[\t ]*(?:(?:application|text)\/(?:json|xml)|[^;,\s]+\+(?:json|xml)|application\/x-www-form-urlencoded|multipart\/form-data)[\t ]*(?:;|$)/i;
+  /^[\t ]*(?:(?:application|text)\/(?:json|xml)|[^;,\s]+\+(?:json|xml)|application\/x-www-form-urlencoded|multipart\/form-data)(?![!#$%&'*+\-.^_`|~0-9a-z])/i;
 
-/** `reject` holds for forms, JSON, XML and bodies without a type; any other type is judged by its beginning then. */
+/**
+ * `reject` holds for forms, JSON, XML and bodies without a type, or with more than one, of which readers choose
+ * differently; any other type is judged by its beginning then.
+ */
 function overOf(request: Request, plan: Plan): Plan['body']['over'] {
   if (plan.body.over !== 'reject') return plan.body.over;
   const type = request.headers.get('content-type') ?? '';
-  return type === '' || STRUCTURED.test(type) ? 'reject' : 'inspect-prefix';
+  return type === '' || type.includes(',') || STRUCTURED.test(type) ? 'reject' : 'inspect-prefix';
 }
 
 function decide(exchange: Exchange, plan: Plan, bytes: Uint8Array, size: number, truncated: boolean): void {

@@ -299,6 +299,23 @@ test('body rules: too long is 413 before reading; a prefix where the policy says
   assert.equal(passed.exchange.verdicts[0]?.mode, 'log');
 });
 
+test('body rules: a content type that readers could take for a structured one is held to the limit', async () => {
+  const source = plain({ stages: { body: true, response: false }, body: { limit: 20, over: 'reject' } });
+  const status = async (type: string): Promise<number> => {
+    const headers = { 'content-length': '50', 'content-type': type };
+    return (await run(source, '/', { method: 'POST', body: 'x'.repeat(50), headers })).response.status;
+  };
+  for (const type of [
+    'text/plain, application/json',
+    'application/json x',
+    'application/json,text/plain',
+    'text/xml\x0b',
+  ])
+    assert.equal(await status(type), 413, type);
+  for (const type of ['text/plain', 'application/jsonl', 'image/svg', 'application/octet-stream; a="b"'])
+    assert.equal(await status(type), 200, type);
+});
+
 test('response rules: a blocked answer is replaced, and its body is not leaked', async () => {
   const source = plain({ rules: [rule({ status: 502 })], stages: { body: false, response: true } });
   const response: FakeAnswers['response'] = (fields) => {

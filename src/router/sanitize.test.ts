@@ -87,6 +87,7 @@ test('a name with `_` that an application takes for one of ours, or of a proxy, 
   const headers: Record<string, string> = {};
   const forged = [
     ...['x_forwarded_for', 'x_real-ip', 'x-sallyport_app', 'content_length', 'transfer_encoding', 'cf_connecting_ip'],
+    ...['content_encoding', 'content_type'],
     ...['x_request_id', 'proxy_authorization', 'x_forwarded_ssl', 'cdn_loop'],
   ];
   for (const name of forged) headers[name] = 'forged';

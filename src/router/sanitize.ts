@@ -19,6 +19,7 @@ const CLAIMS = new Set([
 /** What this gateway or the HTTP layer writes; with CLAIMS, names that `_` in the place of `-` could forge. */
 const WRITTEN = new Set([
   ...['cdn-loop', 'x-request-id', 'content-length', 'transfer-encoding', 'proxy-authorization', 'proxy-connection'],
+  ...['content-type', 'content-encoding'], // by which a body was judged
 ]);
 
 const forgeable = (name: string): boolean =>
