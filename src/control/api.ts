@@ -1,6 +1,6 @@
 /**
- * The control API: health, metrics, status and swap. Served by the `control` entrypoint only, which on-prem listens on a
- * private unix socket; no app's host ever reaches it. Every write is logged.
+ * The control API: health, metrics, status and swap. On-prem it is the `control` entrypoint, which listens on a private
+ * unix socket; on Cloudflare operator.ts stands in front. No app's host ever reaches it. Every write is logged.
  */
 import { Hono } from 'hono';
 import { render } from '../observe/metrics.ts';
@@ -19,7 +19,7 @@ export interface ControlContext {
 }
 
 /** A manifest names images by hash; 10,000 apps take less than this. */
-const MAX_MANIFEST_BYTES = 2 * 1024 * 1024;
+export const MAX_MANIFEST_BYTES = 2 * 1024 * 1024;
 
 const api = new Hono<{ Bindings: ControlContext }>();
 
@@ -52,8 +52,11 @@ api.get('/metrics', (c) => {
   return c.body(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
 });
 
-api.get('/v1/status', (c) => {
+api.get('/v1/status', async (c) => {
   const { generations, platform } = c.env;
+  // Isolates come and go there, and one that has served nothing yet would know of no policy. What fails is null, below.
+  if (platform.name === 'cloudflare' && generations.current === null)
+    await generations.first(platform.images).catch((error: unknown) => log('error', { reason: textOf(error) }));
   const lease = generations.current;
   return c.json({
     platform: platform.name,
@@ -69,11 +72,16 @@ api.get('/v1/status', (c) => {
 
 api.post('/v1/swap', async (c) => {
   const { generations, platform } = c.env;
+  if (platform.name === 'cloudflare') {
+    const reason = 'on Cloudflare images are modules of the bundle: a new policy is a new upload';
+    log('swap refused', { reason });
+    return refuse(c.req.raw, 501, reason);
+  }
   let manifest;
   try {
-    const text = await readText(c.req.raw);
-    if (text === null) return refuse(c.req.raw, 413, 'the manifest is too large');
-    manifest = readManifest(JSON.parse(text));
+    const bytes = await readBytes(c.req.raw, MAX_MANIFEST_BYTES);
+    if (bytes === null) return refuse(c.req.raw, 413, 'the manifest is too large');
+    manifest = readManifest(JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)));
   } catch (error) {
     const reason = error instanceof ManifestError ? error.message : 'the body is not a manifest in JSON';
     log('swap refused', { reason });
@@ -100,22 +108,29 @@ api.onError((error, c) => {
   return refuse(c.req.raw, 500, 'the control API failed');
 });
 
-async function readText(request: Request): Promise<string | null> {
-  if (request.body === null) return '';
+/** The whole body, or null when it has more than `limit` bytes. */
+export async function readBytes(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer> | null> {
+  if (request.body === null) return new Uint8Array();
   const reader = (request.body as ReadableStream<Uint8Array>).getReader();
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
-  let text = '';
+  const chunks: Uint8Array[] = [];
   let length = 0;
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
+    if (done) break;
     length += value.byteLength;
-    if (length > MAX_MANIFEST_BYTES) {
+    if (length > limit) {
       await reader.cancel();
       return null;
     }
-    text += decoder.decode(value, { stream: true });
+    chunks.push(value);
   }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 function refuse(request: Request, status: number, reason: string): Response {
@@ -126,6 +141,6 @@ function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function log(event: string, facts: Record<string, unknown>): void {
+export function log(event: string, facts: Record<string, unknown>): void {
   console.log(JSON.stringify({ time: new Date().toISOString(), control: event, ...facts }));
 }

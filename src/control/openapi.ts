@@ -3,6 +3,7 @@ const problem = {
   description: 'Problem details (RFC 9457)',
   content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
 };
+const unsigned = { ...problem, description: 'On Cloudflare: not signed by the operator, or signed wrongly' };
 const text = (description: string) => ({ description, content: { 'text/plain': { schema: { type: 'string' } } } });
 const json = (description: string, schema: string) => ({
   description,
@@ -16,27 +17,35 @@ export const OPENAPI = {
     title: 'Sallyport control API',
     version: '1',
     description:
-      'Health, metrics, status and policy swap of one worker process. On-prem it listens on a private unix socket.',
+      'Health, metrics, status and policy swap of one worker: on-prem a process, on Cloudflare the isolate that answers. ' +
+      'On-prem it listens on a private unix socket and takes no signature; on Cloudflare it is a host of its own.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
+  security: [{ operatorSignature: [] }, {}],
   paths: {
-    '/healthz': { get: { operationId: 'health', summary: 'The process runs', responses: { 200: text('ok') } } },
+    '/healthz': {
+      get: { operationId: 'health', summary: 'The process runs', security: [], responses: { 200: text('ok') } },
+    },
     '/readyz': {
       get: {
         operationId: 'ready',
         summary: 'A policy is being served; loads the first one when asked',
-        responses: { 200: text('ready'), 503: problem },
+        responses: { 200: text('ready'), 401: unsigned, 503: problem },
       },
     },
     '/metrics': {
       get: {
         operationId: 'metrics',
         summary: 'Counters in Prometheus text format',
-        responses: { 200: text('metrics') },
+        responses: { 200: text('metrics'), 401: unsigned },
       },
     },
     '/v1/status': {
-      get: { operationId: 'status', summary: 'What is being served', responses: { 200: json('status', 'Status') } },
+      get: {
+        operationId: 'status',
+        summary: 'What is being served',
+        responses: { 200: json('status', 'Status'), 401: unsigned },
+      },
     },
     '/v1/swap': {
       post: {
@@ -49,9 +58,11 @@ export const OPENAPI = {
         responses: {
           200: json('swapped', 'Swapped'),
           400: { ...problem, description: 'Not a manifest; nothing changed' },
+          401: unsigned,
           409: { ...problem, description: 'An image is missing or altered; the old generation goes on serving' },
           413: { ...problem, description: 'Manifest too large; nothing changed' },
           422: { ...problem, description: 'The engine refused an image; the old generation goes on serving' },
+          501: { ...problem, description: 'On Cloudflare, where images are modules of the bundle; nothing changed' },
         },
       },
     },
@@ -59,11 +70,26 @@ export const OPENAPI = {
       get: {
         operationId: 'openapi',
         summary: 'This description',
-        responses: { 200: { description: 'OpenAPI', content: { 'application/json': { schema: { type: 'object' } } } } },
+        responses: {
+          200: { description: 'OpenAPI', content: { 'application/json': { schema: { type: 'object' } } } },
+          401: unsigned,
+        },
       },
     },
   },
   components: {
+    securitySchemes: {
+      operatorSignature: {
+        type: 'apiKey',
+        in: 'header',
+        name: 'Signature',
+        description:
+          'On Cloudflare: an HTTP Message Signature (RFC 9421) by the operator key, Ed25519, with Signature-Input. ' +
+          'Components: "@method" "@authority" "@path" "@query", and "content-digest" (sha-256) with a body, in this order. ' +
+          'Parameters, each once: created (within 60 s of now), expires (at most 60 s after created), nonce (22 to 64 ' +
+          'characters of base64url, used once), keyid (RFC 7638 thumbprint), alg="ed25519", tag="sallyport-control".',
+      },
+    },
     schemas: {
       Manifest: {
         type: 'object',

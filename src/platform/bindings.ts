@@ -7,7 +7,8 @@
  *   `./images.js`    ES module. On-prem `export default null`. On Cloudflare
  *                    `export default { manifest: Manifest, images: { [sha256 hex]: ArrayBuffer } }`
  *
- * ENTRYPOINTS: the default one serves apps; `control` serves the control API (private socket on-prem).
+ * ENTRYPOINTS: the default one serves apps, and on Cloudflare the control API for CONTROL_HOST; `control` serves the
+ * control API (private socket on-prem).
  */
 export interface Env {
   /** Which platform file to use. */
@@ -21,6 +22,10 @@ export interface Env {
   readonly DIALS?: Readonly<Record<string, string>> | string;
   /** On-prem: `network` service for endpoints without an entry in DIALS; sends the Host of the endpoint's address. */
   readonly ORIGINS?: Fetcher;
+  /** On Cloudflare: host, without port, of the control API, which no app may claim; without it there is none. */
+  readonly CONTROL_HOST?: string;
+  /** On Cloudflare: `x` of the operator's Ed25519 public key as a JWK; what it signs may use the control API. */
+  readonly OPERATOR_KEY?: string;
   /** `SECRET_<NAME>`: text of the secret that policies call NAME. `DIALS` may name any other binding. */
   readonly [name: string]: unknown;
 }

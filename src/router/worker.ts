@@ -4,6 +4,7 @@
  */
 import { Hono } from 'hono';
 import { controlApi } from '../control/api.ts';
+import { Operator } from '../control/operator.ts';
 import type { Env } from '../platform/bindings.ts';
 import { cloudflarePlatform } from '../platform/cloudflare.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -21,9 +22,15 @@ const engine = createEngine(module);
 const generations = new Generations(engine);
 
 let platform: Platform | null = null;
+let operator: Operator | null = null;
 
 function platformOf(env: Env): Platform {
   return (platform ??= env.PLATFORM === 'cloudflare' ? cloudflarePlatform(env, bundle) : workerdPlatform(env));
+}
+
+/** On Cloudflare: who guards the control API. */
+function operatorOf(env: Env): Operator {
+  return (operator ??= new Operator(env.CONTROL_HOST ?? '', env.OPERATOR_KEY ?? ''));
 }
 
 function handle(request: Request, env: Env, context: ExecutionContext): Promise<Response> {
@@ -66,6 +73,9 @@ app.all('/', (c) => handle(c.req.raw, c.env, c.executionCtx));
 
 export default {
   fetch(request: Request, env: Env, context: ExecutionContext): Response | Promise<Response> {
+    // PERF: one look at a binding where there is no control host. On-prem a socket of its own is the control API's only way in.
+    if (env.CONTROL_HOST && env.PLATFORM === 'cloudflare' && operatorOf(env).covers(request))
+      return operatorOf(env).answer(request, { generations, platform: platformOf(env) });
     // Hono answers HEAD by running GET and dropping the body; an origin answers HEAD itself, with its own Content-Length.
     if (request.method === 'HEAD') return handle(request, env, context);
     return app.fetch(request, env, context as never);
@@ -81,6 +91,8 @@ export default {
 
 export const control = {
   fetch(request: Request, env: Env): Response | Promise<Response> {
-    return controlApi(request, { generations, platform: platformOf(env) });
+    const parts = { generations, platform: platformOf(env) };
+    // There another worker of the account may be bound to this entrypoint; it needs a signature as well.
+    return env.PLATFORM === 'cloudflare' ? operatorOf(env).answer(request, parts) : controlApi(request, parts);
   },
 };
