@@ -65,6 +65,7 @@ interface Row {
 
 const ABI = 'assembly/abi';
 const LEAVES = `${ABI}|src/plan`;
+const SIGNATURE = 'src/control/signature';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';
 const RUNTIME = 'src/(router|waf|agents|observe|platform|control)/.*';
 const TABLE: readonly Row[] = [
@@ -75,6 +76,13 @@ const TABLE: readonly Row[] = [
     files: /^src\/compiler\//,
     local: new RegExp(`^(${LEAVES}|src/compiler/.*|${ENGINE})$`),
     packages: ['zod', 'yaml', 'crawler-user-agents'],
+    node: false,
+  },
+  {
+    name: 'src/control/signature.ts is a leaf, for both ends of a control request',
+    files: /^src\/control\/signature\.ts$/,
+    local: /^$/,
+    packages: [],
     node: false,
   },
   {
@@ -101,7 +109,7 @@ const TABLE: readonly Row[] = [
   {
     name: 'src/cli',
     files: /^src\/cli\//,
-    local: new RegExp(`^(${LEAVES}|src/cli/.*|src/compiler/.*|(dist|build)/.*)$`),
+    local: new RegExp(`^(${LEAVES}|src/cli/.*|src/compiler/.*|${SIGNATURE}|(dist|build)/.*)$`),
     packages: ['citty', '@clack/prompts', 'picocolors', 'workerd', 'wrangler', 'esbuild'],
     node: true,
   },

@@ -49,7 +49,10 @@ export interface Gateway {
 export interface GatewayOptions {
   policy: string | readonly string[];
   target?: Target;
+  /** For `serve`. */
   args?: readonly string[];
+  /** For `deploy`. */
+  deploy?: readonly string[];
   env?: Record<string, string>;
   /** Default 127.0.0.1:0. */
   listen?: string;
@@ -194,7 +197,10 @@ async function startServe(options: GatewayOptions, files: readonly string[], fol
 /** `sallyport deploy --dry-run`, then the modules it wrote in Miniflare. */
 async function startBundle(options: GatewayOptions, files: readonly string[], folder: string): Promise<Gateway> {
   const outdir = join(folder, 'bundle');
-  const deployed = await run(['deploy', ...files, '--dry-run', '--outdir', outdir, '--json'], folder);
+  const deployed = await run(
+    ['deploy', ...files, '--dry-run', '--outdir', outdir, '--json', ...(options.deploy ?? [])],
+    folder,
+  );
   if (deployed.code !== 0)
     throw new Error(`deploy --dry-run failed (${deployed.code})\n${deployed.stdout}${deployed.stderr}`);
   const { Miniflare, convertV4MiniflareOptions } = await import('miniflare');

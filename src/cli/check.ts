@@ -7,7 +7,7 @@ import { compile, formatDiagnostics, type Compiled, type Target } from '../compi
 import { Failure, sentence } from './failure.ts';
 import type { GatewayStatus } from './gateway.ts';
 import { policyFiles } from './options.ts';
-import { askControl } from './running.ts';
+import { askControl, jsonOf } from './running.ts';
 
 const args = {
   file: { type: 'positional', description: 'policy files, one app each', valueHint: 'FILE...', required: false },
@@ -43,7 +43,7 @@ export async function check(files: readonly string[], target: Target): Promise<C
  */
 async function newDials(files: readonly string[], dials: readonly string[]): Promise<string[] | null> {
   try {
-    const running = (await askControl(undefined, 'GET', '/v1/status')).body as GatewayStatus;
+    const running = jsonOf(await askControl({}, 'GET', '/v1/status')) as GatewayStatus;
     const served = new Set(running.files.map((file) => resolve(file)));
     if (served.size !== files.length || !files.every((file) => served.has(resolve(file)))) return null;
     return dials.filter((dial) => !running.dials.includes(dial));

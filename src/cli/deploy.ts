@@ -18,9 +18,12 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { isHostname, parseAddress } from '../compiler/index.ts';
+import { isPublicKey } from '../control/signature.ts';
 import { compileFiles, requireDeployment, type Deployment } from './deployment.ts';
 import { Failure } from './failure.ts';
 import { policyFiles } from './options.ts';
+import { readOperatorKey } from './operator.ts';
 import { artefact, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from './workerd.ts';
 
 export default defineCommand({
@@ -35,6 +38,16 @@ export default defineCommand({
       valueHint: 'directory',
       default: 'dist-cloudflare',
     },
+    'control-host': {
+      type: 'string',
+      description: 'host of the control API, which no app may have; default: no control API',
+      valueHint: 'control.example.com',
+    },
+    'operator-key': {
+      type: 'string',
+      description: 'public key whose signatures the control API takes; default: the one that init --operator-key made',
+      valueHint: 'x',
+    },
     json: { type: 'boolean', description: 'print JSON' },
   },
   async run({ args }) {
@@ -44,13 +57,17 @@ export default defineCommand({
       throw new Failure(
         'deploy works with --dry-run only so far; what it writes can be uploaded with wrangler deploy --no-bundle',
       );
-    const deployment = requireDeployment(await compileFiles(policyFiles(args._), 'cloudflare'), args.json === true);
+    const control = controlVariables(args['control-host'], args['operator-key']);
+    const deployment = requireDeployment(
+      await compileFiles(policyFiles(args._), 'cloudflare', control?.CONTROL_HOST),
+      args.json === true,
+    );
     const project = mkdtempSync(join(tmpdir(), 'sallyport-deploy-'));
     try {
       writeProject(project, args.name, deployment);
       const outdir = resolve(args.outdir);
       bundle(project, outdir);
-      writeConfiguration(outdir, args.name);
+      writeConfiguration(outdir, args.name, control);
       const modules = readdirSync(outdir).filter((file) => /\.(js|wasm|img)$/.test(file));
       const sizes = modules.map((file) => ({ file, ...sizeOf(join(outdir, file)) }));
       const total = sizes.reduce((sum, { bytes, gzip }) => ({ bytes: sum.bytes + bytes, gzip: sum.gzip + gzip }), {
@@ -63,6 +80,7 @@ export default defineCommand({
         generation: deployment.manifest.generation,
         modules: sizes,
         total,
+        controlHost: control?.CONTROL_HOST ?? null,
         secrets: deployment.secrets.map((name) => `SECRET_${name}`),
       };
       process.stdout.write(args.json ? `${JSON.stringify(result)}\n` : `${describe(result)}\n`);
@@ -71,6 +89,25 @@ export default defineCommand({
     }
   },
 });
+
+/** Bindings of the control API (src/platform/bindings.ts). */
+interface ControlVariables {
+  readonly CONTROL_HOST: string;
+  readonly OPERATOR_KEY: string;
+}
+
+function controlVariables(host: string | undefined, x: string | undefined): ControlVariables | null {
+  if (host === undefined) {
+    if (x !== undefined) throw new Failure('--operator-key is of use with --control-host only');
+    return null;
+  }
+  const name = host.toLowerCase().replace(/\.$/, '');
+  if (!isHostname(name) || parseAddress(name) !== undefined)
+    throw new Failure(`--control-host takes a host name without port, not "${host}"`);
+  if (x !== undefined && !isPublicKey(x))
+    throw new Failure('--operator-key takes the x of an Ed25519 JWK, 43 characters of base64url');
+  return { CONTROL_HOST: name, OPERATOR_KEY: x ?? readOperatorKey().x };
+}
 
 /** A wrangler project: the worker as built, the engine, and `./images.js` that imports every image as bytes. */
 export function writeProject(folder: string, name: string, deployment: Deployment): void {
@@ -84,7 +121,7 @@ export function writeProject(folder: string, name: string, deployment: Deploymen
   ];
   writeFileSync(
     join(folder, 'wrangler.json'),
-    JSON.stringify({ ...configuration(name), main: 'worker.js', rules }, null, 2),
+    JSON.stringify({ ...configuration(name, null), main: 'worker.js', rules }, null, 2),
   );
 }
 
@@ -95,18 +132,18 @@ export function imagesModule(deployment: Deployment): string {
   return `${imports.join('\n')}\nexport default { manifest: ${JSON.stringify(deployment.manifest)}, images: { ${entries.join(', ')} } };\n`;
 }
 
-function configuration(name: string): Record<string, unknown> {
+function configuration(name: string, control: ControlVariables | null): Record<string, unknown> {
   return {
     name,
     compatibility_date: COMPATIBILITY_DATE,
     compatibility_flags: COMPATIBILITY_FLAGS,
-    vars: { PLATFORM: 'cloudflare' },
+    vars: { PLATFORM: 'cloudflare', ...control },
     workers_dev: true,
   };
 }
 
 /** Beside the bundle, so that `wrangler deploy` in that folder uploads it as it is. */
-function writeConfiguration(outdir: string, name: string): void {
+function writeConfiguration(outdir: string, name: string, control: ControlVariables | null): void {
   const rules = [
     { type: 'ESModule', globs: ['**/*.js'] },
     { type: 'CompiledWasm', globs: ['**/*.wasm'] },
@@ -114,7 +151,7 @@ function writeConfiguration(outdir: string, name: string): void {
   ];
   writeFileSync(
     join(outdir, 'wrangler.json'),
-    `${JSON.stringify({ ...configuration(name), main: 'worker.js', no_bundle: true, find_additional_modules: true, rules }, null, 2)}\n`,
+    `${JSON.stringify({ ...configuration(name, control), main: 'worker.js', no_bundle: true, find_additional_modules: true, rules }, null, 2)}\n`,
   );
 }
 
@@ -157,6 +194,7 @@ function describe(result: {
   outdir: string;
   modules: readonly { file: string; bytes: number; gzip: number }[];
   total: { bytes: number; gzip: number };
+  controlHost: string | null;
   secrets: readonly string[];
 }): string {
   const row = (name: string, { bytes, gzip }: { bytes: number; gzip: number }) =>
@@ -166,6 +204,10 @@ function describe(result: {
     row('in all', result.total),
     `dry run: nothing was uploaded; the bundle is in ${result.outdir}`,
   ];
+  if (result.controlHost !== null)
+    lines.push(
+      `control API: route ${result.controlHost} to the worker, then sallyport status --url ${result.controlHost}`,
+    );
   if (result.secrets.length > 0) lines.push(`secrets to set with wrangler secret put: ${result.secrets.join(', ')}`);
   return lines.join('\n');
 }

@@ -23,10 +23,15 @@ export interface CompiledFiles {
 }
 
 /** Compiles policy files, one app each. Throws a Failure when a file cannot be read. */
-export async function compileFiles(files: readonly string[], target: Target = 'workerd'): Promise<CompiledFiles> {
+export async function compileFiles(
+  files: readonly string[],
+  target: Target = 'workerd',
+  controlHost?: string,
+): Promise<CompiledFiles> {
   const { manifest, images, dials, plans, diagnostics } = await compile({
     files: files.map(readPolicy),
     target,
+    controlHost,
     agents: readFileSync(artefact('agents.img')),
   });
   if (manifest === null) return { diagnostics, deployment: null };

@@ -4,11 +4,16 @@ import { cancel, confirm, intro, isCancel, outro, text } from '@clack/prompts';
 import { defineCommand } from 'citty';
 import { compile, formatDiagnostics } from '../compiler/index.ts';
 import { Failure, sentence } from './failure.ts';
+import { ensureOperatorKey, operatorKeyFile, type OperatorKey } from './operator.ts';
 
 const args = {
   url: { type: 'positional', required: false, description: 'the same as --upstream' },
   upstream: { type: 'string', description: 'origin to put Sallyport in front of', valueHint: 'URL' },
   out: { type: 'string', default: 'sallyport.yaml', description: 'file to write', valueHint: 'path' },
+  'operator-key': {
+    type: 'boolean',
+    description: 'make the key that signs control requests to deployments on Cloudflare; alone, write no policy',
+  },
   force: { type: 'boolean', description: 'write over a file that exists' },
   yes: { type: 'boolean', description: 'ask nothing', alias: 'y' },
   json: { type: 'boolean', description: 'print JSON' },
@@ -17,14 +22,20 @@ const args = {
 const DEFAULT_UPSTREAM = 'http://127.0.0.1:3000';
 
 export default defineCommand({
-  meta: { name: 'init', description: 'write a commented policy for an origin of yours' },
+  meta: { name: 'init', description: 'write a commented policy for an origin of yours; make the operator key' },
   args,
   async run({ args: { url, ...args } }) {
     args.upstream ??= url;
+    if (args['operator-key'] === true && args.upstream === undefined) {
+      const key = await ensureOperatorKey();
+      return void process.stdout.write(
+        args.json ? `${JSON.stringify({ ok: true, operatorKey: key })}\n` : described(key),
+      );
+    }
     const interactive = !args.yes && !args.json && process.stdin.isTTY === true && process.stdout.isTTY === true;
     const answers = interactive
-      ? await ask(args.upstream, args.out, args.force === true)
-      : { upstream: args.upstream, force: args.force === true };
+      ? await ask(args.upstream, args.out, args.force === true, args['operator-key'] === true)
+      : { upstream: args.upstream, force: args.force === true, operator: args['operator-key'] === true };
     if (answers === null) {
       process.exitCode = 1;
       return;
@@ -37,8 +48,12 @@ export default defineCommand({
     writePolicy(args.out, policy, answers.force);
     // `dev` lets origins have loopback addresses, which `serve` refuses unless told.
     const next = `sallyport dev ${args.out}`;
+    const key = answers.operator ? await ensureOperatorKey() : null;
+    if (key !== null && !args.json) process.stdout.write(described(key));
     if (args.json)
-      process.stdout.write(`${JSON.stringify({ ok: true, file: args.out, upstream: answers.upstream, next })}\n`);
+      process.stdout.write(
+        `${JSON.stringify({ ok: true, file: args.out, upstream: answers.upstream, next, ...(key !== null && { operatorKey: key }) })}\n`,
+      );
     else if (interactive) outro(`${args.out} is written. Next: ${next}`);
     else process.stdout.write(`${args.out} is written\nnext: ${next}\n`);
   },
@@ -49,7 +64,8 @@ async function ask(
   upstream: string | undefined,
   out: string,
   force: boolean,
-): Promise<{ upstream: string | undefined; force: boolean } | null> {
+  operator: boolean,
+): Promise<{ upstream: string | undefined; force: boolean; operator: boolean } | null> {
   const giveUp = (): null => {
     cancel('Nothing was written.');
     return null;
@@ -73,7 +89,17 @@ async function ask(
     if (isCancel(answer)) return giveUp();
     upstream = answer;
   }
-  return { upstream, force };
+  if (!operator && !existsSync(operatorKeyFile())) {
+    const message = 'Will you deploy to Cloudflare? Then a key is made that signs requests to the control API there.';
+    const answer = await confirm({ message, initialValue: false });
+    if (isCancel(answer)) return giveUp();
+    operator = answer;
+  }
+  return { upstream, force, operator };
+}
+
+function described({ file, x, created }: OperatorKey): string {
+  return `operator key ${file} ${created ? 'is made' : 'was there already'}\npublic key ${x}\n`;
 }
 
 function upstreamUrl(value: string): URL | null {

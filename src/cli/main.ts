@@ -18,6 +18,8 @@ const commands: Record<string, Loader> = {
   build: () => load(import('./build.ts')),
   deploy: () => load(import('./deploy.ts')),
   status: () => load(import('./status.ts')),
+  health: () => load(import('./health.ts')),
+  metrics: () => load(import('./metrics.ts')),
   reload: () => load(import('./reload.ts')),
 };
 

@@ -3,20 +3,16 @@ import { defineCommand } from 'citty';
 import { Failure } from './failure.ts';
 import type { ReloadResult } from './gateway.ts';
 import { renderDiagnostics } from './report.ts';
-import { askControl } from './running.ts';
+import { askControl, jsonOf, placeArguments } from './running.ts';
 
 export default defineCommand({
   meta: { name: 'reload', description: 'compile the policies of a running deployment again and swap them in' },
   args: {
-    control: {
-      type: 'string',
-      description: 'control socket; default: of the deployment started in this directory',
-      valueHint: 'path',
-    },
+    control: placeArguments.control,
     json: { type: 'boolean', description: 'print JSON' },
   },
   async run({ args }) {
-    const result = (await askControl(args.control, 'POST', '/v1/reload')).body as ReloadResult;
+    const result = jsonOf(await askControl(args, 'POST', '/v1/reload')) as ReloadResult;
     if (args.json) process.stdout.write(`${JSON.stringify(result)}\n`);
     else if (result.diagnostics.length > 0) process.stdout.write(`${renderDiagnostics(result.diagnostics)}\n`);
     if (result.ok && !args.json) process.stdout.write(`generation ${result.generation} is served\n`);

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from './failure.ts';
-import { unixRequest, type UnixResponse } from './unixhttp.ts';
+import { unixRequest, type Answer } from './http.ts';
 
 export const READY_TIMEOUT = 15_000; // ms from start to the first healthy answer
 export const BACKOFF_MIN = 100; // ms before the first restart after a crash, doubled each time
@@ -153,7 +153,7 @@ export class Worker {
     await this.#exited;
   }
 
-  request(method: string, path: string, body?: string, timeout = HEALTH_TIMEOUT): Promise<UnixResponse> {
+  request(method: string, path: string, body?: string, timeout = HEALTH_TIMEOUT): Promise<Answer> {
     return unixRequest(this.control, method, path, body, timeout);
   }
 

@@ -279,3 +279,22 @@ test('the table of agents is compiled in, unless it is given or refused', async 
   assert.deepEqual(given.manifest, own.manifest);
   assert.equal((await compile({ files, target: 'workerd', agents: null })).manifest!.agents, null);
 });
+
+test('no app has the host of the control API, by name, by wildcard or by default', async () => {
+  const problems = async (hostnames: string, controlHost?: string) => {
+    const text = `app: a\n${hostnames}backends: { b: { url: "http://127.0.0.1:1" } }\nroutes: [{ backend: b }]\n`;
+    const files = [{ path: 'a.yaml', text }];
+    const { ok, diagnostics } = await compile({ files, target: 'workerd', controlHost, agents: null });
+    assert.equal(ok, diagnostics.length === 0);
+    return diagnostics.map(({ code, line, column }) => [code, line, column]);
+  };
+  const host = 'control.example.com';
+  assert.deepEqual(await problems('hostnames: [www.example.com, Control.example.com]\n', host), [
+    ['control-host', 2, 30],
+  ]);
+  assert.deepEqual(await problems('hostnames: ["*.example.com"]\n', host), [['control-host', 2, 13]]);
+  assert.deepEqual(await problems('hostnames: ["*"]\n', host), [['control-host', 2, 13]]);
+  assert.deepEqual(await problems('', host), [['control-host', 1, 1]]);
+  assert.deepEqual(await problems('hostnames: [www.example.com, "*.control.example.com", example.com]\n', host), []);
+  assert.deepEqual(await problems('hostnames: ["*.example.com"]\n'), []);
+});

@@ -21,6 +21,7 @@ import { compileHosts } from './hosts.ts';
 import { ImageWriter, newPools } from './image.ts';
 import { compileInspections } from './inspection.ts';
 import { buildPlan, dialsOf } from './plan.ts';
+import { covers } from './policy/hostname.ts';
 import { readPolicy, type Policy } from './policy/policy.ts';
 import type { Target } from './policy/reading.ts';
 import { compileRoutes } from './routes.ts';
@@ -29,6 +30,8 @@ import { compileSettings } from './settings.ts';
 import { shown } from './spelling.ts';
 
 export type { Target } from './policy/reading.ts';
+export { parseAddress } from './lists.ts';
+export { isHostname } from './policy/hostname.ts';
 export { parseDial, type Dial } from './policy/backend.ts';
 export { countDiagnostics, formatDiagnostics, type Diagnostic } from './diagnostics.ts';
 
@@ -36,6 +39,8 @@ export interface CompileInput {
   /** One app each; `path` is only used in diagnostics. */
   readonly files: readonly { readonly path: string; readonly text: string }[];
   readonly target: Target;
+  /** Host of the control API, canonical; no app may claim it. */
+  readonly controlHost?: string | undefined;
   /**
    * Image of the table of agents, where the caller has it: it is built with the product and takes a second to compile,
    * which is what happens when it is left out. Null: no table, `agent.*` is empty.
@@ -67,6 +72,7 @@ export async function compile(input: CompileInput): Promise<Compiled> {
     if (policy !== null) policies.push(policy);
   }
   checkClaims(policies);
+  if (input.controlHost !== undefined) checkControlHost(policies, input.controlHost);
   const apps = policies.map((policy) => compilePolicy(policy));
   const files = input.files.map(({ path }) => path);
   const sorted = sortDiagnostics(diagnostics, files);
@@ -141,6 +147,28 @@ function checkClaims(policies: readonly Policy[]): void {
           cause: `${owner.document.file}:${owner.document.lineOf(['hostnames', owner.written.indexOf(host)])} claims it for \`${owner.app}\``,
           fix:
             index < 0 ? 'give each app its `hostnames`: the default is `*`, any host' : 'remove it from one of the two',
+        },
+      );
+    }
+  }
+}
+
+/** An app never has the host of the control API, by whatever name it is covered: its operator is to know, not to guess. */
+function checkControlHost(policies: readonly Policy[], controlHost: string): void {
+  for (const { app, document, hostnames, written } of policies) {
+    for (const host of hostnames.filter((one) => covers(one, controlHost))) {
+      const index = written.indexOf(host);
+      document.report(
+        'error',
+        index < 0 ? ['hostnames'] : ['hostnames', index],
+        'control-host',
+        `\`${shown(host)}\` is the host of the control API`,
+        {
+          cause: `the control API has \`${shown(controlHost)}\` for itself, and \`${shown(app)}\` would have it too`,
+          fix:
+            index < 0
+              ? 'list the `hostnames` of the app: the default is `*`, any host'
+              : 'choose a control host that no app covers, or list the hosts of the app one by one',
         },
       );
     }
