@@ -59,6 +59,7 @@ export function parseResponse(
   }
   if (headers['content-length'] !== undefined) {
     const length = Number(headers['content-length']);
+    if (!Number.isInteger(length)) throw new Error(`bad Content-Length ${headers['content-length']}`);
     return data.length < start + length ? null : done(data.subarray(start, start + length), start + length);
   }
   return ended ? done(data.subarray(start), data.length) : null;

@@ -2,12 +2,12 @@
 import type { HeaderChange } from '../plan.ts';
 import type { Platform } from '../platform/platform.ts';
 
-/** A policy names a secret that this deployment does not have. */
+/** A policy names a secret that this deployment does not have, or that can not be a header. */
 export class SecretError extends Error {
   override readonly name = 'SecretError';
   readonly secret: string;
-  constructor(secret: string) {
-    super(`the secret ${secret} is not set`);
+  constructor(secret: string, what: string) {
+    super(`the secret ${secret} ${what}`);
     this.secret = secret;
   }
 }
@@ -21,8 +21,13 @@ export function applyChange(headers: Headers, change: HeaderChange, platform: Pl
   for (const name of change.remove) headers.delete(name);
 }
 
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
 function resolve(platform: Platform, name: string): string {
   const secret = platform.secret(name);
-  if (secret === undefined) throw new SecretError(name);
+  if (secret === undefined || secret === '') throw new SecretError(name, 'is not set');
+  // The runtime would refuse it with an error that quotes the value, and errors are logged.
+  if (!HEADER_VALUE.test(secret))
+    throw new SecretError(name, 'holds a line break or a character that no header can hold');
   return secret;
 }

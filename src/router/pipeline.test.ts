@@ -252,6 +252,17 @@ test('a missing secret fails closed and only its name is logged', async () => {
   assert.doesNotMatch(withIt.lines.join(), /s3cret/);
 });
 
+test('a secret that can not be a header value fails closed and is not logged', async () => {
+  const change = { set: [['authorization', { secret: 'TOKEN' }]], add: [], remove: [] } as const;
+  const source = plan({ '/': action({ filters: [{ type: 'requestHeaders', change }] }) }, web);
+  for (const value of ['s3cret\nsecond line', 's3cret\0', 's3cr\u0454t', '']) {
+    const { response, sent, errors, lines } = await run(source, '/', {}, {}, { secrets: { TOKEN: value } });
+    assert.deepEqual([response.status, sent.length], [500, 0]);
+    assert.doesNotMatch([...errors, ...lines, await response.text()].join(), /s3cr/);
+    assert.match(errors.join(), /TOKEN/);
+  }
+});
+
 test('an error inside a phase is a 500 that tells the client nothing, with a log line', async () => {
   const answers: FakeAnswers = { head: () => assert.fail('internal detail') };
   const { response, sent, errors, lines, exchange } = await run(plain(), '/', {}, answers);
