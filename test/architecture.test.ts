@@ -221,7 +221,7 @@ function phaseList(): { identifiers: string[]; names: string[] } {
     );
   });
   // The event is written once the answer is there, so `serve` calls it last instead of listing it.
-  if (/^ {2}observe\(exchange, answer\);$/m.test(text)) names.push('observe');
+  if (/^ {2}if \(!exchange\.gone\) observe\(exchange, answer\.status\b/m.test(text)) names.push('observe');
   return { identifiers, names };
 }
 

@@ -3,8 +3,9 @@ import type { Exchange } from '../router/exchange.ts';
 import { logLine } from './access-log.ts';
 import { count } from './metrics.ts';
 
-export function observe(exchange: Exchange, response: Response): void {
+/** `length` is the Content-Length of the answer, null when it has none. */
+export function observe(exchange: Exchange, status: number, length: string | null): void {
   const duration = Date.now() - exchange.startedAt;
-  console.log(logLine(exchange, response.status, response.headers.get('content-length'), duration));
-  count(exchange, response.status, duration);
+  console.log(logLine(exchange, status, length, duration));
+  count(exchange, status, duration);
 }

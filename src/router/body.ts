@@ -55,6 +55,8 @@ export class HeldBody {
     // A reset connection does not end a pending read by itself.
     const gone = (): void => {
       failure = 'broken';
+      // Now, since what follows the pending read may never run: the runtime drops a request whose client is gone.
+      this.release();
       reader.cancel().catch(ignore);
     };
     signal.addEventListener('abort', gone);

@@ -7,6 +7,7 @@ import type { Platform } from '../platform/platform.ts';
 import { type ExecutionContext, responseInit, webSocketOf } from '../platform/runtime.ts';
 import type { Effect, Engine, Generation, Head, HeadResult } from '../waf/engine.ts';
 import type { HeldBody } from './body.ts';
+import type { EndpointState } from './endpoints.ts';
 import type { Lease } from './generation.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -69,6 +70,15 @@ export interface Exchange {
   /** Stickiness: a Set-Cookie line for the response, '' for none. */
   sticky: string;
 
+  /** The endpoint whose answer is awaited now. */
+  dialled: EndpointState | null;
+  /** True when the context outlives the client, since something is waited for: then only a signal ends what is dialled. */
+  kept: boolean;
+  /** True once the answer is there, or nobody is left to take it: what the exchange occupied is given back. */
+  settled: boolean;
+  /** True when the client went away before it had an answer. */
+  gone: boolean;
+
   /** For the log: who answered and how it went. */
   readonly upstream: { backend: string; endpoint: string; attempts: number; status: number; error: string };
   readonly context: ExecutionContext;
@@ -111,6 +121,13 @@ export function ownHeaders(exchange: Exchange): Headers {
   return exchange.response.headers;
 }
 
+/** The endpoint that was dialled is not waited for any more. */
+export function hangUp(exchange: Exchange): void {
+  if (exchange.dialled === null) return;
+  exchange.dialled.active--;
+  exchange.dialled = null;
+}
+
 /** What the surroundings give to a new exchange. */
 export interface ExchangeInit {
   readonly request: Request;
@@ -118,6 +135,7 @@ export interface ExchangeInit {
   readonly engine: Engine;
   readonly lease: Lease;
   readonly context: ExecutionContext;
+  readonly kept?: boolean;
 }
 
 export function createExchange(init: ExchangeInit): Exchange {
@@ -159,6 +177,10 @@ export function createExchange(init: ExchangeInit): Exchange {
     response: null,
     owned: false,
     sticky: '',
+    dialled: null,
+    kept: init.kept === true,
+    settled: false,
+    gone: false,
     upstream: { backend: '', endpoint: '', attempts: 0, status: 0, error: '' },
     context: init.context,
   };

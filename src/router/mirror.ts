@@ -33,6 +33,7 @@ export function sendMirrors(exchange: Exchange, backends: readonly number[]): vo
       redirect: 'manual',
       signal: AbortSignal.timeout(MIRROR_SECONDS * 1000),
     };
+    exchange.kept = true;
     exchange.context.waitUntil(sendCopy(exchange, state, init));
   }
   exchange.sticky = sticky; // picking for a mirror must not stick the client to it

@@ -29,6 +29,7 @@ import type { Plan, RulePlan } from '../plan.ts';
 import type { Effect, HeadResult } from '../waf/engine.ts';
 import { bytesHeld } from './body.ts';
 import { endpointsOf } from './endpoints.ts';
+import { abandon } from './pipeline.ts';
 import { action, backend, endpoint, type FakeAnswers, NOTHING, plan, run, type Sent } from './testing.ts';
 
 const effect = (more: Partial<Effect>): Effect => ({
@@ -374,12 +375,42 @@ test('a failure to connect is 502, one in time 504; logs say what the runtime sa
     {},
     {},
     {
-      origin: (_, signal) =>
-        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+      origin: () => new Promise(() => {}),
     },
   );
   assert.equal(slow.response.status, 504);
   assert.match(slow.response.headers.get('proxy-status') ?? '', /http_response_timeout/);
+});
+
+test('a client that goes away leaves one line, and nothing occupied', async () => {
+  // A retry has the body held.
+  const retry = { codes: [], attempts: 1, backoff: 1, backoffMax: 1, budget: 100, budgetMin: 10 };
+  const source = plan({ '/': action({ retry }) }, web);
+  const during: number[] = [];
+  const { exchange, lines } = await run(
+    source,
+    '/',
+    { method: 'POST', body: 'held', headers: { 'content-length': '4' } },
+    {},
+    {
+      origin: (_, waiting) => {
+        const [state] = endpointsOf(source.backends[0]!);
+        during.push(state!.active, bytesHeld());
+        abandon(waiting);
+        abandon(waiting);
+        during.push(state!.active, bytesHeld(), waiting.lease.users);
+        // Where something else keeps the context, the answer comes all the same.
+        return new Response('late');
+      },
+    },
+  );
+  assert.deepEqual(during, [1, 4, 0, 0, 0]);
+  assert.equal(lines.length, 1);
+  const line = JSON.parse(lines[0]!) as { status: number; upstream: { error: string } };
+  assert.equal(line.status, 499);
+  assert.equal(line.upstream.error, 'client gone');
+  assert.equal(exchange.lease.users, 0);
+  assert.equal(endpointsOf(source.backends[0]!)[0]!.active, 0);
 });
 
 test('an origin that never answers is given up, whatever the policy leaves out', { timeout: 5000 }, async () => {

@@ -3,7 +3,7 @@ import { observe } from '../observe/observe.ts';
 import { address } from './address.ts';
 import { cors } from './cors.ts';
 import { direct } from './direct.ts';
-import type { Exchange, Phase } from './exchange.ts';
+import { type Exchange, hangUp, type Phase } from './exchange.ts';
 import { headers } from './headers.ts';
 import { inspect } from './inspect.ts';
 import { match } from './match.ts';
@@ -49,12 +49,37 @@ export async function serve(exchange: Exchange): Promise<Response> {
   } catch (error) {
     answer = broken(exchange, error);
   } finally {
-    exchange.lease.users--;
-    // Whoever answered, nobody will send a held body again.
-    exchange.body?.release();
+    settle(exchange);
   }
-  observe(exchange, answer);
+  if (!exchange.gone) observe(exchange, answer.status, answer.headers.get('content-length'));
   return answer;
+}
+
+/** The status that logs show for a client that went away before the answer; nobody receives it. */
+const CLIENT_GONE = 499;
+
+/**
+ * The client went away. If it has no answer yet, the runtime drops the request with what it has dialled, and nothing after
+ * a pending `await` runs any more, no `finally` either: what the exchange occupied is given back here, and its line written.
+ */
+export function abandon(exchange: Exchange): void {
+  if (exchange.settled) return;
+  exchange.gone = true;
+  hangUp(exchange);
+  settle(exchange);
+  const { routeName: rule, upstream: log, verdicts } = exchange;
+  if (log.backend !== '') log.error = 'client gone';
+  const reason = 'the client went away';
+  verdicts.push({ action: 'respond', phase: 'upstream', rule, status: CLIENT_GONE, reason, mode: 'enforce' });
+  observe(exchange, CLIENT_GONE, null);
+}
+
+function settle(exchange: Exchange): void {
+  if (exchange.settled) return;
+  exchange.settled = true;
+  exchange.lease.users--;
+  // Whoever answered, nobody will send a held body again.
+  exchange.body?.release();
 }
 
 /** Fails closed: nothing of the request goes further, nothing of the error reaches the client. */

@@ -127,7 +127,7 @@ export interface Sent {
 }
 
 export interface RunOptions {
-  readonly origin?: (sent: Sent, signal: AbortSignal) => Response | Promise<Response>;
+  readonly origin?: (sent: Sent, exchange: Exchange) => Response | Promise<Response>;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly peer?: string;
 }
@@ -156,7 +156,7 @@ export async function run(
         body,
       };
       sent.push(one);
-      return (await options.origin?.(one, request.signal as AbortSignal)) ?? new Response('ok');
+      return (await options.origin?.(one, exchange)) ?? new Response('ok');
     },
     secret: (name) => options.secrets?.[name],
   };

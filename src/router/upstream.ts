@@ -10,7 +10,7 @@ import { pick } from './balance.ts';
 import { declaredLength, HeldBody } from './body.ts';
 import { within } from './deadline.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
-import { type Exchange, ownHeaders, type Phase } from './exchange.ts';
+import { type Exchange, hangUp, ownHeaders, type Phase } from './exchange.ts';
 import { mirrorsOf, sendMirrors } from './mirror.ts';
 import { note } from './outlier.ts';
 import { type ProxyError, refuse } from './problem.ts';
@@ -89,6 +89,7 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
   log.attempts = attempt;
   log.error = '';
   state.active++;
+  exchange.dialled = state;
   try {
     const pending = exchange.platform.dial(state.endpoint, urlFor(exchange, state), initFor(exchange));
     const response = time === Infinity ? await pending : await within(pending, time);
@@ -127,7 +128,7 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
     log.error = messageOf(error);
     return FAILURE;
   } finally {
-    state.active--;
+    hangUp(exchange);
   }
 }
 
@@ -152,7 +153,10 @@ const UNAVAILABLE: Outcome = {
 
 function initFor(exchange: Exchange): RequestInit {
   const { request, body, outgoing } = exchange;
-  const { method, signal } = request;
+  const { method } = request;
+  // PERF: a client that is gone takes its fetch with it, natively. Its signal is needed only where the context is kept for
+  // something else; passed with every fetch it cost 10 % of a request.
+  const signal = exchange.kept ? request.signal : null;
   const headers = outgoing as Headers;
   const init: Parameters<typeof requestInit>[0] = {
     method,
