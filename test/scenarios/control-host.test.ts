@@ -30,7 +30,7 @@ describe('control host [cloudflare]', { skip: process.env['SALLYPORT_TARGET'] ==
     gateway = await startGateway({
       policy,
       target: 'cloudflare',
-      deploy: ['--control-host', HOST, '--operator-key', publicKey],
+      deploy: ['--control-host', HOST, `--operator-key=${publicKey}`],
     });
   });
   after(async () => {
