@@ -436,7 +436,7 @@ export const MAX_STARS = 32; // of one wildcard pattern
 export const MAX_LANGUAGES = 64; // of Accept-Language
 export const MAX_JSON_DEPTH = 64;
 
-// SECTION_INSPECTION: u32 count, then count records of INSPECTION_WORDS, then name words.
+// SECTION_INSPECTION: u32 count, then count records of INSPECTION_WORDS by ascending route, the app's first, then name words.
 export const INSPECTION_WORDS = 9;
 export const INSPECTION_ROUTE = 0; // route index, 0xffffffff = the whole app
 export const INSPECTION_MODE = 1;

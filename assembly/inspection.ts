@@ -52,10 +52,29 @@ export function inspectHeaders(image: usize, route: i32): void {
   if ((getResult(RESULT_SKIPPED_PHASES) & PHASE_INSPECTION) != 0) return;
   const section = sectionAt(image, SECTION_INSPECTION);
   const count = load<i32>(section);
-  for (let i = 0; i < count; i++) {
-    const profile = section + 4 + <usize>i * (INSPECTION_WORDS * 4);
-    const only = field(profile, INSPECTION_ROUTE);
-    if (only != -1 && only != route) continue;
+  if (!runProfiles(image, section, 0, count, -1) || route < 0) return;
+  // Profiles are sorted by route, the app's first, so that their number doesn't matter.
+  let first = 0;
+  let end = count;
+  while (first < end) {
+    const middle = (first + end) >> 1;
+    if (field(profileAt(section, middle), INSPECTION_ROUTE) < route) first = middle + 1;
+    else end = middle;
+  }
+  runProfiles(image, section, first, count, route);
+}
+
+// @ts-ignore: decorator
+@inline
+function profileAt(section: usize, index: i32): usize {
+  return section + 4 + <usize>index * (INSPECTION_WORDS * 4);
+}
+
+/** Runs the profiles of a route (-1: the app) that begin at `i`; false when one ended the request. */
+function runProfiles(image: usize, section: usize, i: i32, count: i32, route: i32): bool {
+  for (; i < count; i++) {
+    const profile = profileAt(section, i);
+    if (field(profile, INSPECTION_ROUTE) != route) return true;
     faultHeader = -1;
     const reason = inspect(image, section, profile);
     if (reason == REASON_NONE) continue;
@@ -64,8 +83,9 @@ export function inspectHeaders(image: usize, route: i32): void {
     if (mode != MODE_ENFORCE) continue;
     setResult(RESULT_OUTCOME, OUTCOME_REJECT);
     setResult(RESULT_REASON, reason);
-    return;
+    return false;
   }
+  return true;
 }
 
 let faultHeader: i32 = -1;
@@ -146,9 +166,12 @@ export function checkInspections(image: usize): i32 {
   if (<u64>count * INSPECTION_WORDS + 1 > words) return 0;
   let next = 1 + <u64>count * INSPECTION_WORDS;
   const strings = <u64>(<u32>sectionLength(image, SECTION_STRINGS));
+  let before = -1; // they are sorted by route, the app's first
   for (let i: u32 = 0; i < count; i++) {
-    const profile = section + 4 + <usize>i * (INSPECTION_WORDS * 4);
+    const profile = profileAt(section, i);
     const where = <i32>(profile - section);
+    if (field(profile, INSPECTION_ROUTE) < before) return where;
+    before = field(profile, INSPECTION_ROUTE);
     if (field(profile, INSPECTION_MODE) != MODE_LOG && field(profile, INSPECTION_MODE) != MODE_ENFORCE) return where;
     if (<u64>(<u32>field(profile, INSPECTION_NAMES)) != next) return where;
     const names = <u64>(<u32>field(profile, INSPECTION_REQUIRED)) + <u64>(<u32>field(profile, INSPECTION_FORBIDDEN)) + <u64>(<u32>field(profile, INSPECTION_LENGTHS)); // prettier-ignore

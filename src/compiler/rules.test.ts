@@ -276,6 +276,14 @@ test('header inspection: the first fault, by app and by route', () => {
   }
   assert.deepEqual(inspect({ route: 0, forbidden: ['cookie'] }), [abi.REASON_FORBIDDEN_HEADER, 'cookie']);
   assert.deepEqual(inspect({ route: 1, forbidden: ['cookie'] }), [abi.REASON_NONE, '']);
+  // The app's profile, then the route's, found among those of other routes; unsorted ones are no image.
+  const several = [-1, 0, 1, 5, 9].map((route) => profile({ route, mode: 'log', forbidden: ['cookie'] }));
+  const [both] = withRules(engine, [], { inspections: several }).results(GET);
+  assert.deepEqual(
+    both!.effects.map(({ index }) => index),
+    [0, 1],
+  );
+  assert.throws(() => withRules(engine, [], { inspections: several.toReversed() }), /inspection is wrong/);
   const logged = withRules(engine, [], { inspections: [profile({ mode: 'log', forbidden: ['cookie'] })] }).results(
     GET,
   )[0]!;
