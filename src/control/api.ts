@@ -2,6 +2,7 @@
  * The control API: health, metrics, status and swap. On-prem it is the `control` entrypoint, which listens on a private
  * unix socket; on Cloudflare operator.ts stands in front. No app's host ever reaches it. Every write is logged.
  */
+import { MAX_MANIFEST_BYTES } from '../../assembly/abi.ts';
 import { Hono } from 'hono';
 import { render } from '../observe/metrics.ts';
 import { ManifestError, readManifest } from '../platform/images.ts';
@@ -17,9 +18,6 @@ export interface ControlContext {
   readonly generations: Generations;
   readonly platform: Platform;
 }
-
-/** A manifest names images by hash; 10,000 apps take less than this. */
-export const MAX_MANIFEST_BYTES = 2 * 1024 * 1024;
 
 const api = new Hono<{ Bindings: ControlContext }>();
 

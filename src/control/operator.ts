@@ -6,10 +6,11 @@
  * memory, so within its 60 seconds a signed request that somebody could read on its way might be repeated to another
  * one. That is harmless as long as these calls only read; it takes a Durable Object for nonces before one may write.
  */
+import { MAX_MANIFEST_BYTES } from '../../assembly/abi.ts';
 import { hostnameOf } from '../platform/authority.ts';
 import { requestId } from '../router/exchange.ts';
 import { problem } from '../router/problem.ts';
-import { controlApi, log, MAX_MANIFEST_BYTES, readBytes, type ControlContext } from './api.ts';
+import { controlApi, log, readBytes, type ControlContext } from './api.ts';
 import { contentDigest, publicKey, readClaim, thumbprint, type Claim, type Refusal } from './signature.ts';
 
 /** Signed calls within two minutes, at 100 bytes each; beyond it calls are refused until some have expired. */

@@ -5,11 +5,14 @@
  *
  * All bytes held in an isolate are counted against MAX_HELD_BYTES.
  */
-import { DEFAULT_BODY_LIMIT, MAX_GENERATION_SECONDS, MAX_HELD_BYTES } from '../../assembly/abi.ts';
+import {
+  DEFAULT_BODY_LIMIT,
+  HOLD_SECONDS,
+  MAX_GENERATION_SECONDS,
+  MAX_HELD_BYTES,
+  MAX_INFLATE_RATIO,
+} from '../../assembly/abi.ts';
 import { lengthStream } from '../platform/runtime.ts';
-
-/** A body that is being held must arrive within this time: the runtime itself has no timeout for bodies. */
-export const HOLD_SECONDS = 60;
 
 /** Why a body could not be held: no room in this isolate, too slow, or the client went away. */
 export type HoldFailure = 'busy' | 'slow' | 'broken';
@@ -189,12 +192,11 @@ export function declaredLength(value: string): number {
 /** Why a body can't be judged although it was held. */
 export type InflateFailure = 'encoding' | 'corrupt' | 'ratio';
 
-const MAX_RATIO = 100;
-/** Up to here any ratio will do: blanks and tables inflate by more than MAX_RATIO, and so little does no harm. */
+/** Up to here any ratio will do: blanks and tables inflate by more than MAX_INFLATE_RATIO, and so little does no harm. */
 const FREE_BYTES = DEFAULT_BODY_LIMIT;
 
 /**
- * Inflates what was held for inspection, up to `limit` bytes and MAX_RATIO; the original goes to the origin unchanged.
+ * Inflates what was held for inspection, up to `limit` bytes and MAX_INFLATE_RATIO; the original goes to the origin unchanged.
  * `whole` is false where the held bytes are a prefix: that they end abruptly is no fault then.
  */
 export async function inflate(
@@ -207,7 +209,7 @@ export async function inflate(
   if (name !== 'gzip' && name !== 'x-gzip' && name !== 'deflate') return 'encoding';
   // An origin that ignores the encoding would read a body without this header as it stands.
   if (!(name === 'deflate' ? startsZlib(bytes) : startsGzip(bytes))) return 'corrupt';
-  const ratio = Math.max(FREE_BYTES, bytes.byteLength * MAX_RATIO);
+  const ratio = Math.max(FREE_BYTES, bytes.byteLength * MAX_INFLATE_RATIO);
   const most = Math.min(limit, ratio);
   const inflater = new DecompressionStream(name === 'deflate' ? 'deflate' : 'gzip');
   const writer = inflater.writable.getWriter();

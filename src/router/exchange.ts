@@ -101,6 +101,9 @@ export interface SeenHeaders {
   cookieFixed: boolean; // the cookie value differs from what the runtime joined
 }
 
+/** The status that logs show for a client that went away before the answer; nobody receives it. */
+export const CLIENT_GONE = 499;
+
 /** A request phase: sets `exchange.response` to end the request, else the next phase runs. */
 export interface Phase {
   readonly name: string;

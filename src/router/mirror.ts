@@ -1,11 +1,9 @@
 /** Copies of a request to another backend, whose answers nobody waits for (Gateway API HTTPRequestMirrorFilter). */
+import { MIRROR_SECONDS } from '../../assembly/abi.ts';
 import { pick } from './balance.ts';
 import type { EndpointState } from './endpoints.ts';
 import type { Exchange } from './exchange.ts';
 import { urlFor } from './target.ts';
-
-/** A mirror that does not answer is given up after this time, so that it can't hold the worker's context open. */
-const MIRROR_SECONDS = 30;
 
 /** Backends that get a copy of this request: each mirror filter draws on its own. */
 export function mirrorsOf(exchange: Exchange): number[] {

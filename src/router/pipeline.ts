@@ -3,7 +3,7 @@ import { observe } from '../observe/observe.ts';
 import { address } from './address.ts';
 import { cors } from './cors.ts';
 import { direct } from './direct.ts';
-import { type Exchange, hangUp, type Phase } from './exchange.ts';
+import { CLIENT_GONE, type Exchange, hangUp, type Phase } from './exchange.ts';
 import { headers } from './headers.ts';
 import { inspect } from './inspect.ts';
 import { match } from './match.ts';
@@ -54,9 +54,6 @@ export async function serve(exchange: Exchange): Promise<Response> {
   if (!exchange.gone) observe(exchange, answer.status, answer.headers.get('content-length'));
   return answer;
 }
-
-/** The status that logs show for a client that went away before the answer; nobody receives it. */
-const CLIENT_GONE = 499;
 
 /**
  * The client went away. If it has no answer yet, the runtime drops the request with what it has dialled, and nothing after

@@ -10,7 +10,7 @@ import { pick } from './balance.ts';
 import { declaredLength, HeldBody } from './body.ts';
 import { within } from './deadline.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
-import { type Exchange, hangUp, ownHeaders, type Phase } from './exchange.ts';
+import { CLIENT_GONE, type Exchange, hangUp, ownHeaders, type Phase } from './exchange.ts';
 import { mirrorsOf, sendMirrors } from './mirror.ts';
 import { note } from './outlier.ts';
 import { type ProxyError, refuse } from './problem.ts';
@@ -30,9 +30,6 @@ export const upstream: Phase = {
     return send(exchange, plan, backend);
   },
 };
-
-/** The status that logs show for a client that went away before the answer; nobody receives it. */
-const CLIENT_GONE = 499;
 
 async function send(exchange: Exchange, plan: Plan, backend: Backend): Promise<void> {
   const { request, outgoing, action } = exchange;
