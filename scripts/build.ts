@@ -3,7 +3,7 @@
  * JavaScript. Only what is stale is built again: each part remembers a digest of the files it was made from.
  * Run: npm run build [-- --force]
  */
-import { build as bundle, type BuildOptions, type Metafile } from 'esbuild';
+import { build as bundle, stop as stopBundler, type BuildOptions, type Metafile } from 'esbuild';
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -135,6 +135,8 @@ export async function build(options: { force?: boolean; only?: readonly string[]
     built.push(part.name);
     writeFileSync(stampFile, `${JSON.stringify(stamps, null, 2)}\n`);
   }
+  // Its process would stay for as long as `npm start` serves.
+  if (built.length > 0) await stopBundler();
   return built;
 }
 

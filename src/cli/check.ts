@@ -1,10 +1,10 @@
 /** `sallyport check`: is this policy right, and could a running deployment swap to it without a restart. */
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import pc from 'picocolors';
 import { compile, formatDiagnostics, type Compiled, type Target } from '../compiler/index.ts';
-import { Failure, sentence } from './failure.ts';
+import { readPolicy } from './deployment.ts';
+import { Failure } from './failure.ts';
 import type { GatewayStatus } from './gateway.ts';
 import { policyFiles } from './options.ts';
 import { askControl, jsonOf } from './running.ts';
@@ -24,13 +24,7 @@ export interface Checked {
 /** Compiles files without writing anything. Throws a Failure when one cannot be read. */
 export async function check(files: readonly string[], target: Target): Promise<Checked> {
   const texts = new Map<string, string>();
-  for (const file of files) {
-    try {
-      texts.set(file, readFileSync(file, 'utf8'));
-    } catch (error) {
-      throw new Failure(sentence(error));
-    }
-  }
+  for (const file of files) texts.set(file, readPolicy(file).text);
   // Whatever is wrong with a policy, the table of agents is not: it is left out, which saves a second.
   const policies = [...texts].map(([path, text]) => ({ path, text }));
   const compiled = await compile({ files: policies, target, agents: null });

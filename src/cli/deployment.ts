@@ -1,5 +1,6 @@
 /** Policy files compiled into what is served: the manifest, the images it names, and what they need around them. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { compile, type Compiled, type Diagnostic, type Target } from '../compiler/index.ts';
 import type { Manifest } from '../plan.ts';
 import { Failure, sentence } from './failure.ts';
@@ -39,10 +40,13 @@ export async function compileFiles(
   return { diagnostics, deployment: { manifest, images, dials, secrets } };
 }
 
-function readPolicy(path: string): { path: string; text: string } {
+/** A policy file as it is, or a Failure that says what is wrong with its name. */
+export function readPolicy(path: string): { path: string; text: string } {
   try {
     return { path, text: readFileSync(path, 'utf8') };
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EISDIR')
+      throw new Failure(`${path} is a directory; name the files in it, such as ${join(path, '*.yaml')}`);
     throw new Failure(sentence(error));
   }
 }

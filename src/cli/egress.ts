@@ -119,6 +119,16 @@ export async function pin(key: string, policy: EgressPolicy, before?: string | n
   };
 }
 
+/** Every origin of a deployment, by its key; `before` is what they were pinned to last. */
+export async function pinAll(
+  keys: readonly string[],
+  policy: EgressPolicy,
+  before: ReadonlyMap<string, Pinned>,
+): Promise<Map<string, Pinned>> {
+  const pinned = await Promise.all(keys.map((key) => pin(key, policy, before.get(key)?.address)));
+  return new Map(pinned.map((entry) => [entry.key, entry]));
+}
+
 /** `host:port` as workerd reads it. */
 export function connectAddress(pinned: Pinned): string | null {
   if (pinned.address === null) return null;

@@ -14,7 +14,7 @@ export function sentence(error: unknown): string {
     case 'EACCES':
       return `permission denied:${where}`;
     case 'EISDIR':
-      return `${where.trim() || 'that'} is a directory, a file is needed`;
+      return `${where.trim() || 'that'} is a directory; name the files in it`;
     default:
       return error.message;
   }

@@ -19,7 +19,7 @@ import type { Diagnostic } from '../compiler/diagnostics.ts';
 import type { Manifest } from '../plan.ts';
 import { openControl } from './control.ts';
 import { compileFiles, type Deployment } from './deployment.ts';
-import { pin, type EgressPolicy, type Pinned } from './egress.ts';
+import { pinAll, type EgressPolicy, type Pinned } from './egress.ts';
 import { Failure, sentence } from './failure.ts';
 import { freePort, Supervisor, type ProcessEvent, type ProcessStatus } from './supervisor.ts';
 import { watchFiles, type Watcher } from './watch.ts';
@@ -204,20 +204,15 @@ export class Gateway {
 
   /** Compiles the files again. Good: served from now on. Bad: said, and the last good policy goes on serving. */
   reload(): Promise<ReloadResult> {
-    const result = this.#queue.then(() => this.#reload());
-    this.#queue = result.catch(() => {});
+    // Whatever goes wrong, a full disk included: it is a refusal, and what is served goes on.
+    const result = this.#queue.then(() => this.#reload()).catch((error: unknown) => this.#reject([], sentence(error)));
+    this.#queue = result;
     return result;
   }
 
   async #reload(): Promise<ReloadResult> {
     const startedAt = performance.now();
-    let compiled: Awaited<ReturnType<typeof compileFiles>>;
-    try {
-      compiled = await compileFiles(this.#options.files);
-    } catch (error) {
-      return this.#reject([], sentence(error));
-    }
-    const { diagnostics, deployment } = compiled;
+    const { diagnostics, deployment } = await compileFiles(this.#options.files);
     if (deployment === null) return this.#reject(diagnostics, 'the policy has errors');
     const missing = missingSecret(deployment, this.#options.secrets);
     if (missing !== null) return this.#reject(diagnostics, missing);
@@ -227,10 +222,8 @@ export class Gateway {
 
     const fresh = [...origins.values()].filter(({ key, address }) => this.#origins.get(key)?.address !== address);
     if (fresh.length > 0) {
-      this.#origins = origins;
-      this.#writeConfig();
-      this.#publish(deployment);
-      await this.#restart(`new address ${fresh.map(({ key }) => key).join(', ')}`);
+      const refused = await this.#replace(deployment, origins, `new address ${fresh.map(({ key }) => key).join(', ')}`);
+      if (refused !== null) return this.#reject(diagnostics, refused);
     } else {
       const refused = await this.#swap(deployment);
       if (refused !== null) return this.#reject(diagnostics, refused);
@@ -274,6 +267,26 @@ export class Gateway {
     return refused;
   }
 
+  /** Restarts every process with other connections; null, or why one did not come up, in which case all is as before. */
+  async #replace(deployment: Deployment, origins: Map<string, Pinned>, reason: string): Promise<string | null> {
+    const config = join(this.#state, 'config.capnp');
+    const before = { deployment: this.#deployment, origins: this.#origins, config: readFileSync(config) };
+    try {
+      this.#writeConfig(origins);
+      this.#publish(deployment);
+      this.#origins = origins;
+      await this.#restart(reason);
+      return null;
+    } catch (error) {
+      const begun = this.#origins === origins;
+      this.#origins = before.origins;
+      writePrivate(config, before.config); // as it was, whatever became of certificates since
+      this.#publish(before.deployment);
+      if (begun && !this.#stopping) await this.#restart('back to what was served before');
+      return sentence(error);
+    }
+  }
+
   async #restart(reason: string): Promise<void> {
     this.#options.report({ event: 'restarting', reason });
     await this.#supervisor.restart();
@@ -291,10 +304,10 @@ export class Gateway {
     this.#deployment = deployment;
   }
 
-  #writeConfig(): void {
+  #writeConfig(connections = this.#origins): void {
     const { secrets, tls, v8Flags } = this.#options;
     const text = workerdConfig({
-      origins: [...this.#origins.values()],
+      origins: [...connections.values()],
       secrets: new Map([...secrets.keys()].map((name) => [name, variableOf(name)])),
       tls: tls === null ? null : { cert: readFileSync(tls.cert, 'utf8'), key: readFileSync(tls.key, 'utf8') },
       authorities: this.#options.authorities,
@@ -375,15 +388,6 @@ function missingSecret(deployment: Deployment, secrets: ReadonlyMap<string, stri
   return missing === undefined
     ? null
     : `the policy needs the secret ${missing}; give it with --secret ${missing}=env:VARIABLE or --secret ${missing}=file:PATH`;
-}
-
-async function pinAll(
-  keys: readonly string[],
-  policy: EgressPolicy,
-  before: ReadonlyMap<string, Pinned>,
-): Promise<Map<string, Pinned>> {
-  const pinned = await Promise.all(keys.map((key) => pin(key, policy, before.get(key)?.address)));
-  return new Map(pinned.map((entry) => [entry.key, entry]));
 }
 
 /** Written beside and renamed, so that a reader sees the whole file or the one before. */

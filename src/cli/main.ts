@@ -1,5 +1,7 @@
 /** The command table. Each command is one file and is loaded when it is asked for. */
+import { stripVTControlCharacters } from 'node:util';
 import { defineCommand, renderUsage, runCommand, type CommandDef } from 'citty';
+import pc from 'picocolors';
 import { Failure, sentence } from './failure.ts';
 import { refuseUnknown } from './options.ts';
 import { version } from './version.ts';
@@ -35,9 +37,14 @@ const main = defineCommand({
 /** Runs one command line and sets the exit code; nothing is thrown. */
 export async function run(args: readonly string[]): Promise<void> {
   const [name = '', ...rest] = args;
+  // `| head` has read enough: no defect of ours. What serves has its own say, it drains first.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    if (process.stdout.listenerCount('error') === 1) process.exit(0);
+  });
   try {
     if (name === '' || name === 'help' || name === '--help' || name === '-h') {
-      process.stdout.write(`${await renderUsage(main as CommandDef)}\n`);
+      await usage(main as CommandDef);
       if (name === '') process.exitCode = 1;
     } else if (name === 'version' || name === '--version' || name === '-v') {
       process.stdout.write(rest.includes('--json') ? `${JSON.stringify({ version })}\n` : `${version}\n`);
@@ -49,6 +56,12 @@ export async function run(args: readonly string[]): Promise<void> {
   }
 }
 
+/** citty colours what it prints wherever it goes. */
+async function usage(found: CommandDef, parent?: CommandDef): Promise<void> {
+  const text = `${await renderUsage(found, parent)}\n`;
+  process.stdout.write(pc.isColorSupported && process.stdout.isTTY ? text : stripVTControlCharacters(text));
+}
+
 async function command(name: string, rest: string[]): Promise<void> {
   if (!Object.hasOwn(commands, name))
     throw new Failure(
@@ -58,8 +71,7 @@ async function command(name: string, rest: string[]): Promise<void> {
   const definitions = typeof found.args === 'function' ? await found.args() : await (found.args ?? {});
   const end = rest.indexOf('--');
   if (rest.slice(0, end < 0 ? undefined : end).some((argument) => argument === '--help' || argument === '-h')) {
-    process.stdout.write(`${await renderUsage(found, main as CommandDef)}\n`);
-    return;
+    return usage(found, main as CommandDef);
   }
   refuseUnknown(rest, definitions);
   await runCommand(found, { rawArgs: rest });

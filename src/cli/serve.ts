@@ -136,6 +136,8 @@ export async function runGateway(options: GatewayOptions): Promise<void> {
   process.on('SIGTERM', stop);
   process.on('SIGHUP', () => void gateway?.reload());
   whenAbandoned(stop);
+  // Who read the log is gone: nothing is served unseen.
+  process.stdout.on('error', () => asked === 0 && stop());
   if (options.egress.loopback)
     options.report({ event: 'notice', message: 'origins may have loopback addresses (--allow-loopback)' });
   gateway = await Gateway.open(options);

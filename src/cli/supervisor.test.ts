@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,7 @@ export default { async fetch(request, env) {
   const path = new URL(request.url).pathname;
   if (path === '/slow') await scheduler.wait(700);
   if (path === '/spin') for (;;);
+  if (path === '/many') for (let i = 1; i < 5000; i++) console.log('line ' + i + ' '.repeat(100));
   console.log('served ' + path);
   return new Response(String(request.headers.get('cf-connecting-ip')) + ' ' + env.TOKEN);
 } };
@@ -92,6 +94,15 @@ suite('supervisor', () => {
       assert.ok(Date.now() < end, 'it did not happen within 10 s');
   }
 
+  /** Processes that this one started and that are still there. */
+  function children(): number[] {
+    const found = spawnSync('ps', ['-o', 'pid=,ppid=,comm=', '-A'], { encoding: 'utf8' }).stdout;
+    return found.split('\n').flatMap((line) => {
+      const [pid = '', parent = '', name = ''] = line.trim().split(/\s+/);
+      return Number(parent) === process.pid && name.includes('workerd') ? [Number(pid)] : [];
+    });
+  }
+
   test('serves with secrets from the environment, and without the headers that only Cloudflare may set', async () => {
     const { get } = await supervise();
     assert.equal(await get('/a'), 'null from-the-environment');
@@ -143,6 +154,62 @@ suite('supervisor', () => {
     await supervisor.stop(300);
     assert.ok(Date.now() - started < 3000);
     assert.equal(await stuck, 'cut');
+  });
+
+  test('lines that a process wrote last are read before it counts as gone', async () => {
+    const { supervisor, get } = await supervise();
+    await Promise.all([get('/many'), get('/many')]);
+    await supervisor.stop();
+    assert.equal(lines.filter((line) => line.startsWith('line ')).length, 2 * 4999);
+    assert.equal(lines.filter((line) => line === 'served /many').length, 2);
+  });
+
+  test('a restart that is asked for while a crashed process comes back leaves one process', async () => {
+    const { supervisor, get } = await supervise();
+    for (const offset of [-2, 0, 2]) {
+      process.kill(supervisor.status()[0]!.pid, 'SIGKILL');
+      await until(() => events.some(({ event }) => event === 'crashed'));
+      const [crashed] = events;
+      assert.ok(crashed?.event === 'crashed');
+      await sleep(crashed.restartIn + offset);
+      await supervisor.restart();
+      assert.equal(supervisor.status()[0]!.state, 'ready');
+      assert.deepEqual(children(), [supervisor.status()[0]!.pid]);
+      events.length = 0;
+    }
+    assert.match(await get('/d'), /environment/);
+  });
+
+  test('stopping while a process is being replaced leaves none, and reports no crash', async () => {
+    for (const delay of [0, 5, 20, 60]) {
+      const { supervisor } = await supervise({ workers: 2 });
+      const restart = supervisor.restart().catch(() => {});
+      await sleep(delay);
+      await supervisor.stop(0);
+      await restart;
+      await sleep(50);
+      assert.deepEqual(children(), []);
+    }
+    assert.deepEqual(events, []);
+  });
+
+  test('a process comes back when somebody cleaned the directory of its control socket away', async () => {
+    const sockets = join(folder, 'sockets');
+    const { supervisor, get } = await supervise({ sockets });
+    rmSync(sockets, { recursive: true });
+    process.kill(supervisor.status()[0]!.pid, 'SIGKILL');
+    await until(() => events.some(({ event }) => event === 'restarted'));
+    assert.match(await get('/e'), /environment/);
+  });
+
+  test('a configuration that does not start after all is said, and tried again', async () => {
+    const { supervisor, get } = await supervise();
+    write('export default {}; syntax error');
+    await assert.rejects(supervisor.restart(), { name: 'Failure', message: /workerd did not start/ });
+    write(worker);
+    await until(() => events.some(({ event }) => event === 'restarted'));
+    assert.match(await get('/f'), /environment/);
+    assert.equal(events[0]?.event, 'crashed');
   });
 
   test('a configuration that workerd refuses is one sentence', async () => {

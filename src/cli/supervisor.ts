@@ -7,13 +7,13 @@
  * process to be handed to a replacement, and an open one accepts connections that nobody here answers.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from './failure.ts';
 import { unixRequest, type Answer } from './http.ts';
+import { readLines } from './lines.ts';
 
 export const READY_TIMEOUT = 15_000; // ms from start to the first healthy answer
 export const BACKOFF_MIN = 100; // ms before the first restart after a crash, doubled each time
@@ -85,12 +85,14 @@ export class Supervisor {
     }
   }
 
-  /** Replaces the processes one after the other, each drained first: for a configuration that cannot be swapped in. */
+  /**
+   * Replaces the processes one after the other, each drained first: for a configuration that cannot be swapped in.
+   * Rejects with a Failure when one does not come up with it; those after it are left as they are.
+   */
   async restart(): Promise<void> {
     for (const worker of this.#workers) {
       if (this.#stopping) return;
-      await worker.stop(this.#options.grace);
-      await worker.start();
+      await worker.restart(this.#options.grace);
     }
   }
 
@@ -113,6 +115,8 @@ export class Worker {
   #exited: Promise<void> = Promise.resolve();
   #state: ProcessStatus['state'] = 'down';
   #wanted = false;
+  /** Counts starts and stops asked for: a restart after a crash that they overtake gives way. */
+  #turn = 0;
   #restarts = 0;
   #crashes = 0;
   #startedAt = 0;
@@ -134,13 +138,28 @@ export class Worker {
   /** Starts the process and waits until it answers. */
   async start(): Promise<void> {
     this.#wanted = true;
-    await this.#launch();
+    await this.#launch(++this.#turn);
   }
 
   /** Ends the process; it stays down until `start`. */
   async stop(grace: number): Promise<void> {
     this.#wanted = false;
+    this.#turn++;
     await this.#drain(grace);
+  }
+
+  /** Drains and starts again. When it does not come up, that rejects, and is tried again like after a crash. */
+  async restart(grace: number): Promise<void> {
+    const stopped = this.stop(grace);
+    const turn = this.#turn;
+    await stopped;
+    if (turn !== this.#turn) return; // somebody else stopped it meanwhile, for good
+    try {
+      await this.start();
+    } catch (error) {
+      if (turn + 1 === this.#turn) this.#crashed(0, error instanceof Error ? error.message : String(error));
+      throw error;
+    }
   }
 
   async #drain(grace: number): Promise<void> {
@@ -169,32 +188,43 @@ export class Worker {
     };
   }
 
-  async #launch(): Promise<void> {
+  /** Only for the latest turn: where a later one began meanwhile, nothing is started. */
+  async #launch(turn: number): Promise<void> {
+    const socket = await openSocket(this.#options.host, this.#options.port);
+    if (turn !== this.#turn) return void socket.close();
+    // What cleans temporary directories may have taken it.
+    mkdirSync(dirname(this.control), { recursive: true, mode: 0o700 });
     // workerd refuses to start on a socket file that a killed predecessor left behind.
     rmSync(this.control, { force: true });
     this.#state = 'starting';
     this.#startedAt = Date.now();
     this.#misses = 0;
     this.#ticksAt = 0;
-    const socket = await openSocket(this.#options.host, this.#options.port);
     const child = this.#spawn(socket);
     // SAFETY: in the same turn as the spawn, before this process can accept a connection on its copy.
     socket.close();
     this.#child = child;
 
     const errors: string[] = [];
-    createInterface({ input: child.stdout! }).on('line', (line) => this.#options.onLine(line, this.index));
-    createInterface({ input: child.stderr! }).on('line', (line) => {
+    readLines(child.stdout!, (line) => this.#options.onLine(line, this.index));
+    readLines(child.stderr!, (line) => {
       if (errors.length < 20) errors.push(line);
       this.#options.onError(line, this.index);
     });
     this.#exited = new Promise((resolve) => {
-      child.once('error', () => resolve());
+      child.once('error', (error) => {
+        errors.push(error.message);
+        if (child.pid !== undefined) return; // it runs, and a signal could not be sent
+        this.#child = null;
+        this.#state = 'down';
+        resolve();
+      });
       child.once('exit', (code, signal) => {
         this.#child = null;
         this.#exit(child.pid ?? 0, code, signal);
-        resolve();
       });
+      // After the exit, and after its last lines were read.
+      child.once('close', () => resolve());
     });
     const early = this.#exited.then(() => {
       throw new Failure(`workerd did not start: ${errors[0] ?? 'it ended without a word'}`);
@@ -207,7 +237,7 @@ export class Worker {
       await this.#exited;
       throw error;
     }
-    if (!this.#wanted) return this.#drain(0); // stopped while it was starting
+    if (turn !== this.#turn) return; // who stops it meanwhile drains it
     this.#state = 'ready';
     this.#watch = setInterval(() => void this.#look(child), WATCH_INTERVAL);
     this.#watch.unref();
@@ -230,7 +260,8 @@ export class Worker {
   async #healthy(child: ChildProcess): Promise<void> {
     const deadline = Date.now() + READY_TIMEOUT;
     let last = '';
-    while (Date.now() < deadline && this.#child === child) {
+    while (Date.now() < deadline) {
+      if (this.#child !== child) return this.#exited; // #launch knows what it said at its end
       try {
         const answer = await this.request('GET', '/readyz', undefined, 1000);
         if (answer.status === 200) return;
@@ -252,33 +283,27 @@ export class Worker {
     if (this.#kill !== null) clearTimeout(this.#kill);
     this.#watch = this.#kill = null;
     if (!this.#wanted || !serving) return;
-    this.#crashes = Date.now() - this.#startedAt > STEADY_AFTER ? 1 : this.#crashes + 1;
-    const restartIn = Math.min(BACKOFF_MAX, BACKOFF_MIN * 2 ** (this.#crashes - 1));
-    const cause = signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`;
-    this.#options.onEvent({ event: 'crashed', worker: this.index, pid, cause, restartIn });
-    void this.#respawn(restartIn);
+    if (Date.now() - this.#startedAt > STEADY_AFTER) this.#crashes = 0;
+    this.#crashed(pid, signal === null ? `it ended with code ${code}` : `it was ended by ${signal}`);
   }
 
-  async #respawn(delay: number): Promise<void> {
-    for (let wait = delay; ; wait = Math.min(BACKOFF_MAX, wait * 2)) {
-      await sleep(wait);
-      if (!this.#wanted || this.#child !== null) return;
-      this.#restarts++;
-      try {
-        await this.#launch();
-        this.#options.onEvent({ event: 'restarted', worker: this.index, pid: this.#child!.pid! });
-        return;
-      } catch (error) {
-        this.#crashes++;
-        const cause = error instanceof Error ? error.message : String(error);
-        this.#options.onEvent({
-          event: 'crashed',
-          worker: this.index,
-          pid: 0,
-          cause,
-          restartIn: Math.min(BACKOFF_MAX, wait * 2),
-        });
-      }
+  #crashed(pid: number, cause: string): void {
+    const restartIn = Math.min(BACKOFF_MAX, BACKOFF_MIN * 2 ** this.#crashes++);
+    this.#options.onEvent({ event: 'crashed', worker: this.index, pid, cause, restartIn });
+    void this.#respawn(restartIn, this.#turn);
+  }
+
+  async #respawn(delay: number, turn: number): Promise<void> {
+    await sleep(delay);
+    if (turn !== this.#turn || this.#child !== null) return;
+    this.#restarts++;
+    try {
+      await this.#launch(turn);
+      const { pid } = this.status();
+      if (turn === this.#turn) this.#options.onEvent({ event: 'restarted', worker: this.index, pid });
+    } catch (error) {
+      if (turn !== this.#turn) return; // stopped while it was starting
+      this.#crashed(0, error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -297,8 +322,9 @@ export class Worker {
         this.#recycledAt = now;
         const cause = `${Math.round(usage.memory / 1048576)} MiB resident, the limit is ${Math.round(maxMemory / 1048576)}`;
         this.#options.onEvent({ event: 'recycling', worker: this.index, pid: child.pid!, cause });
+        const turn = this.#turn;
         await this.#drain(grace);
-        return this.#respawn(0);
+        return this.#respawn(0, turn);
       }
     }
     try {

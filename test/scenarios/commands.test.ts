@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { ask } from '../client.ts';
 import { startEcho, type Echo } from '../echo.ts';
-import { run, startGateway } from '../gateway.ts';
+import { BIN, run, startGateway } from '../gateway.ts';
 
 let folder: string;
 let echo: Echo;
@@ -163,6 +163,28 @@ routes:
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
+  });
+
+  test('a reader that has read enough is no error: help, and a log that is read no further', async () => {
+    const help = await run(['serve', '--help'], folder);
+    assert.ok(!help.stdout.includes('\u001b'), 'no colours where no terminal is');
+    const args = [BIN, 'serve', 'sallyport.yaml', '--listen', '127.0.0.1:0', '--allow-loopback', '--json'];
+    const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const ended = once(child, 'exit');
+    let text = '';
+    for await (const chunk of child.stdout) if ((text += String(chunk)).includes('"ready"')) break; // closes the pipe
+    const { url } = JSON.parse(text.split('\n').find((line) => line.includes('"ready"')) ?? '{}') as { url: string };
+    await ask(`${url}/`, { host: 'localhost' }).catch(() => null);
+    assert.deepEqual(await ended, [0, null]);
+    assert.equal(said, '');
+  });
+
+  test('a directory in place of a policy is said, with what to write', async () => {
+    const { code, stderr } = await run(['check', '.'], folder);
+    assert.equal(code, 1);
+    assert.equal(stderr, 'sallyport: . is a directory; name the files in it, such as *.yaml\n');
   });
 
   test('an unknown command, option or request is one sentence', async () => {

@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request as unixRequest } from 'node:http';
+import { request as secureRequest } from 'node:https';
 import { after, before, describe, test } from 'node:test';
 import { connect as tlsConnect } from 'node:tls';
 import { WebSocket } from 'ws';
@@ -165,6 +166,40 @@ describe('reload', () => {
       await other.stop();
     }
   });
+});
+
+test('what cannot be restarted with a new address goes on as it was', { timeout: 30_000 }, async () => {
+  const pair = await certificate(await mkdtemp(join(folder, 'tls-')), ['127.0.0.1']);
+  const gateway = await startGateway({
+    policy: policy('one'),
+    args: ['--tls-cert', pair.certFile, '--tls-key', pair.keyFile, '--watch'],
+  });
+  const other = await startEcho('other');
+  const seen = async (): Promise<string> => {
+    const asked = secureRequest(`${gateway.url}/x`, { ca: pair.cert, agent: false }).end();
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    return (await collect(response)).echo().backend;
+  };
+  try {
+    assert.equal(await seen(), 'web');
+    await rm(pair.keyFile);
+    let since = gateway.events.length;
+    await gateway.write(policy('one').replaceAll(echo.url, other.url));
+    const { reason } = await gateway.event('rejected', () => true, since);
+    assert.equal(reason, `there is no file ${pair.keyFile}`);
+    assert.equal(await seen(), 'web');
+    await writeFile(pair.keyFile, 'no key');
+    since = gateway.events.length;
+    assert.equal((await control(gateway.control, 'POST', '/v1/reload')).status, 409);
+    assert.match(String((await gateway.event('rejected', () => true, since))['reason']), /^workerd did not start: /);
+    assert.equal(await seen(), 'web');
+    await writeFile(pair.keyFile, pair.key);
+    assert.equal((await control(gateway.control, 'POST', '/v1/reload')).status, 200);
+    assert.equal(await seen(), 'other');
+  } finally {
+    await gateway.stop();
+    await other.stop();
+  }
 });
 
 describe('control socket', () => {
