@@ -234,9 +234,11 @@ function typeOf(opcode: u32): i32 {
 function compare(image: usize, word: u32, pc: usize, top: i32, a: i32, b: i32, flags: i32): bool {
   const opcode = word & 255;
   if ((flags & FLAG_EACH) == 0) {
-    // A comparison with what is missing is false, whatever the operator.
-    const is = there(top) && test(image, opcode, pc, a, get(top));
-    if (is && (flags & FLAG_EVIDENCE) != 0) record(b, flags, typeOf(opcode), get(top));
+    // A comparison with what is missing is false, but for `ne`: as in wirefilter, so that a pasted rule which blocks
+    // whoever does not bring the right header also blocks who brings none.
+    const has = there(top);
+    const is = has ? test(image, opcode, pc, a, get(top)) : isNotEqual(opcode, a);
+    if (has && is && (flags & FLAG_EVIDENCE) != 0) record(b, flags, typeOf(opcode), get(top));
     put(top, true, u64(is));
     return true;
   }
@@ -251,6 +253,11 @@ function compare(image: usize, word: u32, pc: usize, top: i32, a: i32, b: i32, f
   }
   put(top, true, span(results, count));
   return true;
+}
+
+function isNotEqual(opcode: u32, mask: i32): bool {
+  const ordering = opcode == OP_COMPARE_INT || opcode == OP_COMPARE_STRING || opcode == OP_COMPARE_ADDRESS;
+  return ordering && mask == (COMPARE_LESS | COMPARE_GREATER);
 }
 
 function test(image: usize, opcode: u32, pc: usize, a: i32, value: u64): bool {

@@ -299,7 +299,7 @@ test('header inspection: the first fault, by app and by route', () => {
 test('agents are fields: missing, not empty, when nothing was recognised', () => {
   const policy = rulePolicy([
     { when: 'agent.bot and agent.name eq "GPTBot" and agent.operator contains "OpenAI"' },
-    { when: 'agent.category eq "training" or agent.category ne "training"' },
+    { when: 'agent.category ge "a" or agent.category lt "a"' },
     { when: 'not agent.category eq "training"' },
     { when: 'http.response.code eq 200 and agent.bot' },
   ]);

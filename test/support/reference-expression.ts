@@ -112,7 +112,7 @@ class Evaluator {
   private compare(syntax: Syntax & { kind: 'compare' }): Value {
     const left = this.any(syntax.left);
     const test = (value: Value): boolean =>
-      value !== undefined && this.test(syntax.operator, value as Scalar, syntax.right);
+      value === undefined ? syntax.operator === 'ne' : this.test(syntax.operator, value as Scalar, syntax.right);
     return left instanceof Each ? left.items.map(test) : test(left);
   }
 

@@ -142,7 +142,7 @@ test('http.request.body.mime is what the first bytes say', () => {
     ['', null],
   ];
   for (const [body, type] of types) {
-    const when = type === null ? 'not http.request.body.mime ne ""' : `http.request.body.mime eq "${type}"`;
+    const when = type === null ? 'not http.request.body.mime ge ""' : `http.request.body.mime eq "${type}"`;
     const ruled = withRules(engine, [{ when }]);
     assert.equal(ruled.effects({ url: 'http://h/', body }).length, 1, `${JSON.stringify(body)} is ${type}`);
     ruled.release();
