@@ -10,6 +10,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   closeSync,
   rmSync,
   statSync,
@@ -94,6 +95,9 @@ function print(deployment: Deployment, json: boolean): void {
 
 function writeImages(folder: string, deployment: Deployment): void {
   mkdirSync(folder, { recursive: true });
+  // What an earlier build left: nothing names it any more.
+  for (const name of readdirSync(folder))
+    if (/^[0-9a-f]{64}\.img$/.test(name) && !deployment.images.has(name.slice(0, 64))) rmSync(join(folder, name));
   for (const [hash, bytes] of deployment.images) writeFileSync(join(folder, `${hash}.img`), bytes);
   writeFileSync(join(folder, 'current.json'), `${JSON.stringify(deployment.manifest)}\n`);
 }

@@ -51,10 +51,9 @@ export function readPolicy(path: string): { path: string; text: string } {
   }
 }
 
-/** The deployment, or a Failure after its diagnostics were printed. */
+/** The deployment, or a Failure with its diagnostics, which are printed here unless --json prints them. */
 export function requireDeployment({ diagnostics, deployment }: CompiledFiles, json: boolean): Deployment {
   if (!json && diagnostics.length > 0) process.stderr.write(`${renderDiagnostics(diagnostics)}\n`);
   if (deployment !== null) return deployment;
-  if (json) process.stdout.write(`${JSON.stringify({ ok: false, diagnostics })}\n`);
-  throw new Failure('the policy has errors');
+  throw new Failure('the policy has errors', { diagnostics });
 }

@@ -1,6 +1,7 @@
 /** `sallyport explain`: runs one request through the engine and the phases offline, and prints who decided what and why. */
 import { defineCommand } from 'citty';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { pathToFileURL } from 'node:url';
 import type { Bundle } from '../platform/bindings.ts';
 import type { explain as run, Explanation } from '../router/explain.ts';
@@ -32,6 +33,7 @@ export default defineCommand({
   meta: { name: 'explain', description: 'run a request offline and print every decision' },
   args: explainArguments,
   async run({ args, rawArgs }) {
+    if (isIP(args.peer) === 0) throw new Failure(`--peer takes an IP address, not "${args.peer}"`);
     const deployment = requireDeployment(await compileFiles([args.policy]), args.json === true);
     const request = readRequest(args.request, every(rawArgs, explainArguments, 'header'), args.data);
     const { explain } = (await import(pathToFileURL(artefact('explain.js')).href)) as { explain: typeof run };

@@ -82,10 +82,11 @@ function report(error: unknown, json: boolean): void {
   const known =
     error instanceof Failure || (error instanceof Error && (error.name === 'CLIError' || 'syscall' in error));
   const message = known
-    ? sentence(error)
+    ? `${sentence(error)}${error.name === 'CLIError' ? '; --help shows what belongs there' : ''}`
     : `internal error, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
   process.stderr.write(`sallyport: ${message}\n`);
-  if (json) process.stdout.write(`${JSON.stringify({ ok: false, error: message })}\n`);
+  const details = error instanceof Failure ? error.details : {};
+  if (json) process.stdout.write(`${JSON.stringify({ ok: false, error: message, ...details })}\n`);
   process.exitCode = 1;
 }
 

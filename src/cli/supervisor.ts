@@ -177,13 +177,15 @@ export class Worker {
   }
 
   status(): ProcessStatus {
+    const pid = this.#child?.pid ?? 0;
     return {
       worker: this.index,
-      pid: this.#child?.pid ?? 0,
+      pid,
       state: this.#state,
       restarts: this.#restarts,
       uptime: this.#child === null ? 0 : Math.round((Date.now() - this.#startedAt) / 1000),
-      memory: this.#memory,
+      // Before the first look there is no figure yet.
+      memory: this.#memory > 0 || pid === 0 ? this.#memory : (processUsage(pid)?.memory ?? 0),
       cpu: this.#cpu,
     };
   }
@@ -227,7 +229,9 @@ export class Worker {
       child.once('close', () => resolve());
     });
     const early = this.#exited.then(() => {
-      throw new Failure(`workerd did not start: ${errors[0] ?? 'it ended without a word'}`);
+      // Its first words are often a heading only.
+      const said = errors.find((line) => !line.startsWith('***')) ?? errors[0];
+      throw new Failure(`workerd did not start: ${said ?? 'it ended without a word'}`);
     });
     early.catch(() => {}); // it also rejects after an ordinary end, when nobody waits any more
     try {

@@ -95,7 +95,7 @@ export async function explain(input: ExplainInput): Promise<Explanation> {
 }
 
 const sentenceOf = ({ action, rule, reason, status, mode }: Verdict): string =>
-  `${mode === 'log' ? 'would ' : ''}${action} ${status > 0 ? `${status} ` : ''}by ${rule === '' ? 'the gateway' : rule}: ${reason}`;
+  `${mode === 'log' && action !== 'log' ? 'would ' : ''}${action} ${status > 0 ? `${status} ` : ''}by ${rule === '' ? 'the gateway' : rule}${reason === rule ? '' : `: ${reason}`}`;
 
 /** What a phase did, in words. */
 function describe(

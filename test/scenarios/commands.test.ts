@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -163,6 +163,48 @@ routes:
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
+  });
+
+  test('what --json prints of a mistake is one document', async () => {
+    await writeFile(join(folder, 'mistaken.yaml'), 'app: mistaken\nroutse: []\n');
+    const commands = [
+      ['build', 'mistaken.yaml', '--outdir', 'mistaken'],
+      ['deploy', 'mistaken.yaml', '--dry-run'],
+      ['explain', 'mistaken.yaml', 'GET http://shop.test/'],
+    ];
+    for (const args of commands) {
+      const { code, stdout } = await run([...args, '--json'], folder);
+      assert.equal(code, 1);
+      const answer = JSON.parse(stdout) as { ok: boolean; error: string; diagnostics: { line: number }[] };
+      assert.equal(answer.ok, false);
+      assert.equal(answer.error, 'the policy has errors');
+      assert.ok(
+        answer.diagnostics.some(({ line }) => line === 2),
+        stdout,
+      );
+    }
+    const peer = await run(
+      ['explain', 'sallyport.yaml', 'GET http://shop.test/', '--peer', 'nobody', '--json'],
+      folder,
+    );
+    assert.deepEqual(JSON.parse(peer.stdout), { ok: false, error: '--peer takes an IP address, not "nobody"' });
+  });
+
+  test('build leaves no image of an earlier build behind', async () => {
+    const images = async (): Promise<string[]> => (await readdir(join(folder, 'again/images'))).sort();
+    const policy = (body: string): Promise<void> =>
+      writeFile(
+        join(folder, 'again.yaml'),
+        `app: again\nroutes: [{ filters: [{ directResponse: { status: 200, body: ${body} } }] }]\n`,
+      );
+    await policy('one');
+    assert.equal((await run(['build', 'again.yaml', '--outdir', 'again'], folder)).code, 0);
+    const before = await images();
+    await policy('two');
+    assert.equal((await run(['build', 'again.yaml', '--outdir', 'again'], folder)).code, 0);
+    const after = await images();
+    assert.notDeepEqual(after, before);
+    assert.equal(after.length, before.length);
   });
 
   test('a reader that has read enough is no error: help, and a log that is read no further', async () => {
