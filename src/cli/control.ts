@@ -6,10 +6,12 @@
  *   POST /v1/reload    compiles the policy files again and swaps them in
  *   GET  /healthz      200 while any process answers     GET /readyz   200 while all do
  *   GET  /metrics      Prometheus text, summed over the processes
+ *   GET  /v1/openapi.json   this API, described (openapi.ts)
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Gateway } from './gateway.ts';
+import { OPENAPI } from './openapi.ts';
 import type { Supervisor } from './supervisor.ts';
 
 interface Parts {
@@ -73,6 +75,8 @@ async function answer(
     const texts = (await ask('/metrics')).flatMap((one) => (one?.status === 200 ? [one.body] : []));
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
     response.end(sumMetrics(texts));
+  } else if (call === 'GET /v1/openapi.json') {
+    send(response, 200, OPENAPI);
   } else {
     send(response, 404, { ok: false, reason: `there is no ${call}` });
   }
