@@ -1,11 +1,13 @@
 /**
  * `npm run bench -- routing`: what it costs to be in the path of a request.
  *
- * (a) `cpu.*`, `rate.*`: whole proxies under `wrk`, 32 connections, in front of one nginx that answers `ok`. Each request
- *     has the 12 headers of a browser and goes to one of 1,000 routes in turn, one in ten is a POST. All workers run in
- *     plain workerd with one form of configuration and the same compatibility flags. `cpu` is the CPU time of the server
- *     process, user and system, all threads, over the requests it answered: read this one. `rate` depends on how load,
- *     origin and server share the cores of the machine.
+ * (a) `cpu.*`, `rate.*`: whole proxies in front of one nginx that answers `ok`, over 32 connections. Each request has the
+ *     12 headers of a browser and goes to one of 1,000 routes in turn, one in ten is a POST. All workers run in plain
+ *     workerd with one form of configuration and the same compatibility flags. `cpu` is the CPU time of the server
+ *     process, user and system, all threads, over the requests it answered: read this one. It is taken in bursts of 300
+ *     requests, peer after peer, so that whatever else the machine does weighs on all alike; each sample is the mean
+ *     over three processes of the peer, since two processes of the same program differ by some percent for their lives.
+ *     `rate` comes from `wrk`, in rounds of seconds, and depends on how load, origin and server share the cores.
  *     `bare` and `copying` are the baselines of the goals; `hono`, `headers`, `log`, `engine` add one layer at a time
  *     (bench/peers/layers.ts), so that the difference between two rows is the price of a layer. Before anything is
  *     measured, the copying worker and Sallyport are asked the same question and must send the origin the same headers,
@@ -23,11 +25,14 @@
  * Rounds are interleaved and medians taken; `spread` is the distance between the quartiles. Ratios within a run mean
  * something; figures of two runs, or of two machines, do not compare.
  */
+import { QUIET, quiet } from './harness/processes.ts';
 import type { Benchmark } from './harness/runner.ts';
 import { measureProxies } from './routing/proxies.ts';
 import { measureRouters } from './routing/routers.ts';
 
 export const run: Benchmark = async (report, options) => {
+  const busy = await quiet(options.quick ? 5 : 60);
+  if (busy > QUIET) report.note(`the machine was ${Math.round(busy * 100)} % busy with other things at the start`);
   await measureRouters(report, options);
   await measureProxies(report, options);
 };

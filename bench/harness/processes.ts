@@ -4,9 +4,10 @@
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, connect, type Socket } from 'node:net';
+import { createServer, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Bursts } from './bursts.ts';
 
 /** USER_HZ, the unit of /proc/PID/stat; 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
@@ -178,68 +179,38 @@ export function loader(processes: Processes): { name: string; run(port: number, 
   };
 }
 
-/** Answers must carry Content-Length or be chunked; both are what workerd and nginx send for small bodies. */
-function loadFromNode(port: number, load: Load): Promise<LoadResult> {
+async function loadFromNode(port: number, load: Load): Promise<LoadResult> {
+  const bursts = new Bursts(port, load.connections, load.requests);
   const begun = performance.now();
-  const until = begun + load.seconds * 1000;
-  const requests = load.requests.map((request) => Buffer.from(request, 'latin1'));
-  let turn = 0;
-  let answered = 0;
+  let requests = 0;
   let errors = 0;
-  const one = (): Promise<void> =>
-    new Promise((done) => {
-      let held = '';
-      const send = (socket: Socket): void => {
-        if (performance.now() >= until) return void socket.destroy();
-        socket.write(requests[turn++ % requests.length]!);
-      };
-      const socket = connect(port, '127.0.0.1', () => send(socket));
-      socket.setNoDelay(true).setEncoding('latin1');
-      socket.on('data', (text: string) => {
-        held += text;
-        const end = held.indexOf('\r\n\r\n');
-        if (end < 0) return;
-        const head = held.slice(0, end).toLowerCase();
-        const length = /\r\ncontent-length: *(\d+)/.exec(head);
-        const complete = length ? held.length >= end + 4 + Number(length[1]) : held.endsWith('0\r\n\r\n');
-        if (!complete) return;
-        answered++;
-        if (Number(head.slice(9, 12)) >= 400) errors++;
-        held = '';
-        send(socket);
-      });
-      socket.once('error', () => errors++).once('close', () => done());
-    });
-  return Promise.all(Array.from({ length: load.connections }, one)).then(() => ({
-    requests: answered,
-    seconds: (performance.now() - begun) / 1000,
-    errors,
-  }));
-}
-
-/** Share of all cores that was in use, by anyone, over some milliseconds. */
-async function busyShare(milliseconds: number): Promise<number> {
-  const before = cpuTicks();
-  await new Promise((done) => setTimeout(done, milliseconds));
-  const after = cpuTicks();
-  return 1 - (after.idle - before.idle) / Math.max(1, after.all - before.all);
-}
-
-function cpuTicks(): { all: number; idle: number } {
-  const ticks = readFileSync('/proc/stat', 'utf8').split('\n')[0]!.trim().split(/\s+/).slice(1, 9).map(Number);
-  return { all: ticks.reduce((sum, value) => sum + value, 0), idle: ticks[3]! + ticks[4]! };
+  while (performance.now() - begun < load.seconds * 1000) {
+    errors += await bursts.send(load.connections * 10);
+    requests += load.connections * 10;
+  }
+  bursts.close();
+  return { requests, seconds: (performance.now() - begun) / 1000, errors };
 }
 
 /**
- * Waits, at most `seconds`, until nothing else keeps the machine busy; the share that is still in use. Whoever shares
+ * Waits, at most `seconds`, until nobody else keeps the machine busy; the share of it that is in use then. Whoever shares
  * the caches makes everything dearer, what works in native code most, and so bends ratios as well.
  */
 export async function quiet(seconds: number): Promise<number> {
   const until = performance.now() + seconds * 1000;
   for (;;) {
-    const busy = await busyShare(250);
+    const before = cpuTicks();
+    await new Promise((done) => setTimeout(done, 500));
+    const after = cpuTicks();
+    const busy = 1 - (after.idle - before.idle) / Math.max(1, after.all - before.all);
     if (busy < QUIET || performance.now() > until) return busy;
   }
 }
 
-const QUIET = 0.1;
+/** Share of all cores. */
+export const QUIET = 0.1;
+
+function cpuTicks(): { all: number; idle: number } {
+  const ticks = readFileSync('/proc/stat', 'utf8').split('\n')[0]!.trim().split(/\s+/).slice(1, 9).map(Number);
+  return { all: ticks.reduce((sum, value) => sum + value, 0), idle: ticks[3]! + ticks[4]! };
+}
