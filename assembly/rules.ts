@@ -101,6 +101,7 @@ function act(image: usize, section: usize, rule: usize, index: i32): bool {
   }
   if (mode != MODE_ENFORCE) return false;
   if (action == ACTION_SKIP) {
+    keepState(load<i32>(section));
     skipPhases(field(rule, RULE_PHASES));
     const skips = section + (<usize>field(rule, RULE_SKIPS) << 2);
     for (let i = 0; i < field(rule, RULE_SKIP_COUNT); i++) skipRule(load<i32>(skips + (<usize>i << 2)));
@@ -142,8 +143,14 @@ function openState(count: i32, length: i32): void {
   if (length != bytes || load<i32>(STATE_AT, STATE_RULES) != count) {
     memory.fill(STATE_AT, 0, <usize>bytes);
     store<i32>(STATE_AT, count, STATE_RULES);
+    length = 0;
   }
-  setStateLength(bytes);
+  setStateLength(length);
+}
+
+/** What was skipped has to be known at later stages. PERF: nothing was, mostly, and then there is no state to carry. */
+function keepState(count: i32): void {
+  setStateLength(STATE_BITS + ((count + 7) >> 3));
 }
 
 function isSkipped(index: i32): bool {
