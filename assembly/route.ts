@@ -95,8 +95,8 @@ export function route(image: usize): bool {
   } else if (kinds & ROUTES_EXACT) {
     for (let i = 0; i < pathLength; i++) hash = extend(hash, load<u8>(pathAt + <usize>i));
   }
-  // The path itself is a prefix too, when it does not end with a slash.
-  const whole = endCount <= depth && load<u8>(pathAt + <usize>(pathLength - 1)) != 0x2f;
+  // The path itself is a prefix too; also when it ends with a slash, for a prefix with an empty last element (`/a//`).
+  const whole = endCount <= depth;
 
   if (!startHosts(image, hostAt, hostLength)) return false;
   let tried = -1;
