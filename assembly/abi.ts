@@ -22,6 +22,7 @@ export const HEADER_BYTES = 24 + 24 * 8;
 export const KIND_POLICY = 1; // one app
 export const KIND_HOSTS = 2; // host name -> app index, one per deployment
 export const KIND_AGENTS = 3; // user-agent classification, shared by all apps
+export const KIND_RULESET = 4; // matchers of a WAF rule set, shared by all apps that use it
 
 // Sections. Which kinds carry which is checked by `open`.
 export const SECTION_STRINGS = 0; // byte pool; other sections refer to it by { u32 at, u32 length }
@@ -39,6 +40,9 @@ export const SECTION_INSPECTION = 11; // header inspection profiles
 export const SECTION_AGENTS = 12; // agent table (KIND_AGENTS)
 export const SECTION_LITERALS = 13; // Aho-Corasick automaton (KIND_AGENTS)
 export const SECTION_ROUTE_SETS = 14; // regexes of routes that run together: a directory as SECTION_REGEXES, of set programs
+export const SECTION_WAF = 15; // WAF programs: a directory as SECTION_REGEXES, see assembly/waf/abi.ts
+export const SECTION_MATCHERS = 16; // what the WAF's scan runs (KIND_RULESET; KIND_POLICY: of inline rules)
+export const SECTION_WAF_RULES = 17; // UTF-8 JSON: what the WAF's events are told with; opaque to the engine
 
 // MEMORY MAP of the one imported memory. All regions are fixed; images follow from IMAGES_AT, page-aligned.
 export const STATIC_AT = 1024; // asc --memoryBase: static data of the engine
@@ -58,8 +62,8 @@ export const MAX_RESPONSE_HEAD_BYTES = 262128;
 export const BODY_AT = 0xa0000; // body window
 export const MAX_BODY_BYTES = 1048576; // 1 MiB; the largest `body.limit` a policy may ask for
 export const ARENA_AT = 0x1a0000; // scratch, reset at the start of every call
-export const ARENA_BYTES = 1048576;
-export const IMAGES_AT = 0x2a0000;
+export const ARENA_BYTES = 4194304;
+export const IMAGES_AT = 0x5a0000;
 export const PAGE_BYTES = 65536;
 
 // LIMITS
@@ -115,8 +119,10 @@ export const MAX_HOST_BYTES = 255;
 export const HEAD_FIXED_FIELDS = 3;
 
 // GENERATION: words the host writes beside the images:
-//   u32 hosts image, u32 agents image or 0, u32 number of apps, u32 policy image of each app
+//   u32 hosts image, u32 agents image or 0, u32 number of apps, u32 policy image of each app, then for each app
+//   MAX_RULESETS words: its rule-set images in the order of its plan, 0 for none
 export const GENERATION_WORDS = 3;
+export const MAX_RULESETS = 4; // that the WAF programs of one app use together
 
 // RESULT words
 export const RESULT_OUTCOME = 0; // OUTCOME_*
@@ -172,6 +178,7 @@ export const REASON_ARENA = 14;
 export const REASON_URL_LENGTH = 15; // 414
 export const REASON_ARGS = 16; // more than MAX_ARGS parameters or MAX_COOKIES cookies, and something had to look at them
 export const REASON_TRAP = 17; // the engine trapped; the host has replaced the instance
+export const REASON_VALUES = 18; // more than MAX_WAF_VALUES values for the WAF to look at
 
 // EFFECT records: { kind, rule or profile index, mode, a, b, valueAt, valueLength, spare }
 export const EFFECT_RULE = 1; // a rule matched; a = ACTION_*, b = field id, value = matched bytes
@@ -278,6 +285,8 @@ export const FAULT_RULE = 12;
 export const FAULT_INSPECTION = 13;
 export const FAULT_AGENT = 14;
 export const FAULT_CODE = 15;
+export const FAULT_WAF = 16;
+export const FAULT_MATCHERS = 17;
 
 // STAGES: the earliest moment at which all fields of an expression exist
 export const STAGE_HEAD = 0;

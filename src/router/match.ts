@@ -20,6 +20,7 @@ import {
   REASON_SEPARATOR,
   REASON_STEPS,
   REASON_TRAP,
+  REASON_VALUES,
   REASON_URL,
   REASON_URL_LENGTH,
 } from '../../assembly/abi.ts';
@@ -42,6 +43,7 @@ const REFUSALS: Readonly<Record<number, { status: number; reason: string }>> = {
   [REASON_URL_LENGTH]: { status: 414, reason: 'the URL is too long' },
   [REASON_STEPS]: { status: 431, reason: 'the request head takes too many steps to judge' },
   [REASON_ARGS]: { status: 431, reason: 'there are too many parameters or cookies' },
+  [REASON_VALUES]: { status: 431, reason: 'the request holds too many values to judge' },
   [REASON_TRAP]: { status: 500, reason: 'the gateway failed to judge this request' },
   [REASON_ARENA]: { status: 431, reason: 'the request head takes too much memory to judge' },
 };
