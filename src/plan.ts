@@ -21,6 +21,8 @@ export interface Plan {
   readonly body: BodyPlan;
   /** True when a rule of that stage exists, so the second and third crossing can be left out. */
   readonly stages: { readonly body: boolean; readonly response: boolean };
+  /** Distinct effective `waf:` settings as the host acts on them; `RouteAction.waf` is an index. */
+  readonly wafs: readonly WafPlan[];
   /** Names of the secrets that this policy refers to, resolved at run time from bindings or files. */
   readonly secrets: readonly string[];
 }
@@ -32,6 +34,7 @@ export interface RouteAction {
   readonly timeouts: { readonly request: number; readonly backendRequest: number; readonly responseHead: number };
   readonly retry: RetryPlan | null;
   readonly cors: CorsPlan | null;
+  readonly waf: number; // index into Plan.wafs, -1 = off
 }
 
 export interface WeightedBackend {
@@ -152,6 +155,20 @@ export interface ForwardedPlan {
 export interface BodyPlan {
   readonly limit: number; // bytes held
   readonly over: 'inspect-prefix' | 'reject' | 'pass';
+}
+
+/** What the host half does around the WAF programs of the engine. */
+export interface WafPlan {
+  readonly ruleset: string;
+  readonly mode: 'log' | 'enforce';
+  /** Index of the WAF program in the policy image. */
+  readonly program: number;
+  readonly body: BodyPlan;
+  /** Null: answers are not looked at. Types in lower case, `text/*` with its star. */
+  readonly response: { readonly limit: number; readonly holdMs: number; readonly types: readonly string[] } | null;
+  readonly onError: 'closed' | 'open';
+  readonly messages: 'off' | 'log' | 'enforce';
+  readonly evidence: 'redacted' | 'plain';
 }
 
 /** One deployment at one moment; `current.json` on disk, the body of POST /v1/swap, and the answer of GET /v1/status. */

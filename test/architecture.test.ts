@@ -63,7 +63,7 @@ interface Row {
   readonly node: boolean;
 }
 
-const ABI = 'assembly/abi';
+const ABI = 'assembly/(?:waf/)?abi';
 const LEAVES = `${ABI}|src/plan`;
 const SIGNATURE = 'src/control/signature';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';

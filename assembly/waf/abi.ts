@@ -166,3 +166,12 @@ export const MAX_XML_DEPTH = 64;
 export const MAX_PARTS = 256; // of one multipart body
 export const MAX_PART_HEADER_BYTES = 8192; // header lines of one part together
 export const MAX_TX_BYTES = 3072; // variables of a transaction in the state between two calls
+
+// LIMITS of `waf:` in a policy document and of what the host holds for it
+export const MAX_WAF_EXCLUSIONS = 1024; // of one app, and as many of one route
+export const MAX_WAF_VARIABLES = 256; // set-up variables of one app, and as many of one route
+export const MAX_RESPONSE_BODY_BYTES = 524288; // 512 KiB: the largest `response.limit`
+export const MAX_RESPONSE_HOLD_MS = 10000; // the longest `response.holdMs`
+export const DEFAULT_RESPONSE_HOLD_MS = 1000;
+export const MAX_TRAPS_A_MINUTE = 3; // of one rule; one more and the rule is switched to `onError`
+export const MAX_MESSAGE_BYTES = 65536; // of one WebSocket message or server-sent event that is inspected

@@ -232,7 +232,7 @@ test('a report shows line, place, cause and fix', async () => {
   |
 3 |   - bakend: web
   |     ^^^^^^
-  = fields here: name, hostnames, matches, filters, backend, backends, timeouts, retry, inspect
+  = fields here: name, hostnames, matches, filters, backend, backends, timeouts, retry, inspect, waf
   = fix: did you mean \`backend\`?
 
 1 error

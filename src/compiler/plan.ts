@@ -32,6 +32,7 @@ export function buildPlan(policy: Policy, stages: Plan['stages']): Plan {
     proxyStatus: policy.proxyStatus,
     body: policy.body,
     stages,
+    wafs: policy.wafs.plans,
     secrets: policy.secrets,
   };
 }

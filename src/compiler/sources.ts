@@ -3,6 +3,7 @@
  * `path` is where it stands in the document, for diagnostics.
  */
 import type { DocumentPath } from './diagnostics.ts';
+import type { Selection, Target } from './seclang/ruleset.ts';
 
 export interface RouteSource {
   readonly path: DocumentPath;
@@ -67,4 +68,36 @@ export interface InspectionSource {
   readonly maxLength: number; // bytes of one value, 0 = no limit
   readonly lengths: readonly { readonly name: string; readonly max: number }[];
   readonly bytes: 'visible' | 'utf8';
+}
+
+/**
+ * The part of one effective `waf:` (of the app, or of a route with the app's beneath it) that a WAF program is folded
+ * from. `mode: off` gives none. Equal ones are one program: `wafKey` compares.
+ */
+export interface WafSource {
+  readonly path: DocumentPath; // ['waf'] or ['routes', 2, 'waf']: where a fault of the whole is reported
+  /** Name of a rule set; `none`: inline rules only. */
+  readonly ruleset: string;
+  readonly mode: 'log' | 'enforce';
+  readonly paranoia: { readonly blocking: number; readonly detection: number }; // 1 to 4, detection >= blocking
+  readonly thresholds: { readonly inbound: number; readonly outbound: number };
+  /** Set-up variables, names lower case and without `tx.`; they win over the rule set's own defaults. */
+  readonly variables: readonly { readonly path: DocumentPath; readonly name: string; readonly value: string }[];
+  readonly exclude: readonly WafExclusion[];
+  /** SecLang that is evaluated before the rule set, in order. */
+  readonly inline: readonly { readonly path: DocumentPath; readonly text: string }[];
+  /** 0 to 1: share of the requests that are evaluated; the engine draws by the seed of the request. */
+  readonly sampling: number;
+  /** Whether phases 3 and 4 run at all. */
+  readonly response: boolean;
+}
+
+/** Rules that are left out, or targets that they do not look at. */
+export interface WafExclusion {
+  readonly path: DocumentPath; // of the entry; its fields stand below it: `rule`, `tag`, `range`, `message`, `target`, `when`
+  readonly field: 'rule' | 'range' | 'tag' | 'message' | null; // which of them selects; null: every rule
+  readonly rules: Selection | null; // null: every rule
+  readonly target: Target | null; // null: the rules themselves are left out
+  /** An expression of the rules language, text; null: always. */
+  readonly when: string | null;
 }

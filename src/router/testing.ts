@@ -30,6 +30,7 @@ export function action(more: Partial<RouteAction> = {}): RouteAction {
     timeouts: { request: 0, backendRequest: 0, responseHead: 0 },
     retry: null,
     cors: null,
+    waf: -1,
     ...more,
   };
 }
@@ -53,6 +54,7 @@ export function plan(
     proxyStatus: true,
     body: { limit: 131072, over: 'reject' },
     stages: { body: false, response: false },
+    wafs: [],
     secrets: [],
     prefixes,
     ...more,

@@ -24,6 +24,7 @@ import { readRoute } from './route.ts';
 import { readRule, type ReadRule } from './rule.ts';
 import * as schema from './schema.ts';
 import { unknownField, validate } from './validation.ts';
+import { WafReader, type Wafs } from './waf.ts';
 
 export interface Policy {
   readonly document: Document;
@@ -41,6 +42,7 @@ export interface Policy {
   readonly cdnLoop: { readonly id: string; readonly max: number };
   readonly proxyStatus: boolean;
   readonly body: BodyPlan;
+  readonly wafs: Wafs;
   readonly secrets: readonly string[];
 }
 
@@ -89,7 +91,9 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     .map(([name, value]) => readList(name, value, document))
     .filter((list) => list !== null);
   const rules = readRules(fields, reading);
-  const { routes, inspections } = readRoutes(fields, settings, reading);
+  const body = readBody(settings, document);
+  const wafs = new WafReader(settings.waf, body, document);
+  const { routes, inspections } = readRoutes(fields, settings, wafs, reading);
 
   return {
     document,
@@ -105,7 +109,8 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     forwarded: settings.forwarded,
     cdnLoop: settings.cdnLoop,
     proxyStatus: settings.proxyStatus,
-    body: readBody(settings, document),
+    body,
+    wafs: wafs.wafs,
     secrets: [...reading.secrets].sort(),
   };
 }
@@ -189,7 +194,7 @@ function readRules(fields: Fields, reading: Reading): ReadRule[] {
   return rules;
 }
 
-function readRoutes(fields: Fields, settings: schema.Settings, reading: Reading) {
+function readRoutes(fields: Fields, settings: schema.Settings, wafs: WafReader, reading: Reading) {
   const document = reading.reporter;
   const routes: { route: RouteSource; action: RouteAction }[] = [];
   const inspections: InspectionSource[] = [];
@@ -210,7 +215,7 @@ function readRoutes(fields: Fields, settings: schema.Settings, reading: Reading)
     } else names.set(read.route.name, index);
     if (source.inspect !== undefined)
       readInspection(source.inspect, [...read.route.path, 'inspect'], routes.length, inspections, document);
-    routes.push(read);
+    routes.push({ route: read.route, action: { ...read.action, waf: wafs.route(source.waf, read.route.path) } });
   });
   if (fields['routes'] === undefined || fields['routes'] === null) {
     document.report('warning', ['routes'], 'no-routes', 'the policy has no routes: every request is answered 404', {

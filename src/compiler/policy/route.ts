@@ -188,7 +188,8 @@ function readAction(source: Route, path: DocumentPath, matches: readonly MatchSo
       },
     );
   }
-  return { filters, backends, timeouts, retry: readRetry(source, path, matches, reading), cors };
+  const retry = readRetry(source, path, matches, reading);
+  return { filters, backends, timeouts, retry, cors, waf: -1 }; // policy.ts knows the app's `waf:` too
 }
 
 function readBackends(source: Route, path: DocumentPath, prefixes: boolean, reading: Reading): WeightedBackend[] {

@@ -35,6 +35,7 @@ import {
   token,
   weight,
 } from './primitives.ts';
+import { wafSchema } from './waf-schema.ts';
 
 const valueMatch = z.strictObject({
   type: z
@@ -120,6 +121,7 @@ export const routeSchema = z.strictObject({
   timeouts: timeouts.optional().describe('How long an origin may take'),
   retry: retry.optional().describe('Try again where an origin fails'),
   inspect: inspect.optional().describe('Header inspection of this route, after that of the app'),
+  waf: wafSchema.optional().describe('What differs from `waf` of the app, field by field'),
 });
 
 const expression = z.string().min(1).max(MAX_EXPRESSION_CHARACTERS);
@@ -322,6 +324,9 @@ export const settingSchemas = {
     .prefault({})
     .describe('Bodies that are held'),
   inspect: inspect.optional().describe('Header inspection of the whole app'),
+  waf: wafSchema
+    .optional()
+    .describe('Web application firewall; `waf: {}` is the embedded rule set in mode enforce. Default: none'),
   cloudflare: z
     .strictObject({
       zone: text.max(253).describe('The zone of the account; `address` and `host` can name hosts inside of it only'),
