@@ -155,6 +155,16 @@ export const OPERATOR_UNCONDITIONAL_MATCH = 30;
 export const OPERATOR_NO_MATCH = 31;
 export const OPERATOR_VERIFY_CC = 32;
 
+// SECTION_MATCHERS (KIND_RULESET), src/compiler/waf/section.ts writes it, assembly/waf/match.ts runs it: u32 number of
+// matchers, then for each { u32 kind, u32 offset of its first program, u32 number of programs }, then the programs.
+export const MATCHER_REGEX = 1; // one regex program
+export const MATCHER_PHRASES = 2; // automata of literals; any hit is a match
+export const MATCHERS_HEADER_BYTES = 4;
+export const MATCHER_BYTES = 12;
+
+export const MAX_CAPTURES = 10; // TX.0 to TX.9; `captures` writes two u32 offsets for each
+export const MAX_RULE_PATTERN_BYTES = 65536; // source text of one @rx; the longest of CRS 4.28 has 12,126
+
 // LIMITS
 export const MAX_MATCHERS = 1024; // of one rule set; a bitset of them is MATCHER_SET_BYTES
 export const MATCHER_SET_BYTES = 128;

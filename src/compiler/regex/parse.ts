@@ -32,8 +32,9 @@ interface Modes {
   readonly multiline: boolean;
 }
 
-export function parse(pattern: string, flags: RegexFlags): Regex {
-  return new Parser(pattern, flags).parse();
+/** `maxBytes` bounds the source text. */
+export function parse(pattern: string, flags: RegexFlags, maxBytes: number = MAX_PATTERN_BYTES): Regex {
+  return new Parser(pattern, flags).parse(maxBytes);
 }
 
 class Parser extends Characters {
@@ -46,10 +47,10 @@ class Parser extends Characters {
     this.start = { fold: flags.foldCase ?? false, dotAll: flags.dotAll ?? false, multiline: flags.multiline ?? false };
   }
 
-  parse(): Regex {
+  parse(maxBytes: number): Regex {
     const bytes = new TextEncoder().encode(this.pattern).length;
-    if (bytes > MAX_PATTERN_BYTES) {
-      throw new RegexError(`pattern of ${bytes} bytes is longer than ${MAX_PATTERN_BYTES}`, 0, this.pattern.length);
+    if (bytes > maxBytes) {
+      throw new RegexError(`pattern of ${bytes} bytes is longer than ${maxBytes}`, 0, this.pattern.length);
     }
     const root = this.alternation(this.start);
     if (this.at < this.pattern.length) this.fail('unmatched )', this.at, 1, 'write \\) for a literal parenthesis');

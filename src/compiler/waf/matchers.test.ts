@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { matcherEngine } from '../../../test/support/matchers.ts';
+import { compileMatchers, type MatcherSource } from './matchers.ts';
+
+const engine = await matcherEngine();
+const group = { paranoia: 1, direction: 'request', pipeline: '' } as const;
+const rx = (pattern: string, captures = false): MatcherSource => ({ kind: 'rx', pattern, captures, group });
+
+test('one matcher for equal operators, and a problem with its place for what cannot be honoured', async () => {
+  const { matchers, count, problems } = await compileMatchers([rx('a'), rx('b'), rx('a'), rx('x(?=y)')]);
+  assert.deepEqual(matchers, [0, 1, 0, -1]);
+  assert.equal(count, 2);
+  assert.deepEqual(
+    problems.map(({ source, message, offset }) => ({ source, message, offset })),
+    [{ source: 3, message: 'lookahead is not supported', offset: 1 }],
+  );
+});
+
+test('regexes, phrases and words in one section', async () => {
+  const { section, count } = await compileMatchers([
+    rx('(?i)foo.bar$'),
+    { kind: 'pm', phrases: ['Passwd', 'etc/'], group },
+    { kind: 'strmatch', text: 'a.b', group },
+    { kind: 'containsWord', text: 'the', group },
+  ]);
+  assert.ok(engine.open(section, count));
+  assert.deepEqual(engine.match('FOO\nbar'), [0]);
+  assert.deepEqual(engine.match('foo bar '), []);
+  assert.deepEqual(engine.match('pASSWD of the '), [1, 3]);
+  assert.deepEqual(engine.match('a.b other'), [2]);
+  assert.deepEqual(engine.match('pASSWD of the ', [0, 3]), [3]);
+});
+
+test('captures give the whole match and the groups that rules read', async () => {
+  const { section, count } = await compileMatchers([rx('(b+)(c)?(d)?', true), rx('b(c)')]);
+  assert.ok(engine.open(section, count));
+  assert.deepEqual(engine.captures(0, 'abbd')?.slice(0, 5), [[1, 4], [1, 3], null, [3, 4], null]);
+  assert.deepEqual(engine.captures(1, 'abc')?.slice(0, 2), [[1, 3], null]);
+  assert.equal(engine.captures(1, 'ab'), null);
+});

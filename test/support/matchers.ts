@@ -1,0 +1,77 @@
+/** Runs a section of matchers in the engine. */
+import { BODY_AT, IMAGES_AT, PAGE_BYTES } from '../../assembly/abi.ts';
+import { MATCHER_SET_BYTES, MAX_CAPTURES } from '../../assembly/waf/abi.ts';
+import { compileAssembly } from './assembly.ts';
+import type { Groups } from './regex.ts';
+
+interface Exports {
+  match(section: number, at: number, length: number, applicable: number, hits: number): number;
+  captures(section: number, matcher: number, at: number, length: number, out: number): number;
+  checkMatchers(section: number, length: number): number;
+  alloc(bytes: number): number;
+  reset(): void;
+  stepsUsed(): number;
+  failure(): number;
+}
+
+const encoder = new TextEncoder();
+
+export async function matcherEngine(pages = 1024) {
+  const { exports, memory, place, clear } = await compileAssembly<Exports>(
+    `export { match, captures, checkMatchers } from './waf/match';
+     export { alloc, reset, stepsUsed, failure } from './arena';`,
+    pages,
+  );
+  let section = 0;
+  let count = 0;
+  const write = (text: string | Uint8Array): number => {
+    exports.reset();
+    const bytes = typeof text === 'string' ? encoder.encode(text) : text;
+    new Uint8Array(memory.buffer).set(bytes, BODY_AT);
+    return bytes.length;
+  };
+  return {
+    exports,
+    memory,
+    steps: (): number => exports.stepsUsed(),
+    failure: (): number => exports.failure(),
+    /** True when the section is sound; it is then the one that the other functions run. */
+    open(bytes: Uint8Array, matchers: number): boolean {
+      clear();
+      // Whatever lies behind must not look like more of the section.
+      new Uint8Array(
+        memory.buffer,
+        IMAGES_AT,
+        Math.min(bytes.length + PAGE_BYTES, memory.buffer.byteLength - IMAGES_AT),
+      ).fill(0xff);
+      section = place(bytes);
+      count = matchers;
+      return exports.checkMatchers(section, bytes.length) !== 0;
+    },
+    /** The matchers of `applicable` (all without it) that match, ascending; null when the budget is spent. */
+    match(text: string | Uint8Array, applicable?: readonly number[]): number[] | null {
+      const length = write(text);
+      const mask = exports.alloc(MATCHER_SET_BYTES);
+      const hits = exports.alloc(MATCHER_SET_BYTES);
+      const masks = new Uint8Array(memory.buffer, mask, MATCHER_SET_BYTES);
+      masks.fill(0);
+      for (const id of applicable ?? Array.from({ length: count }, (_, i) => i)) masks[id >> 3]! |= 1 << (id & 7);
+      const bits = new Uint8Array(memory.buffer, hits, MATCHER_SET_BYTES);
+      bits.fill(0);
+      if (exports.match(section, BODY_AT, length, mask, hits) === 0) return null;
+      return Array.from({ length: MATCHER_SET_BYTES * 8 }, (_, id) => id).filter(
+        (id) => (bits[id >> 3]! >> (id & 7)) & 1,
+      );
+    },
+    /** Offsets in bytes of the whole match and the groups; null without a match. */
+    captures(matcher: number, text: string | Uint8Array): Groups | null {
+      const length = write(text);
+      const out = exports.alloc(MAX_CAPTURES * 8);
+      if (exports.captures(section, matcher, BODY_AT, length, out) === 0) return null;
+      const words = new Uint32Array(memory.buffer, out, MAX_CAPTURES * 2);
+      return Array.from({ length: MAX_CAPTURES }, (_, i) =>
+        words[i * 2] === 0xffffffff || words[i * 2 + 1] === 0xffffffff ? null : [words[i * 2]!, words[i * 2 + 1]!],
+      );
+    },
+  };
+}
