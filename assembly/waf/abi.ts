@@ -91,6 +91,7 @@ export const VARIABLE_TIME_YEAR = 85;
 export const VARIABLE_FULL_REQUEST = 86;
 export const VARIABLE_FULL_REQUEST_LENGTH = 87;
 export const VARIABLE_JSON = 88; // names and values of a JSON body as ModSecurity flattens them, beside ARGS
+export const VARIABLE_EMPTY = 89; // never has a value: collections that would persist (IP, GLOBAL, SESSION ...), GEO, ENV
 export const VARIABLE_COUNT = 96; // ids are below this
 
 // TRANSFORMATIONS, by the names of SecLang

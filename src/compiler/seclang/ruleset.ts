@@ -41,8 +41,9 @@ export interface RuleEntry {
   /** With SecDefaultAction of the phase applied: `block` has become what it stands for, and is kept in `blocks`. */
   readonly disruptive: Disruptive;
   readonly blocks: boolean; // written as `block`
+  readonly blockMeans: Disruptive; // what `block` stands for here: of the phase's SecDefaultAction
   readonly status: number; // of deny and redirect; 0 = default (403)
-  readonly redirect: string; // location
+  readonly redirect: string; // location, with its macros unexpanded
   readonly allow: '' | 'request' | 'phase'; // scope of `allow`
   readonly skipAfter: string; // marker, '' for none
   readonly skip: number; // `skip:n`
@@ -75,16 +76,23 @@ export interface Target {
   readonly variable: number; // VARIABLE_*
   readonly count: boolean; // `&`
   readonly exclude: boolean; // `!`
-  /** Name within the collection: null = all of it. Exact names compare without case, as in ModSecurity. */
+  /**
+   * Name within the collection: null = all of it. Exact names compare without case, as in ModSecurity; patterns are
+   * searched for in the name, dotall and without case (PCRE_DOTALL | PCRE_CASELESS there).
+   */
   readonly selector: Selector | null;
 }
 
 export type Selector = { readonly exact: string } | { readonly regex: string };
 
 export interface Operator {
+  readonly place: Place; // of the argument, or of the operator that has none
   readonly operator: number; // OPERATOR_*
   readonly negated: boolean;
-  /** Argument with its macros; of pm: empty, see phrases. Regexes never hold macros. */
+  /**
+   * Argument with its macros; of pm and ipMatch: empty, see phrases. A regex is one string without macros, in ASCII:
+   * what was written beyond ASCII stands as `\\xHH` of its UTF-8, since rules match bytes.
+   */
   readonly argument: Macro;
   /** pm, pmFromFile: what to look for, without case. ipMatch, ipMatchFromFile: addresses and CIDRs. */
   readonly phrases: readonly string[];
@@ -111,7 +119,8 @@ export type Control =
   | { readonly ctl: 'ruleEngine'; readonly value: 'on' | 'off' | 'detectionOnly' }
   | { readonly ctl: 'requestBodyAccess' | 'responseBodyAccess' | 'forceRequestBodyVariable'; readonly value: boolean }
   | { readonly ctl: 'requestBodyProcessor'; readonly value: 'URLENCODED' | 'MULTIPART' | 'JSON' | 'XML' | 'RAW' }
-  | { readonly ctl: 'auditEngine'; readonly value: string } // kept for `show`, has no effect here
+  // Kept for `show`, no effect here.
+  | { readonly ctl: 'auditEngine' | 'auditLogParts' | 'debugLogLevel'; readonly value: string }
   | { readonly ctl: 'ruleRemove'; readonly rules: Selection }
   | { readonly ctl: 'ruleRemoveTarget'; readonly rules: Selection; readonly target: Target };
 
