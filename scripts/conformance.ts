@@ -1,8 +1,10 @@
 /** `npm run conformance -- NAME`: other people's suites, told in our words, with a scorecard as the last line. */
+import { runCrsPeers } from '../test/conformance/crs.ts';
 import { runGatewayApi, type Outcome } from '../test/conformance/gateway-api.ts';
 
 const SUITES: Record<string, (only: readonly string[], report: (outcome: Outcome) => void) => Promise<Outcome[]>> = {
   'gateway-api': runGatewayApi,
+  'crs-peers': runCrsPeers,
 };
 
 const [name = '', ...only] = process.argv.slice(2);
