@@ -23,6 +23,8 @@ export interface Plan {
   readonly stages: { readonly body: boolean; readonly response: boolean };
   /** Distinct effective `waf:` settings as the host acts on them; `RouteAction.waf` is an index. */
   readonly wafs: readonly WafPlan[];
+  /** Rule-set images that the WAF programs refer to by index, by hash; as in the manifest. At most MAX_RULESETS. */
+  readonly rulesets: readonly string[];
   /** Names of the secrets that this policy refers to, resolved at run time from bindings or files. */
   readonly secrets: readonly string[];
 }
@@ -176,5 +178,12 @@ export interface Manifest {
   readonly generation: string;
   readonly hosts: string; // image hashes: lower-case hex SHA-256
   readonly agents: string | null;
-  readonly apps: readonly { readonly name: string; readonly image: string }[];
+  readonly apps: readonly ManifestApp[];
+}
+
+export interface ManifestApp {
+  readonly name: string;
+  readonly image: string;
+  /** Rule-set images of the app's WAF, as in its plan; several apps may share one. */
+  readonly rulesets: readonly string[];
 }

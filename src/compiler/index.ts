@@ -14,7 +14,7 @@ import {
   SECTION_SETTINGS,
   SECTION_STRINGS,
 } from '../../assembly/abi.ts';
-import type { Manifest, Plan } from '../plan.ts';
+import type { Manifest, ManifestApp, Plan } from '../plan.ts';
 import { sortDiagnostics, type Diagnostic } from './diagnostics.ts';
 import { readDocument } from './document.ts';
 import { compileHosts } from './hosts.ts';
@@ -89,8 +89,8 @@ export async function compile(input: CompileInput): Promise<Compiled> {
   const hosts = await keep(compileHosts(policies.map(({ app, hostnames }) => ({ name: app, hostnames }))));
   const table = input.agents === undefined ? await agentTable() : input.agents;
   const agents = table === null ? null : await keep(table);
-  const named: { name: string; image: string }[] = [];
-  for (const { plan, image } of apps) named.push({ name: plan.app, image: await keep(image) });
+  const named: ManifestApp[] = [];
+  for (const { plan, image } of apps) named.push({ name: plan.app, image: await keep(image), rulesets: plan.rulesets });
   const generation = (await sha256(encoder.encode(JSON.stringify([hosts, agents, named])))).slice(0, 16);
   const plans = apps.map(({ plan }) => plan);
   return {

@@ -2,8 +2,8 @@
 import type { Plan, RouteAction } from '../plan.ts';
 import type { Policy } from './policy/policy.ts';
 
-/** `stages`: which later crossings a rule of the policy needs. */
-export function buildPlan(policy: Policy, stages: Plan['stages']): Plan {
+/** `stages`: which later crossings a rule of the policy needs; `rulesets`: hashes of the images that its WAF needs. */
+export function buildPlan(policy: Policy, stages: Plan['stages'], rulesets: readonly string[] = []): Plan {
   const actions: RouteAction[] = [];
   const known = new Map<string, number>();
   const routeActions = policy.routes.map(({ action }) => {
@@ -33,6 +33,7 @@ export function buildPlan(policy: Policy, stages: Plan['stages']): Plan {
     body: policy.body,
     stages,
     wafs: policy.wafs.plans,
+    rulesets,
     secrets: policy.secrets,
   };
 }

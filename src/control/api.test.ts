@@ -10,7 +10,7 @@ import { OPENAPI } from './openapi.ts';
 
 const bytes = new TextEncoder().encode(JSON.stringify(plan({ '/': action() }, [backend('web', ['http://10.0.0.1'])])));
 const hash = createHash('sha256').update(bytes).digest('hex');
-const manifest = { generation: 'one', hosts: hash, agents: null, apps: [{ name: 'a', image: hash }] };
+const manifest = { generation: 'one', hosts: hash, agents: null, apps: [{ name: 'a', image: hash, rulesets: [] }] };
 
 function deployment(published = true): {
   context: ControlContext;

@@ -6,7 +6,7 @@ import { diskImages, memoryImages, readManifest } from './images.ts';
 
 const bytes = new TextEncoder().encode('an image');
 const hash = createHash('sha256').update(bytes).digest('hex');
-const manifest = { generation: 'g', hosts: hash, agents: null, apps: [{ name: 'a', image: hash }] };
+const manifest = { generation: 'g', hosts: hash, agents: null, apps: [{ name: 'a', image: hash, rulesets: [] }] };
 
 const disk = (files: Record<string, string | Uint8Array>): Fetcher => ({
   async fetch(url) {
@@ -47,6 +47,9 @@ test('a manifest is checked, and nothing else of the value is kept', () => {
     { ...manifest, apps: [{}] },
     { ...manifest, apps: [{ name: 'a', image: hash.toUpperCase() }] },
     { ...manifest, agents: 5 },
+    { ...manifest, apps: [{ name: 'a', image: hash, rulesets: {} }] },
+    { ...manifest, apps: [{ name: 'a', image: hash, rulesets: ['x'] }] },
+    { ...manifest, apps: [{ name: 'a', image: hash, rulesets: [hash, hash, hash, hash, hash] }] },
   ])
     assert.throws(() => readManifest(bad), { name: 'ManifestError' });
 });

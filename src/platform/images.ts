@@ -1,5 +1,5 @@
 /** Where images come from. Every store verifies a file against the hash that names it before handing it on. */
-import { MAX_IMAGE_BYTES } from '../../assembly/abi.ts';
+import { MAX_IMAGE_BYTES, MAX_RULESETS } from '../../assembly/abi.ts';
 import type { Manifest } from '../plan.ts';
 import type { Bundle, Fetcher } from './bindings.ts';
 import type { ImageStore } from './platform.ts';
@@ -76,7 +76,14 @@ export function readManifest(value: unknown): Manifest {
       const name = app['name'];
       if (typeof name !== 'string' || name === '' || name.length > 200)
         throw new ManifestError(`manifest.apps[${index}].name must be a text of 1 to 200 characters`);
-      return { name, image: readHash(app['image'], `manifest.apps[${index}].image`) };
+      const rulesets = app['rulesets'] ?? [];
+      if (!Array.isArray(rulesets) || rulesets.length > MAX_RULESETS)
+        throw new ManifestError(`manifest.apps[${index}].rulesets must be a list of at most ${MAX_RULESETS}`);
+      return {
+        name,
+        image: readHash(app['image'], `manifest.apps[${index}].image`),
+        rulesets: rulesets.map((one: unknown, at) => readHash(one, `manifest.apps[${index}].rulesets[${at}]`)),
+      };
     }),
   };
 }

@@ -11,7 +11,7 @@ const manifest = (generation: string): Manifest => ({
   generation,
   hosts: 'h',
   agents: null,
-  apps: [{ name: 'a', image: 'i' }],
+  apps: [{ name: 'a', image: 'i', rulesets: [] }],
 });
 const store = (current: Manifest | null, get = async (_hash: string): Promise<Uint8Array> => bytes): ImageStore => ({
   get,

@@ -9,7 +9,7 @@
 import { MAX_GENERATION_SECONDS } from '../../assembly/abi.ts';
 import type { Manifest } from '../plan.ts';
 import type { ImageStore } from '../platform/platform.ts';
-import type { Engine, Generation, Loaded } from '../waf/engine.ts';
+import type { Engine, Generation, Loaded, LoadedApp } from '../waf/engine.ts';
 
 /** A generation in use; exchanges hold it until they end. */
 export interface Lease {
@@ -69,8 +69,12 @@ export class Generations {
   }
 
   async #load(images: ImageStore, manifest: Manifest, order: number): Promise<Lease> {
-    const apps: Loaded[] = [];
-    for (const app of manifest.apps) apps.push(await load(images, app.image));
+    const rulesets = new Map<string, Loaded>();
+    for (const hash of manifest.apps.flatMap((app) => app.rulesets))
+      if (!rulesets.has(hash)) rulesets.set(hash, await load(images, hash));
+    const apps: LoadedApp[] = [];
+    for (const app of manifest.apps)
+      apps.push({ ...(await load(images, app.image)), rulesets: app.rulesets.map((hash) => rulesets.get(hash)!) });
     const hosts = await load(images, manifest.hosts);
     const agents = manifest.agents === null ? null : await load(images, manifest.agents);
     if (order < this.#committed) throw new Error('a later swap has taken effect already');

@@ -4,14 +4,15 @@
  */
 import {
   BODY_AT,
-  GENERATION_WORDS,
   HEAD_AT,
   KIND_AGENTS,
   KIND_HOSTS,
   KIND_POLICY,
+  KIND_RULESET,
   MAX_BODY_BYTES,
   MAX_HEAD_BYTES,
   MAX_RESPONSE_HEAD_BYTES,
+  MAX_RULESETS,
   OUTCOME_LIMIT,
   OUTCOME_REJECT,
   REASON_HEADERS,
@@ -21,11 +22,11 @@ import {
   STATE_BYTES,
 } from '../../assembly/abi.ts';
 import type { Plan } from '../plan.ts';
-import { OpenImages, type AgentName, type Loaded, type OpenImage } from './images.ts';
+import { ImageError, OpenImages, type AgentName, type Loaded, type LoadedApp, type OpenImage } from './images.ts';
 import { SlotMemory } from './memory.ts';
 import { Answers, refused, refusedStage, type HeadResult, type StageResult } from './result.ts';
 
-export { ImageError, type AgentName, type Loaded, type OpenImage } from './images.ts';
+export { ImageError, type AgentName, type Loaded, type LoadedApp, type OpenImage } from './images.ts';
 export type { Effect, HeadResult, StageResult } from './result.ts';
 
 /** What can be asked of a loaded set of images. Built beside the old one, then swapped by one assignment. */
@@ -45,7 +46,7 @@ export interface Head {
 
 export interface Engine {
   /** Opens the images of a manifest that are not open yet and builds a generation; throws ImageError, changing nothing. */
-  load(images: { id: string; hosts: Loaded; agents: Loaded | null; apps: readonly Loaded[] }): Generation;
+  load(images: { id: string; hosts: Loaded; agents: Loaded | null; apps: readonly LoadedApp[] }): Generation;
   /** Frees a generation and the images that only it used. */
   release(generation: Generation): void;
   /** `seed` is 32 random bits, `now` seconds since the epoch: the engine has neither randomness nor a clock. */
@@ -161,7 +162,7 @@ class WasmEngine implements Engine {
     this.#exports = this.#instantiate();
   }
 
-  load(images: { id: string; hosts: Loaded; agents: Loaded | null; apps: readonly Loaded[] }): Generation {
+  load(images: { id: string; hosts: Loaded; agents: Loaded | null; apps: readonly LoadedApp[] }): Generation {
     const pinned: OpenImage[] = [];
     const pin = (image: Loaded, kind: number): OpenImage => {
       const open = this.#images.pin(image, kind);
@@ -172,8 +173,16 @@ class WasmEngine implements Engine {
       const hosts = pin(images.hosts, KIND_HOSTS);
       const agents = images.agents === null ? null : pin(images.agents, KIND_AGENTS);
       const apps = images.apps.map((app) => pin(app, KIND_POLICY));
+      // One image is in memory once, whichever apps use it.
+      const rulesets = images.apps.map((app, index) => {
+        const given = app.rulesets ?? [];
+        if (given.map(({ hash }) => hash).join() !== (apps[index]!.plan!.rulesets ?? []).join())
+          throw new ImageError(`image ${app.hash} is refused: its plan names other rule sets than the manifest`);
+        return given.map((one) => pin(one, KIND_RULESET).at);
+      });
       const words = [hosts.at, agents?.at ?? 0, apps.length, ...apps.map((app) => app.at)];
-      const at = this.#images.room((GENERATION_WORDS + apps.length) * 4);
+      for (const ats of rulesets) for (let i = 0; i < MAX_RULESETS; i++) words.push(ats[i] ?? 0);
+      const at = this.#images.room(words.length * 4);
       new Uint32Array(this.#slots.memory.buffer, at, words.length).set(words);
       return new LoadedGeneration(
         images.id,

@@ -7,6 +7,7 @@ import {
   FAULT_LENGTH,
   FAULT_LIST,
   FAULT_MAGIC,
+  FAULT_MATCHERS,
   FAULT_NONE,
   FAULT_PREDICATE,
   FAULT_REGEX,
@@ -16,6 +17,7 @@ import {
   FAULT_SETTING,
   FAULT_TABLE,
   FAULT_VERSION,
+  FAULT_WAF,
   KIND_AGENTS,
   KIND_POLICY,
   MAX_IMAGES,
@@ -50,6 +52,11 @@ export interface Loaded {
   readonly bytes: Uint8Array;
 }
 
+/** An app's image, with the rule-set images that its plan names, in that order. */
+export interface LoadedApp extends Loaded {
+  readonly rulesets?: readonly Loaded[];
+}
+
 export class ImageError extends Error {
   override readonly name = 'ImageError';
 }
@@ -70,6 +77,8 @@ const FAULTS: Readonly<Record<number, string>> = {
   [FAULT_INSPECTION]: 'a header inspection is wrong',
   [FAULT_AGENT]: 'the agent table is wrong',
   [FAULT_CODE]: 'the code of an expression is wrong',
+  [FAULT_WAF]: 'a WAF program is wrong',
+  [FAULT_MATCHERS]: 'the matchers of a rule set are wrong',
 };
 
 interface Entry extends OpenImage {
