@@ -2,7 +2,7 @@
 import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES, OUTCOME_OK } from '../../assembly/abi.ts';
 import type { Plan } from '../plan.ts';
 import { declaredLength, HeldBody, inflate } from './body.ts';
-import type { Exchange, Phase } from './exchange.ts';
+import { type Exchange, type Phase, watch } from './exchange.ts';
 import { refuse } from './problem.ts';
 import { judge } from './rules.ts';
 
@@ -30,6 +30,7 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   const bare = request.method === 'GET' || request.method === 'HEAD';
   const stream = bare ? request.clone().body : request.body;
   if (stream === null) return decide(exchange, plan, EMPTY, 0, false);
+  watch(exchange);
   const body = new HeldBody(stream as ReadableStream<Uint8Array>, declared);
   const failure = await body.read(limit, request.signal);
   if (failure === 'busy') return fail(exchange, 503, 'too many request bodies are being held');

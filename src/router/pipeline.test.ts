@@ -10,6 +10,7 @@ import {
   EFFECT_RULE,
   EFFECT_VALUE,
   FIELD_QUERY,
+  LOST_AFTER_MS,
   MODE_ENFORCE,
   MODE_LOG,
   OUTCOME_LIMIT,
@@ -28,6 +29,7 @@ import {
 import type { Plan, RulePlan } from '../plan.ts';
 import type { Effect, HeadResult } from '../waf/engine.ts';
 import { bytesHeld } from './body.ts';
+import { sweepExchanges } from './open-exchanges.ts';
 import { endpointsOf } from './endpoints.ts';
 import { abandon } from './pipeline.ts';
 import { action, backend, endpoint, type FakeAnswers, NOTHING, plan, run, type Sent } from './testing.ts';
@@ -396,7 +398,11 @@ test('a client that goes away leaves one line, and nothing occupied', async () =
       origin: (_, waiting) => {
         const [state] = endpointsOf(source.backends[0]!);
         during.push(state!.active, bytesHeld());
-        abandon(waiting);
+        // Lost before anybody listened to its client's signal: the sweep finds it, once.
+        sweepExchanges(waiting.startedAt + LOST_AFTER_MS);
+        during.push(state!.active);
+        waiting.watched = false; // as if its body had not been held
+        sweepExchanges(waiting.startedAt + LOST_AFTER_MS + 2000);
         abandon(waiting);
         during.push(state!.active, bytesHeld(), waiting.lease.users);
         // Where something else keeps the context, the answer comes all the same.
@@ -404,7 +410,7 @@ test('a client that goes away leaves one line, and nothing occupied', async () =
       },
     },
   );
-  assert.deepEqual(during, [1, 4, 0, 0, 0]);
+  assert.deepEqual(during, [1, 4, 1, 0, 0, 0]);
   assert.equal(lines.length, 1);
   const line = JSON.parse(lines[0]!) as { status: number; upstream: { error: string } };
   assert.equal(line.status, 499);

@@ -3,10 +3,11 @@ import { observe } from '../observe/observe.ts';
 import { address } from './address.ts';
 import { cors } from './cors.ts';
 import { direct } from './direct.ts';
-import { CLIENT_GONE, type Exchange, hangUp, type Phase } from './exchange.ts';
+import { CLIENT_GONE, type Exchange, hangUp, type Phase, unwatch } from './exchange.ts';
 import { headers } from './headers.ts';
 import { inspect } from './inspect.ts';
 import { match } from './match.ts';
+import { closed, opened } from './open-exchanges.ts';
 import { problem } from './problem.ts';
 import { redirect } from './redirect.ts';
 import { response } from './response.ts';
@@ -33,6 +34,7 @@ export const RESPONSE_PHASES: readonly Phase[] = [response, headers];
 /** Runs an exchange to its answer. Never rejects: what a phase throws becomes a 500 with the request's id. */
 export async function serve(exchange: Exchange): Promise<Response> {
   exchange.lease.users++;
+  opened(exchange);
   let answer: Response;
   try {
     for (const phase of REQUEST_PHASES) {
@@ -74,6 +76,8 @@ export function abandon(exchange: Exchange): void {
 function settle(exchange: Exchange): void {
   if (exchange.settled) return;
   exchange.settled = true;
+  closed(exchange);
+  unwatch(exchange);
   exchange.lease.users--;
   // Whoever answered, nobody will send a held body again.
   exchange.body?.release();

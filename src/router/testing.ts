@@ -6,7 +6,7 @@ import type { Platform } from '../platform/platform.ts';
 import type { Engine, Generation, HeadResult, StageResult } from '../waf/engine.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import type { Lease } from './generation.ts';
-import { serve } from './pipeline.ts';
+import { abandon, serve } from './pipeline.ts';
 
 /** A plan as a test writes it: routes by path prefix, the longest first. */
 export interface TestPlan extends Plan {
@@ -172,7 +172,7 @@ export async function run(
   const manifest = { generation: 'test', hosts: '', agents: null, apps: [] };
   const lease: Lease = { generation, manifest, loadedAt: 0, users: 0, replacedAt: 0, released: false };
   const context = { waitUntil: (promise: Promise<unknown>) => void waiting.push(promise) };
-  const exchange = createExchange({ request, platform, engine: fakeEngine(answers), lease, context });
+  const exchange = createExchange({ request, platform, engine: fakeEngine(answers), lease, context, onGone: abandon });
   const lines: string[] = [];
   const errors: string[] = [];
   const { log, error } = console;

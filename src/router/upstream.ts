@@ -10,7 +10,7 @@ import { pick } from './balance.ts';
 import { declaredLength, HeldBody } from './body.ts';
 import { within } from './deadline.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
-import { CLIENT_GONE, type Exchange, hangUp, ownHeaders, type Phase } from './exchange.ts';
+import { CLIENT_GONE, type Exchange, hangUp, ownHeaders, type Phase, watch } from './exchange.ts';
 import { mirrorsOf, sendMirrors } from './mirror.ts';
 import { note } from './outlier.ts';
 import { type ProxyError, refuse } from './problem.ts';
@@ -63,6 +63,7 @@ async function send(exchange: Exchange, plan: Plan, backend: Backend): Promise<v
     outcome.response?.body?.cancel().catch(() => {});
     tried.push(state);
     const wait = Math.min(backoff(retry, attempt), timeLeft(exchange));
+    watch(exchange);
     if (wait >= 1) await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
@@ -89,7 +90,8 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
   exchange.dialled = state;
   try {
     const pending = exchange.platform.dial(state.endpoint, urlFor(exchange, state), initFor(exchange));
-    const response = time === Infinity ? await pending : await within(pending, time);
+    if (time === Infinity) watch(exchange);
+    const response = time === Infinity ? await pending : await within(pending, time, () => watch(exchange));
     if (response === null) {
       log.status = 0;
       if (backend.health !== null && !streamed) note(state, endpointsOf(backend), backend.health, 504, Date.now());
@@ -200,6 +202,7 @@ async function hold(exchange: Exchange, plan: Plan): Promise<void> {
   const declared = declaredLength(seen.length);
   // Without a length the body may be one half of a conversation: waiting for its end could wait for ever.
   if (declared < 0 || declared > plan.body.limit || request.method === 'GET' || request.method === 'HEAD') return;
+  watch(exchange);
   const body = new HeldBody(request.body as ReadableStream<Uint8Array>, declared);
   const failure = await body.read(plan.body.limit, request.signal);
   if (failure === null) exchange.body = body;

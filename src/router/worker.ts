@@ -15,6 +15,7 @@ import module from './engine.wasm';
 import { createExchange, requestId } from './exchange.ts';
 import { Generations } from './generation.ts';
 import bundle from './images.js';
+import { sweepExchanges } from './open-exchanges.ts';
 import { abandon, serve } from './pipeline.ts';
 import { problem } from './problem.ts';
 
@@ -40,17 +41,18 @@ function handle(request: Request, env: Env, context: ExecutionContext, kept = fa
     context.waitUntil(loading); // others wait for it, whether or not its client stays
     return loading;
   }
-  generations.sweep(Date.now());
-  const exchange = createExchange({ request, platform: platformOf(env), engine, lease, context, kept });
-  const served = serve(exchange);
-  // PERF: microseconds of CPU of a whole request under steady load: a handler left in place 327 and twice the memory, since
-  // it keeps the exchange alive until a full collection; `waitUntil(served)` 312; a handler taken back 288; none 250.
-  if (!exchange.settled) {
-    const { signal } = request;
-    signal.onabort = () => abandon(exchange);
-    void served.then(() => (signal.onabort = null));
-  }
-  return served;
+  const exchange = createExchange({
+    request,
+    platform: platformOf(env),
+    engine,
+    lease,
+    context,
+    kept,
+    onGone: abandon,
+  });
+  generations.sweep(exchange.startedAt);
+  sweepExchanges(exchange.startedAt);
+  return serve(exchange);
 }
 
 /** Loads the first generation, then goes on. */

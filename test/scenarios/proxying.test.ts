@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
+import { LOST_AFTER_MS, WATCH_AFTER_MS } from '../../assembly/abi.ts';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { ask, begin, collect } from '../client.ts';
 import { bytes, sha256, startEcho, TEXT, type Echo } from '../echo.ts';
@@ -268,11 +269,28 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
       request.on('error', () => {});
       request.end();
       await echo.arrival((one) => one.path === '/hang?waiting');
+      await new Promise((resolve) => setTimeout(resolve, 3 * WATCH_AFTER_MS));
       // A reset, since the runtime does not look at a mere FIN before it writes: see ARCHITECTURE.md.
       request.socket?.resetAndDestroy();
       await echo.abort('/hang?waiting');
       // The exchange is seen through to its end: its line is written though nobody receives the answer.
-      await world.gateway.event('access', (event) => event['path'] === '/hang' && event['status'] === 499);
+      const first = await world.gateway.event(
+        'access',
+        (event) => event['path'] === '/hang' && event['status'] === 499,
+      );
+      // One that is lost at once is noticed later, on behalf of another.
+      const hasty = begin(`${world.url}/hang?hasty`);
+      hasty.on('error', () => {});
+      hasty.end();
+      await echo.arrival((one) => one.path === '/hang?hasty');
+      hasty.socket?.resetAndDestroy();
+      await echo.abort('/hang?hasty');
+      await new Promise((resolve) => setTimeout(resolve, LOST_AFTER_MS + 1000));
+      await fetch(world.url);
+      await world.gateway.event(
+        'access',
+        (event) => event['id'] !== first['id'] && event['path'] === '/hang' && event['status'] === 499,
+      );
     },
   );
 
