@@ -10,7 +10,6 @@ import type { Platform } from '../platform/platform.ts';
 import { bytesHeld } from '../router/body.ts';
 import { requestId } from '../router/exchange.ts';
 import type { Generations } from '../router/generation.ts';
-import { sweepExchanges } from '../router/open-exchanges.ts';
 import { problem } from '../router/problem.ts';
 import { ImageError } from '../waf/engine.ts';
 import { OPENAPI } from './openapi.ts';
@@ -40,7 +39,6 @@ api.get('/readyz', async (c) => {
 });
 
 api.get('/metrics', (c) => {
-  sweepExchanges(Date.now());
   const { generations } = c.env;
   const text = render({
     heldBytes: bytesHeld(),
@@ -53,7 +51,6 @@ api.get('/metrics', (c) => {
 });
 
 api.get('/v1/status', async (c) => {
-  sweepExchanges(Date.now());
   const { generations, platform } = c.env;
   // Isolates come and go there, and one that has served nothing yet would know of no policy. What fails is null, below.
   if (platform.name === 'cloudflare' && generations.current === null)

@@ -1,27 +1,19 @@
 /** A bound on the wait for the head of an answer; what comes after the head is not bounded. */
 
-import { WATCH_AFTER_MS } from '../../assembly/abi.ts';
-
 /**
- * Settles as `pending` does, or with null after `ms`; `slow` is called once WATCH_AFTER_MS have passed. An answer that comes later is dropped. Nothing is aborted: what is
+ * Settles as `pending` does, or with null after `ms`; an answer that comes later is dropped. Nothing is aborted: what is
  * still out when the exchange has its answer, the runtime lets go of (the scenario of failures sees the origin told).
  * PERF: workerd 1.20261117.1, microseconds of CPU each: this 1.7; `AbortSignal.timeout` joined to the client's signal by
  * `AbortSignal.any` 3.3; an AbortController with `setTimeout`, joined so, 5. A list of deadlines with one timer for the
  * isolate costs less than 1, but hangs on the one request that owns the timer and must wake others across requests.
  */
-export function within(pending: Promise<Response>, ms: number, slow: () => void): Promise<Response | null> {
+export function within(pending: Promise<Response>, ms: number): Promise<Response | null> {
   return new Promise((resolve, reject) => {
     let late = false;
-    const end = (): void => {
+    const timer = setTimeout(() => {
       late = true;
       resolve(null);
-    };
-    const long = ms > WATCH_AFTER_MS;
-    const wait = (): void => {
-      slow();
-      timer = setTimeout(end, ms - WATCH_AFTER_MS);
-    };
-    let timer = setTimeout(long ? wait : end, long ? WATCH_AFTER_MS : ms);
+    }, ms);
     pending.then(
       (response) => {
         clearTimeout(timer);

@@ -82,6 +82,10 @@ export interface Exchange {
   watched: boolean;
   /** What is to happen when the client went away. */
   readonly onGone: (exchange: Exchange) => void;
+  /** When the wait for an answer is over, ms since the epoch; Infinity: when the client gives up. */
+  deadline: number;
+  /** Wakes an exchange that waits for an answer, to end the wait or to listen for its client. */
+  wake: ((late: boolean) => void) | null;
 
   /** For the log: who answered and how it went. */
   readonly upstream: { backend: string; endpoint: string; attempts: number; status: number; error: string };
@@ -139,7 +143,7 @@ export function hangUp(exchange: Exchange): void {
  * Listens to the client's signal from here on. Whoever waits for longer than a moment calls this first: the runtime drops
  * an exchange whose client vanished at its pending `await`, and nothing after that runs any more, no `finally` either.
  * PERF: workerd 1.20261117.1, microseconds of CPU of a whole request: listening from the start and to its end 327, taken
- * back with the answer 288, never 250. So the first WATCH_AFTER_MS go without; open-exchanges.ts finds who was lost in them.
+ * back with the answer 288, never 250. So the first GUARD_MS go without; open-exchanges.ts finds who was lost in them.
  */
 export function watch(exchange: Exchange): void {
   if (exchange.watched || exchange.settled) return;
@@ -209,6 +213,8 @@ export function createExchange(init: ExchangeInit): Exchange {
     settled: false,
     gone: false,
     watched: false,
+    deadline: Infinity,
+    wake: null,
     onGone: init.onGone ?? nothing,
     upstream: { backend: '', endpoint: '', attempts: 0, status: 0, error: '' },
     context: init.context,

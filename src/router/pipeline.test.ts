@@ -29,7 +29,7 @@ import {
 import type { Plan, RulePlan } from '../plan.ts';
 import type { Effect, HeadResult } from '../waf/engine.ts';
 import { bytesHeld } from './body.ts';
-import { sweepExchanges } from './open-exchanges.ts';
+import { look } from './open-exchanges.ts';
 import { endpointsOf } from './endpoints.ts';
 import { abandon } from './pipeline.ts';
 import { action, backend, endpoint, type FakeAnswers, NOTHING, plan, run, type Sent } from './testing.ts';
@@ -399,10 +399,10 @@ test('a client that goes away leaves one line, and nothing occupied', async () =
         const [state] = endpointsOf(source.backends[0]!);
         during.push(state!.active, bytesHeld());
         // Lost before anybody listened to its client's signal: the sweep finds it, once.
-        sweepExchanges(waiting.startedAt + LOST_AFTER_MS);
+        look(waiting.startedAt + LOST_AFTER_MS);
         during.push(state!.active);
         waiting.watched = false; // as if its body had not been held
-        sweepExchanges(waiting.startedAt + LOST_AFTER_MS + 2000);
+        look(waiting.startedAt + LOST_AFTER_MS + 2000);
         abandon(waiting);
         during.push(state!.active, bytesHeld(), waiting.lease.users);
         // Where something else keeps the context, the answer comes all the same.

@@ -3,7 +3,7 @@
  *
  * Failures: no connection, reset or nonsense 502; nobody to ask 503; too late 504; no backend configured 500.
  */
-import { DEFAULT_BODY_LIMIT } from '../../assembly/abi.ts';
+import { DEFAULT_BODY_LIMIT, LONG_WAIT_MS } from '../../assembly/abi.ts';
 import type { Backend, Plan } from '../plan.ts';
 import { requestInit } from '../platform/runtime.ts';
 import { pick } from './balance.ts';
@@ -12,6 +12,7 @@ import { within } from './deadline.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
 import { CLIENT_GONE, type Exchange, hangUp, ownHeaders, type Phase, watch } from './exchange.ts';
 import { mirrorsOf, sendMirrors } from './mirror.ts';
+import { patiently } from './open-exchanges.ts';
 import { note } from './outlier.ts';
 import { type ProxyError, refuse } from './problem.ts';
 import { backoff, budgetOf } from './retry.ts';
@@ -91,7 +92,13 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
   try {
     const pending = exchange.platform.dial(state.endpoint, urlFor(exchange, state), initFor(exchange));
     if (time === Infinity) watch(exchange);
-    const response = time === Infinity ? await pending : await within(pending, time, () => watch(exchange));
+    if (time === Infinity || time < LONG_WAIT_MS) watch(exchange);
+    const response =
+      time === Infinity
+        ? await pending
+        : time < LONG_WAIT_MS
+          ? await within(pending, time)
+          : await patiently(exchange, pending, time);
     if (response === null) {
       log.status = 0;
       if (backend.health !== null && !streamed) note(state, endpointsOf(backend), backend.health, 504, Date.now());

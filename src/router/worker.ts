@@ -15,7 +15,6 @@ import module from './engine.wasm';
 import { createExchange, requestId } from './exchange.ts';
 import { Generations } from './generation.ts';
 import bundle from './images.js';
-import { sweepExchanges } from './open-exchanges.ts';
 import { abandon, serve } from './pipeline.ts';
 import { problem } from './problem.ts';
 
@@ -51,7 +50,6 @@ function handle(request: Request, env: Env, context: ExecutionContext, kept = fa
     onGone: abandon,
   });
   generations.sweep(exchange.startedAt);
-  sweepExchanges(exchange.startedAt);
   return serve(exchange);
 }
 

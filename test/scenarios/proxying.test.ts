@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
-import { LOST_AFTER_MS, WATCH_AFTER_MS } from '../../assembly/abi.ts';
+import { LOST_AFTER_MS, GUARD_MS } from '../../assembly/abi.ts';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { ask, begin, collect } from '../client.ts';
 import { bytes, sha256, startEcho, TEXT, type Echo } from '../echo.ts';
@@ -269,7 +269,7 @@ onEachTarget('proxying', { policy, teardown: () => echo.stop() }, (world) => {
       request.on('error', () => {});
       request.end();
       await echo.arrival((one) => one.path === '/hang?waiting');
-      await new Promise((resolve) => setTimeout(resolve, 3 * WATCH_AFTER_MS));
+      await new Promise((resolve) => setTimeout(resolve, 3 * GUARD_MS));
       // A reset, since the runtime does not look at a mere FIN before it writes: see ARCHITECTURE.md.
       request.socket?.resetAndDestroy();
       await echo.abort('/hang?waiting');
