@@ -4,8 +4,8 @@
  * Settles as `pending` does, or with null after `ms`; an answer that comes later is dropped. Nothing is aborted: what is
  * still out when the exchange has its answer, the runtime lets go of (the scenario of failures sees the origin told).
  * PERF: workerd 1.20261117.1, microseconds of CPU each: this 1.7; `AbortSignal.timeout` joined to the client's signal by
- * `AbortSignal.any` 3.3; an AbortController with `setTimeout`, joined so, 5. A list of deadlines with one timer for the
- * isolate costs less than 1, but hangs on the one request that owns the timer and must wake others across requests.
+ * `AbortSignal.any` 3.3; an AbortController with `setTimeout`, joined so, 5. Long waits are kept by the guard of
+ * open-exchanges.ts, which needs no timer for each, but is less precise.
  */
 export function within(pending: Promise<Response>, ms: number): Promise<Response | null> {
   return new Promise((resolve, reject) => {
