@@ -29,12 +29,15 @@ export function closed(exchange: Exchange): void {
 }
 
 async function guard(id: number): Promise<void> {
-  while (open.size > 0 && id === guards) {
+  for (;;) {
     await new Promise((resolve) => setTimeout(resolve, GUARD_MS));
+    // Another took over while this one could not run.
+    if (id !== guards) return;
     guardedAt = Date.now();
     look(guardedAt);
+    if (open.size === 0) break;
   }
-  if (id === guards) guardedAt = 0;
+  guardedAt = 0;
 }
 
 export function look(now: number): void {
