@@ -182,6 +182,8 @@ export const REASON_URL_LENGTH = 15; // 414
 export const REASON_ARGS = 16; // more than MAX_ARGS parameters or MAX_COOKIES cookies, and something had to look at them
 export const REASON_TRAP = 17; // the engine trapped; the host has replaced the instance
 export const REASON_VALUES = 18; // more than MAX_WAF_VALUES values for the WAF to look at
+export const REASON_BODY_DEPTH = 19; // JSON or XML nested deeper than MAX_JSON_DEPTH or MAX_XML_DEPTH
+export const REASON_PARTS = 20; // more than MAX_PARTS parts of a multipart body, or MAX_PART_HEADER_BYTES of one part's header
 
 // EFFECT records: { kind, rule or profile index, mode, a, b, valueAt, valueLength, spare }
 export const EFFECT_RULE = 1; // a rule matched; a = ACTION_*, b = field id, value = matched bytes

@@ -186,3 +186,16 @@ export const MAX_RESPONSE_HOLD_MS = 10000; // the longest `response.holdMs`
 export const DEFAULT_RESPONSE_HOLD_MS = 1000;
 export const MAX_TRAPS_A_MINUTE = 3; // of one rule; one more and the rule is switched to `onError`
 export const MAX_MESSAGE_BYTES = 65536; // of one WebSocket message or server-sent event that is inspected
+// PROCESSORS of request bodies: what REQBODY_PROCESSOR says and ctl:requestBodyProcessor sets. NONE is no name: the body
+// is looked at as REQUEST_BODY alone, and only where ctl:forceRequestBodyVariable asks for it.
+export const PROCESSOR_NONE = 0;
+export const PROCESSOR_URLENCODED = 1;
+export const PROCESSOR_MULTIPART = 2;
+export const PROCESSOR_XML = 3;
+export const PROCESSOR_JSON = 4;
+
+// LIMITS of body processors. MAX_JSON_DEPTH, MAX_XML_DEPTH, MAX_PARTS and MAX_PART_HEADER_BYTES end the call as `limit`; the
+// next two are ModSecurity's own and make the body malformed.
+export const MAX_PART_HEADER_LINE = 4096; // bytes of one header line of a part, its line end included, and of a folded value
+export const MAX_PART_HEADERS = 64; // header lines of one part, folds joined; more ends the call as `limit`
+export const MAX_MULTIPART_TYPE_BYTES = 1024; // of the Content-Type of a multipart body

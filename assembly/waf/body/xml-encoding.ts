@@ -1,0 +1,114 @@
+// The encoding of an XML document. UTF-16 becomes UTF-8, so that rules see the same text in both; of what remains only
+// encodings that extend ASCII byte by byte are read.
+import { alloc, release, spend } from '../../arena';
+import { putCodePoint } from '../../json';
+import { setMalformed } from './malformed';
+import { isUtf8 } from './utf8';
+
+export let transcodedLength: i32 = 0;
+let utf8: bool = true;
+let wide: bool = false; // it was UTF-16
+
+/** The document without a byte order mark, in the arena when it had to be converted; 0 when a limit is reached. */
+export function transcode(at: usize, length: i32): usize {
+  wide = false;
+  transcodedLength = length;
+  if (length >= 3 && load<u16>(at) == 0xbbef && load<u8>(at, 2) == 0xbf) {
+    transcodedLength = length - 3;
+    return at + 3;
+  }
+  if (length < 2) return at;
+  // SPEC: XML 1.0 appendix F: a byte order mark, or `<` in 16 bits.
+  const first = <u32>load<u16>(at);
+  const mark = first == 0xfeff || first == 0xfffe;
+  const big = first == 0xfffe || first == 0x3c00;
+  if (!mark && first != 0x3c00 && first != 0x003c) return at;
+  wide = true;
+  if (!spend(length)) return 0;
+  // 16 bits become at most three bytes.
+  const start = alloc(length + (length >> 1) + 3);
+  if (start == 0) return 0;
+  let to = start;
+  const end = at + <usize>length;
+  let q = mark ? at + 2 : at;
+  for (; q + 1 < end; q += 2) {
+    let unit = codeUnit(q, big);
+    if (unit >= 0xd800 && unit < 0xdc00 && q + 3 < end) {
+      const low = codeUnit(q + 2, big);
+      if (low >= 0xdc00 && low < 0xe000) {
+        unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+        q += 2;
+      }
+    }
+    if (unit >= 0xd800 && unit < 0xe000) {
+      setMalformed('XML parsing error: bytes that the encoding does not have');
+      unit = 0xfffd;
+    }
+    to = putCodePoint(to, unit);
+  }
+  if (q < end) setMalformed('XML parsing error: bytes that the encoding does not have');
+  transcodedLength = <i32>(to - start);
+  release((to + 7) & ~7);
+  return start;
+}
+
+function codeUnit(q: usize, big: bool): i32 {
+  const unit = <i32>load<u16>(q);
+  return big ? ((unit & 0xff) << 8) | (unit >> 8) : unit;
+}
+
+/** Reads the encoding of the XML declaration at p, if there is one. */
+export function readEncoding(p: usize, end: usize): void {
+  utf8 = true;
+  // `<?xml` and a blank
+  if (p + 6 >= end || load<u32>(p) != 0x6d783f3c || load<u8>(p, 4) != 0x6c || load<u8>(p, 5) > 0x20) return;
+  let stop = p;
+  while (stop < end && load<u8>(stop) != 0x3e) stop++;
+  for (let q = p + 6; q + 9 < stop; q++) {
+    if (load<u64>(q) != 0x676e69646f636e65) continue; // encoding
+    q += 8;
+    while (q < stop && (load<u8>(q) <= 0x20 || load<u8>(q) == 0x3d)) q++;
+    const name = q + 1;
+    if (load<u8>(q) != 0x22 && load<u8>(q) != 0x27) return;
+    const quote = load<u8>(q);
+    for (q = name; q < stop && load<u8>(q) != quote; ) q++;
+    const length = <i32>(q - name);
+    if (wide) {
+      if (!begins(name, length, 'utf-16')) setMalformed('XML parsing error: the encoding is not the one declared');
+      return;
+    }
+    if (begins(name, length, 'utf-8') || begins(name, length, 'utf8') || begins(name, length, 'us-ascii')) return;
+    utf8 = false;
+    if (!begins(name, length, 'iso-8859-') && !begins(name, length, 'windows-125') && !begins(name, length, 'latin')) {
+      setMalformed('XML parsing error: an encoding that is not supported');
+    }
+    return;
+  }
+}
+
+function begins(at: usize, length: i32, text: string): bool {
+  if (length < text.length) return false;
+  for (let i = 0; i < text.length; i++) {
+    const byte = load<u8>(at + <usize>i);
+    if ((<u32>byte - 0x41 < 26 ? byte | 0x20 : byte) != <u8>text.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+/** True when no control character but blanks is in [p, end), and, where it is declared so, well-formed UTF-8. */
+export function isPlainText(p: usize, end: usize, whole: bool): bool {
+  if (utf8 && whole && !isUtf8(p, end)) return false;
+  const space = i8x16.splat(0x20);
+  let q = p;
+  for (; q < end; q += 16) {
+    const bytes = v128.load(q);
+    const blanks = v128.or(
+      i8x16.eq(bytes, i8x16.splat(0x09)),
+      v128.or(i8x16.eq(bytes, i8x16.splat(0x0a)), i8x16.eq(bytes, i8x16.splat(0x0d))),
+    );
+    const left = end - q;
+    const found = i8x16.bitmask(v128.andnot(i8x16.lt_u(bytes, space), blanks)) & (left < 16 ? (1 << <i32>left) - 1 : -1);
+    if (found != 0) return false;
+  }
+  return true;
+}
