@@ -186,6 +186,7 @@ export const MAX_RESPONSE_HOLD_MS = 10000; // the longest `response.holdMs`
 export const DEFAULT_RESPONSE_HOLD_MS = 1000;
 export const MAX_TRAPS_A_MINUTE = 3; // of one rule; one more and the rule is switched to `onError`
 export const MAX_MESSAGE_BYTES = 65536; // of one WebSocket message or server-sent event that is inspected
+
 // PROCESSORS of request bodies: what REQBODY_PROCESSOR says and ctl:requestBodyProcessor sets. NONE is no name: the body
 // is looked at as REQUEST_BODY alone, and only where ctl:forceRequestBodyVariable asks for it.
 export const PROCESSOR_NONE = 0;
