@@ -259,3 +259,15 @@ test('what cannot stand together', () => check(CONFLICTS, (text) => BASE + text)
 test('headers, paths, hosts and origins', () => check(HEADERS_AND_HOSTS, (text) => BASE + text));
 test('backends', () => check(BACKENDS, (text) => `app: shop\nbackends:\n  web: ${text}\n${ROUTE}`));
 test('settings and lists', () => check(SETTINGS, (text) => BASE + ROUTE + text));
+
+test('what the Gateway API spells otherwise is told how to be spelled here', () => {
+  const fixes = (filter: string): (string | undefined)[] =>
+    read(`${BASE}routes: [{ backend: web, filters: [${filter}] }]\n`).diagnostics.map(({ fix }) => fix);
+  assert.deepEqual(fixes('{ requestHeaderModifier: { set: [{ name: x-env, value: prod }] } }'), [
+    'write a mapping: { x-env: "prod" }',
+  ]);
+  assert.deepEqual(fixes('{ urlRewrite: { path: { type: ReplaceFullPath, replaceFullPath: /x } } }'), [
+    'leave `type` out: the field says it, `replaceFullPath: /new` or `replacePrefixMatch: /new`',
+  ]);
+  assert.deepEqual(fixes('{ type: CORS, cors: {} }'), ['leave `type` out: the name of the filter says it']);
+});

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { DocumentPath } from '../diagnostics.ts';
 import type { Document } from '../document.ts';
+import { pairsAreMapping, typeIsField } from './gateway-api.ts';
 import { nearest, oneOf, shown } from '../spelling.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -27,10 +28,11 @@ export function unknownField(key: string, known: readonly string[], path: Docume
   // SAFETY: a hostile file can have millions of unknown fields, and looking for what was meant takes its time.
   if (reporter.full) return;
   const meant = nearest(key, known);
+  const fix = typeIsField(key, known) ?? (meant === null ? null : `did you mean \`${meant}\`?`);
   reporter.report('error', [...path, key], 'unknown-field', `unknown field \`${shown(key)}\``, {
     at: 'key',
     ...(known.length <= 12 && { cause: `fields here: ${known.join(', ')}` }),
-    ...(meant !== null && { fix: `did you mean \`${meant}\`?` }),
+    ...(fix !== null && { fix }),
   });
 }
 
@@ -52,7 +54,10 @@ function explain(schema: z.ZodType, issue: Issue, base: DocumentPath, reporter: 
       if (issue.input === undefined)
         return report('missing-field', `${name} is missing`, { fix: `add \`${String(path.at(-1))}\`` });
       const what = ours ?? `must be ${TYPES[issue.expected] ?? issue.expected}`;
-      const fix = oursFix ?? (issue.expected === 'string' ? quoted(issue.input) : undefined);
+      const fix =
+        oursFix ??
+        (issue.expected === 'string' ? quoted(issue.input) : undefined) ??
+        (issue.expected === 'record' ? (pairsAreMapping(issue.input) ?? undefined) : undefined);
       return report('wrong-type', `${name} ${what}, not ${kindOf(issue.input)}`, fix === undefined ? {} : { fix });
     }
     case 'too_big':
