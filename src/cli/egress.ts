@@ -11,6 +11,8 @@ import { Failure, sentence } from './failure.ts';
 export interface EgressPolicy {
   readonly allowed: BlockList;
   readonly loopback: boolean;
+  /** Addresses of a name; default: the system's resolver. */
+  readonly lookup?: (host: string) => Promise<readonly string[]>;
 }
 
 /** What an origin's name was resolved to: `address` is null when nothing may be connected to. */
@@ -98,9 +100,9 @@ function wordsOf(address: string): number[] | null {
  */
 export async function pin(key: string, policy: EgressPolicy, before?: string | null): Promise<Pinned> {
   const host = hostOf(key);
-  let addresses: string[];
+  let addresses: readonly string[];
   try {
-    addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map((answer) => answer.address);
+    addresses = isIP(host) ? [host] : await (policy.lookup ?? systemLookup)(host);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const cause = code === 'ENOTFOUND' || code === 'EAI_AGAIN' ? 'its name does not resolve' : sentence(error);
@@ -118,6 +120,9 @@ export async function pin(key: string, policy: EgressPolicy, before?: string | n
     problem: `${key} is denied: ${first} is ${why}; the operator may allow it with ${advice}`,
   };
 }
+
+const systemLookup = async (host: string): Promise<readonly string[]> =>
+  (await lookup(host, { all: true })).map((answer) => answer.address);
 
 /** Every origin of a deployment, by its key; `before` is what they were pinned to last. */
 export async function pinAll(

@@ -189,7 +189,7 @@ export class Gateway {
       JSON.stringify({ pid: process.pid, url: this.url, control: this.#control }),
     );
     if (options.watch) this.#watcher = watchFiles(options.files, () => void this.reload());
-    this.#resolver = setInterval(() => void this.#resolveAgain(), RESOLVE_INTERVAL);
+    this.#resolver = setInterval(() => void this.resolveAgain(), RESOLVE_INTERVAL);
     this.#resolver.unref();
     options.report({
       event: 'ready',
@@ -318,7 +318,7 @@ export class Gateway {
   }
 
   /** Names are pinned to addresses when a process starts; a name that moved means a new configuration. */
-  async #resolveAgain(): Promise<void> {
+  async resolveAgain(): Promise<void> {
     const run = async () => {
       const origins = await pinAll([...this.#origins.keys()], this.#options.egress, this.#origins);
       const moved: string[] = [];

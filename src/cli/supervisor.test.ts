@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { capnpConfig } from './capnp.ts';
-import { freePort, Supervisor, type ProcessEvent, type SupervisorOptions } from './supervisor.ts';
+import { freePort, Supervisor, type ProcessEvent, type SupervisorOptions, WATCH_INTERVAL } from './supervisor.ts';
 import { workerdBinary } from './workerd.ts';
 
 const worker = `
@@ -89,9 +89,9 @@ suite('supervisor', () => {
     return { supervisor, get };
   }
 
-  async function until(condition: () => boolean): Promise<void> {
-    for (const end = Date.now() + 10_000; !condition(); await sleep(10))
-      assert.ok(Date.now() < end, 'it did not happen within 10 s');
+  async function until(condition: () => boolean, ms = 10_000): Promise<void> {
+    for (const end = Date.now() + ms; !condition(); await sleep(10))
+      assert.ok(Date.now() < end, `it did not happen within ${ms / 1000} s`);
   }
 
   /** Processes that this one started and that are still there. */
@@ -154,6 +154,38 @@ suite('supervisor', () => {
     await supervisor.stop(300);
     assert.ok(Date.now() - started < 3000);
     assert.equal(await stuck, 'cut');
+  });
+
+  test('a process that takes more memory than it may is drained and started again, once a minute at most', async () => {
+    const { supervisor, get } = await supervise({ maxMemory: 1_000_000 });
+    const [before] = supervisor.status();
+    const slow = get('/slow');
+    await until(() => events.some(({ event }) => event === 'restarted'));
+    assert.equal(await slow, 'null from-the-environment');
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      ['recycling', 'restarted'],
+    );
+    assert.match((events[0] as { cause: string }).cause, /^\d+ MiB resident, the limit is 1$/);
+    assert.notEqual(supervisor.status()[0]!.pid, before!.pid);
+    assert.equal(await get('/a'), 'null from-the-environment');
+    await sleep(WATCH_INTERVAL + 200);
+    assert.equal(events.length, 2);
+  });
+
+  test('a process that answers no health check is killed and started again', { timeout: 60_000 }, async () => {
+    const { supervisor, get } = await supervise();
+    const [before] = supervisor.status();
+    const spun = get('/spin').catch(() => 'cut');
+    await until(() => events.some(({ event }) => event === 'restarted'), 40_000);
+    assert.equal(await spun, 'cut');
+    assert.deepEqual(
+      events.map(({ event }) => event),
+      ['recycling', 'crashed', 'restarted'],
+    );
+    assert.equal((events[0] as { cause: string }).cause, 'no answer to 3 health checks');
+    assert.notEqual(supervisor.status()[0]!.pid, before!.pid);
+    assert.equal(await get('/a'), 'null from-the-environment');
   });
 
   test('lines that a process wrote last are read before it counts as gone', async () => {

@@ -336,7 +336,7 @@ export class Worker {
       this.#misses = 0;
     } catch {
       if (this.#child !== child || this.#state !== 'ready') return;
-      if (++this.#misses < HEALTH_MISSES) return;
+      if (++this.#misses !== HEALTH_MISSES) return; // checks that were sent meanwhile go unanswered too
       this.#options.onEvent({
         event: 'recycling',
         worker: this.index,
