@@ -1,13 +1,13 @@
 /**
  * One line of JSON per request. Every text that a client chose goes through JSON.stringify, so nothing can break out of
  * its line or forge another. The query is left out: it is where tokens and personal data travel. What a rule matched in
- * it is in the verdict's evidence. Headers and bodies are never logged.
+ * it is in the verdict's evidence, redacted where it may be a secret. Headers and bodies are never logged.
  *
  * The line is written when the head of the answer is there, since a body that streams natively never passes JavaScript:
  * `ms` is the time to that moment, `bytes` the Content-Length of the answer or null when it has none.
  */
 import { addressOf } from '../platform/authority.ts';
-import type { Exchange } from '../router/exchange.ts';
+import type { Exchange, WafRecord } from '../router/exchange.ts';
 import type { Verdict } from '../router/verdict.ts';
 
 let lastSecond = -1;
@@ -49,6 +49,7 @@ export function logLine(exchange: Exchange, status: number, bytes: string | null
       text(upstream.endpoint) +
       `,"attempts":${upstream.attempts},"status":${upstream.status}` +
       (upstream.error === '' ? '}' : ',"error":' + text(upstream.error) + '}');
+  if (exchange.waf !== null && exchange.waf.matches > 0) line += ',"waf":' + wafText(exchange.waf);
   return line + (verdicts.length === 0 ? ',"verdict":[]}' : ',"verdict":' + verdictsText(verdicts) + '}');
 }
 
@@ -73,6 +74,12 @@ const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 function text(value: string): string {
   return PLAIN.test(value) ? '"' + value + '"' : JSON.stringify(value);
+}
+
+/** What rules matched; what of it may be told is decided in src/waf/evidence.ts. */
+function wafText({ plan, events, matches, inbound, outbound, blocked }: WafRecord): string {
+  const { ruleset, mode } = plan;
+  return JSON.stringify({ ruleset, mode, blocked, inbound, outbound, matches, events });
 }
 
 function verdictsText(verdicts: readonly Verdict[]): string {

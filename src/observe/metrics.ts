@@ -13,6 +13,9 @@ interface AppCounters {
   upstreamErrors: Map<number, number>;
   retries: number;
   steps: number;
+  /** Events by WAF rule; as many as the rule sets have rules. */
+  readonly wafRules: Map<number, number>;
+  readonly wafRequests: { enforce: number; log: number }; // blocked, or would have been
 }
 
 const apps = new Map<string, AppCounters>();
@@ -23,6 +26,7 @@ function countersOf(app: string): AppCounters {
     counters = {
       ...{ requests: [0, 0, 0, 0, 0, 0], verdicts: new Map(), durations: BUCKETS.map(() => 0).concat(0) },
       ...{ durationSum: 0, upstreamErrors: new Map(), retries: 0, steps: 0 },
+      ...{ wafRules: new Map(), wafRequests: { enforce: 0, log: 0 } },
     };
     apps.set(app, counters);
   }
@@ -40,6 +44,11 @@ export function count(exchange: Exchange, status: number, duration: number): voi
   counters.durationSum += duration;
   counters.steps += exchange.result?.steps ?? 0;
   if (exchange.upstream.attempts > 1) counters.retries += exchange.upstream.attempts - 1;
+  const { waf } = exchange;
+  if (waf !== null && waf.matches > 0) {
+    for (const { rule } of waf.events) counters.wafRules.set(rule, (counters.wafRules.get(rule) ?? 0) + 1);
+    if (waf.blocked) counters.wafRequests[waf.plan.mode]++;
+  }
   for (const verdict of exchange.verdicts) {
     const key = `phase="${verdict.phase}",action="${verdict.action}",mode="${verdict.mode}"`;
     counters.verdicts.set(key, (counters.verdicts.get(key) ?? 0) + 1);
@@ -102,6 +111,21 @@ export function render(gauges: Gauges): string {
   family('engine_steps_total', 'counter', 'Steps of the head calls of the engine.', () => {
     for (const [app, c] of apps) line('engine_steps_total', `app="${label(app)}"`, c.steps);
   });
+  family('waf_rule_matches_total', 'counter', 'Values that a WAF rule matched, by rule.', () => {
+    for (const [app, c] of apps)
+      for (const [rule, n] of c.wafRules) line('waf_rule_matches_total', `app="${label(app)}",rule="${rule}"`, n);
+  });
+  family(
+    'waf_blocked_total',
+    'counter',
+    'Requests and answers that the WAF blocked, or would have in mode enforce.',
+    () => {
+      for (const [app, c] of apps)
+        for (const mode of ['enforce', 'log'] as const)
+          if (c.wafRequests[mode] > 0)
+            line('waf_blocked_total', `app="${label(app)}",mode="${mode}"`, c.wafRequests[mode]);
+    },
+  );
   family('held_body_bytes', 'gauge', 'Bytes of request bodies held now.', () =>
     line('held_body_bytes', '', gauges.heldBytes),
   );

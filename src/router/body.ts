@@ -25,6 +25,20 @@ export function bytesHeld(): number {
   return heldBytes;
 }
 
+/** Takes room for what is held in this isolate; false when there is none. Whoever took it gives it back. */
+export function reserveHeld(bytes: number): boolean {
+  if (heldBytes + bytes > MAX_HELD_BYTES) {
+    forgetAbandoned();
+    if (heldBytes + bytes > MAX_HELD_BYTES) return false;
+  }
+  heldBytes += bytes;
+  return true;
+}
+
+export function releaseHeld(bytes: number): void {
+  heldBytes -= bytes;
+}
+
 export class HeldBody {
   /** What was read: all of the body, or its first bytes (at least `limit` of them). */
   bytes: Uint8Array = EMPTY;
@@ -148,11 +162,7 @@ export class HeldBody {
   }
 
   #reserve(bytes: number): boolean {
-    if (heldBytes + bytes > MAX_HELD_BYTES) {
-      forgetAbandoned();
-      if (heldBytes + bytes > MAX_HELD_BYTES) return false;
-    }
-    heldBytes += bytes;
+    if (!reserveHeld(bytes)) return false;
     this.#reserved += bytes;
     return true;
   }
@@ -171,7 +181,7 @@ function forgetAbandoned(): void {
 const EMPTY = new Uint8Array(0);
 const ignore = (): void => {};
 
-function join(chunks: readonly Uint8Array[], length: number): Uint8Array {
+export function join(chunks: readonly Uint8Array[], length: number): Uint8Array {
   if (length === 0) return EMPTY;
   const bytes = new Uint8Array(length);
   let at = 0;

@@ -2,10 +2,11 @@
  * One request on its way through the phases: the facts that phases share, and nothing they do not.
  * Phases never import each other; each reads what earlier ones left here and writes what later ones need.
  */
-import type { Filter, Plan, RouteAction } from '../plan.ts';
+import type { Filter, Plan, RouteAction, WafPlan } from '../plan.ts';
 import type { Platform } from '../platform/platform.ts';
 import { type ExecutionContext, responseInit, webSocketOf } from '../platform/runtime.ts';
 import type { Effect, Engine, Generation, Head, HeadResult } from '../waf/engine.ts';
+import type { WafEvidence } from '../waf/evidence.ts';
 import type { HeldBody } from './body.ts';
 import type { EndpointState } from './endpoints.ts';
 import type { Lease } from './generation.ts';
@@ -61,6 +62,11 @@ export interface Exchange {
   /** The request body when a phase had to hold it; null: it streams. */
   body: HeldBody | null;
 
+  /** What is held of the answer while it is judged; null: nothing. */
+  answer: { release(): void } | null;
+  /** match: the WAF's part, where the route has one; phases that make an engine call add to it. */
+  waf: WafRecord | null;
+
   /** Every decision in order; the last enforcing one is what the client got. */
   readonly verdicts: Verdict[];
   /** Set by the phase that answers; later request phases are not run. */
@@ -90,6 +96,19 @@ export interface Exchange {
   /** For the log: who answered and how it went. */
   readonly upstream: { backend: string; endpoint: string; attempts: number; status: number; error: string };
   readonly context: ExecutionContext;
+}
+
+/** What the WAF found in one exchange, for the log. */
+export interface WafRecord {
+  readonly plan: WafPlan;
+  readonly events: WafEvidence[];
+  /** Events in all; there may be more than `events` has. */
+  matches: number;
+  /** Anomaly scores as the rule set left them. */
+  inbound: number;
+  outbound: number;
+  /** True when a rule ended the request, or would have in mode enforce. */
+  blocked: boolean;
 }
 
 export interface SeenHeaders {
@@ -204,6 +223,8 @@ export function createExchange(init: ExchangeInit): Exchange {
     target: { host: '', path: '/', query: '' },
     outgoing: null,
     body: null,
+    answer: null,
+    waf: null,
     verdicts: [],
     response: null,
     owned: false,

@@ -1,31 +1,45 @@
-/** Phase 7: the engine's body call, only where the policy has a rule that looks at the body. */
-import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES, OUTCOME_OK } from '../../assembly/abi.ts';
-import type { Plan } from '../plan.ts';
+/** Phase 7: the engine's body call, only where a rule of the policy looks at the body, or the route's WAF does. */
+import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES, OUTCOME_OK, REASON_TRAP } from '../../assembly/abi.ts';
+import type { BodyPlan, Plan } from '../plan.ts';
 import { declaredLength, HeldBody, inflate } from './body.ts';
 import { type Exchange, type Phase, watch } from './exchange.ts';
 import { refuse } from './problem.ts';
 import { judge } from './rules.ts';
+import { judgeWaf, unjudged } from './waf.ts';
 
 export const inspect: Phase = {
   name: 'inspect',
   run(exchange) {
-    const { plan } = exchange;
-    if (plan === null || !plan.stages.body) return;
-    // A rule may also ask whether there is no body, so the call is made without one too.
-    if (exchange.request.body === null) return decide(exchange, plan, EMPTY, 0, false);
-    return holdAndDecide(exchange, plan);
+    const { plan, waf, request } = exchange;
+    if (plan === null) return;
+    if (request.body === null) {
+      // A rule may also ask whether there is no body, so the call is made without one too. The WAF's phase 2 has run.
+      if (plan.stages.body) decide(exchange, plan, EMPTY, 0, false);
+      return;
+    }
+    if (plan.stages.body || waf !== null) return holdAndDecide(exchange, plan);
   },
 };
 
 const EMPTY = new Uint8Array(0);
 
+/** What holds for a body: the WAF's limits where the route has one. In its mode log nothing is refused on its account. */
+function limitsOf({ waf }: Exchange, plan: Plan): { body: BodyPlan; enforced: boolean } {
+  if (waf === null) return { body: plan.body, enforced: true };
+  const enforced = plan.stages.body || waf.plan.mode === 'enforce';
+  const { limit, over } = waf.plan.body;
+  return { body: { limit, over: enforced || over !== 'reject' ? over : 'inspect-prefix' }, enforced };
+}
+
 async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   const { request, seen } = exchange;
-  const limit = Math.min(plan.body.limit > 0 ? plan.body.limit : DEFAULT_BODY_LIMIT, MAX_BODY_BYTES);
+  const { body: limits, enforced } = limitsOf(exchange, plan);
+  const limit = Math.min(limits.limit > 0 ? limits.limit : DEFAULT_BODY_LIMIT, MAX_BODY_BYTES);
   const declared = declaredLength(seen.length);
-  const policy = overOf(request, plan);
+  const policy = overOf(request, limits);
   if (declared > limit && policy === 'reject') return tooLarge(exchange, null);
-  if (declared > limit && policy === 'pass') return passed(exchange, 'the body is larger than the limit');
+  if (declared > limit && policy === 'pass')
+    return unread(exchange, plan, 'the body is larger than the limit', declared);
   // A GET with a body can only be forwarded as the very request that came in, so its copy is what is read.
   const bare = request.method === 'GET' || request.method === 'HEAD';
   const stream = bare ? request.clone().body : request.body;
@@ -40,14 +54,14 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   else exchange.body = body;
   const over = !body.complete;
   if (over && policy === 'reject') return tooLarge(exchange, body);
-  if (over && policy === 'pass') return passed(exchange, 'the body is larger than the limit');
+  if (over && policy === 'pass') return unread(exchange, plan, 'the body is larger than the limit', declared);
   let bytes = over ? body.bytes.subarray(0, limit) : body.bytes;
   let truncated = over;
   if (seen.encoding !== '' && seen.encoding.trim().toLowerCase() !== 'identity' && bytes.byteLength > 0) {
     const plain = await inflate(bytes, seen.encoding, limit, !over);
-    if (plain === 'encoding')
-      return fail(exchange, 415, 'the content encoding of the request body can not be inspected');
-    if (plain === 'corrupt') return fail(exchange, 400, 'the request body is not what its content encoding says');
+    if (typeof plain === 'string' && !enforced) return unread(exchange, plan, UNREADABLE[plain], declared);
+    if (plain === 'encoding') return fail(exchange, 415, UNREADABLE[plain]);
+    if (plain === 'corrupt') return fail(exchange, 400, UNREADABLE[plain]);
     if (plain === 'ratio') return tooLarge(exchange, body);
     if (plain.truncated && !over && policy === 'reject') return tooLarge(exchange, body);
     bytes = plain.bytes;
@@ -55,6 +69,18 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   }
   decide(exchange, plan, bytes, Math.max(declared, bytes.byteLength), truncated);
 }
+
+/** The body goes on unread. The WAF's later phases run on what else there is: it is there that scores are judged. */
+function unread(exchange: Exchange, plan: Plan, why: string, size: number): void {
+  passed(exchange, why);
+  if (exchange.waf !== null) decide(exchange, plan, EMPTY, Math.max(size, 0), true);
+}
+
+const UNREADABLE = {
+  encoding: 'the content encoding of the request body can not be inspected',
+  corrupt: 'the request body is not what its content encoding says',
+  ratio: 'the request body inflates too much',
+};
 
 /** Types that an application reads as a whole: cut short for us, they could hide what stands behind the cut. */
 const STRUCTURED =
@@ -64,8 +90,8 @@ const STRUCTURED =
  * `reject` holds for forms, JSON, XML and bodies without a type, or with more than one, of which readers choose
  * differently; any other type is judged by its beginning then.
  */
-function overOf(request: Request, plan: Plan): Plan['body']['over'] {
-  if (plan.body.over !== 'reject') return plan.body.over;
+function overOf(request: Request, { over }: BodyPlan): BodyPlan['over'] {
+  if (over !== 'reject') return over;
   const type = request.headers.get('content-type') ?? '';
   return type === '' || type.includes(',') || STRUCTURED.test(type) ? 'reject' : 'inspect-prefix';
 }
@@ -89,10 +115,13 @@ function decide(exchange: Exchange, plan: Plan, bytes: Uint8Array, size: number,
   exchange.state = found.state;
   exchange.bodyEffects = found.effects;
   judge(exchange, plan, found.effects, found.terminal, found.rule);
-  if (exchange.response === null && found.outcome !== OUTCOME_OK) {
-    if (plan.body.over === 'reject') return tooLarge(exchange, exchange.body);
-    passed(exchange, 'the body takes too many steps to judge');
-  }
+  const gaveUp = found.outcome !== OUTCOME_OK || found.waf?.action === 'limit';
+  if (exchange.response === null && gaveUp) {
+    if (found.waf === null && exchange.waf !== null && found.reason === REASON_TRAP)
+      unjudged(exchange, exchange.waf.plan, 'request');
+    else if (limitsOf(exchange, plan).body.over === 'reject') return tooLarge(exchange, exchange.body);
+    else passed(exchange, 'the body takes too many steps to judge');
+  } else if (exchange.response === null) judgeWaf(exchange, found.waf, 'request');
   if (exchange.response !== null) exchange.body?.discard();
 }
 

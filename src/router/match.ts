@@ -30,6 +30,7 @@ import { loops } from './cdn-loop.ts';
 import type { Exchange, Phase } from './exchange.ts';
 import { type ProxyError, refuse } from './problem.ts';
 import { INSPECTION, inspectionVerdict, judge } from './rules.ts';
+import { judgeWaf, startWaf } from './waf.ts';
 
 const REFUSALS: Readonly<Record<number, { status: number; reason: string }>> = {
   ...INSPECTION,
@@ -66,6 +67,7 @@ export const match: Phase = {
         if (action === undefined) throw new Error(`route ${result.route} has no action`);
         exchange.action = action;
         exchange.filters = action.filters;
+        if (action.waf >= 0) startWaf(exchange, plan);
         const drawn = draw(action.backends);
         if (drawn !== null) {
           exchange.backend = drawn.backend;
@@ -83,6 +85,10 @@ export const match: Phase = {
       }
       if (result.effects.length > 0 || result.terminal !== 0) {
         judge(exchange, plan, result.effects, result.terminal, result.rule);
+        if (exchange.response !== null) return;
+      }
+      if (result.waf !== null) {
+        judgeWaf(exchange, result.waf, 'request');
         if (exchange.response !== null) return;
       }
     }

@@ -81,6 +81,7 @@ function settle(exchange: Exchange): void {
   exchange.lease.users--;
   // Whoever answered, nobody will send a held body again.
   exchange.body?.release();
+  exchange.answer?.release();
 }
 
 /** Fails closed: nothing of the request goes further, nothing of the error reaches the client. */

@@ -57,6 +57,7 @@ export const rewrite: Phase = {
     const effects = exchange.result?.effects;
     if (effects !== undefined && effects.length > 0) applyRules(exchange, headers, effects);
     if (exchange.bodyEffects.length > 0) applyRules(exchange, headers, exchange.bodyEffects);
+    if (exchange.waf !== null && exchange.waf.plan.response !== null) readableEncodings(headers);
   },
 };
 
@@ -75,6 +76,14 @@ function applyRules(exchange: Exchange, headers: Headers, effects: readonly Effe
       if (name !== undefined) headers.set(name, safeValue(effect.value));
     }
   }
+}
+
+/** An answer that is to be looked at comes in an encoding that this runtime takes apart, or in none. */
+function readableEncodings(headers: Headers): void {
+  const accepted = headers.get('accept-encoding');
+  if (accepted === null) return;
+  const readable = accepted.split(',').filter((part) => /^\s*(?:x-)?gzip\s*(?:;|$)|^\s*deflate\s*(?:;|$)/i.test(part));
+  headers.set('accept-encoding', readable.length === 0 ? 'identity' : readable.map((part) => part.trim()).join(', '));
 }
 
 /**

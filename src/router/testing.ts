@@ -66,7 +66,7 @@ export function plan(
 export interface FakeAnswers {
   head?: (result: HeadResult, fields: readonly string[]) => HeadResult;
   body?: (bytes: Uint8Array, size: number, truncated: boolean) => StageResult;
-  response?: (fields: readonly string[]) => StageResult;
+  response?: (fields: readonly string[], body: Uint8Array, truncated: boolean) => StageResult;
 }
 
 export const NOTHING: StageResult = {
@@ -78,6 +78,7 @@ export const NOTHING: StageResult = {
   truncated: false,
   steps: 1,
   state: null,
+  waf: null,
 };
 
 export function fakeEngine(answers: FakeAnswers = {}): Engine & { released: Generation[] } {
@@ -111,12 +112,13 @@ export function fakeEngine(answers: FakeAnswers = {}): Engine & { released: Gene
           client: '192.0.2.1',
         },
         ...{ trusted: false, agent: -1, terminal: 0, rule: -1, effects: [], truncated: false, steps: 1 },
-        ...{ match: 0, state: null },
+        ...{ match: 0, state: null, waf: null },
       };
       return answers.head?.(result, fields) ?? result;
     },
     body: (_g, _a, _h, _c, bytes, size, truncated) => answers.body?.(bytes, size, truncated) ?? NOTHING,
-    response: (_g, _a, _h, _c, response) => answers.response?.(response.text.split('\0')) ?? NOTHING,
+    response: (_g, _a, _h, _c, response, _s, _n, _state, body, truncated) =>
+      answers.response?.(response.text.split('\0'), body ?? new Uint8Array(), truncated ?? false) ?? NOTHING,
   };
 }
 

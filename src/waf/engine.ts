@@ -28,6 +28,7 @@ import { Answers, refused, refusedStage, type HeadResult, type StageResult } fro
 
 export { ImageError, type AgentName, type Loaded, type LoadedApp, type OpenImage } from './images.ts';
 export type { Effect, HeadResult, StageResult } from './result.ts';
+export type { WafEvent, WafVerdict } from './transaction.ts';
 
 /** What can be asked of a loaded set of images. Built beside the old one, then swapped by one assignment. */
 export interface Generation {
@@ -64,6 +65,7 @@ export interface Engine {
     now: number,
     state?: Uint8Array | null,
   ): StageResult;
+  /** `body`: the answer's, decoded, as far as it is held, for the WAF; `truncated`: there is more of it. */
   response(
     generation: Generation,
     app: number,
@@ -73,6 +75,8 @@ export interface Engine {
     seed: number,
     now: number,
     state?: Uint8Array | null,
+    body?: Uint8Array,
+    truncated?: boolean,
   ): StageResult;
   /** How often the engine trapped; each time its instance was replaced and the call was answered with OUTCOME_LIMIT. */
   readonly traps: number;

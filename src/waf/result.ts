@@ -30,6 +30,8 @@ import {
   STATE_AT,
 } from '../../assembly/abi.ts';
 
+import type { WafVerdict } from './transaction.ts';
+
 /** A rule, inspection or computed value that came out of a call. Text is decoded already. */
 export interface Effect {
   readonly kind: number; // EFFECT_*
@@ -63,6 +65,8 @@ export interface HeadResult {
   readonly match: number;
   /** Transaction state for the calls of later stages; null when there is none. */
   readonly state: Uint8Array | null;
+  /** What the route's WAF program said in this call: phase 1, and phase 2 of a request without a body. Null: none ran. */
+  readonly waf: WafVerdict | null;
 }
 
 export interface StageResult {
@@ -74,6 +78,7 @@ export interface StageResult {
   readonly truncated: boolean;
   readonly steps: number;
   readonly state: Uint8Array | null;
+  readonly waf: WafVerdict | null;
 }
 
 const NO_EFFECTS: readonly Effect[] = [];
@@ -115,6 +120,7 @@ export class Answers {
       steps: words[RESULT_STEPS]!,
       match: words[RESULT_MATCH]!,
       state: this.#state(),
+      waf: null,
     };
   }
 
@@ -129,6 +135,7 @@ export class Answers {
       truncated: words[RESULT_TRUNCATED] === 1,
       steps: words[RESULT_STEPS]!,
       state: this.#state(),
+      waf: null,
     };
   }
 
@@ -183,5 +190,15 @@ export function refused(outcome: number, reason: number): HeadResult {
 }
 
 export function refusedStage(outcome: number, reason: number): StageResult {
-  return { outcome, reason, terminal: 0, rule: -1, effects: NO_EFFECTS, truncated: false, steps: 0, state: null };
+  return {
+    outcome,
+    reason,
+    terminal: 0,
+    rule: -1,
+    effects: NO_EFFECTS,
+    truncated: false,
+    steps: 0,
+    state: null,
+    waf: null,
+  };
 }
