@@ -78,7 +78,7 @@ export interface Target {
   readonly exclude: boolean; // `!`
   /**
    * Name within the collection: null = all of it. Exact names compare without case, as in ModSecurity; patterns are
-   * searched for in the name, dotall and without case (PCRE_DOTALL | PCRE_CASELESS there).
+   * searched for in the name, dotall and without case (PCRE_DOTALL | PCRE_CASELESS there). Exact ones are lower case.
    */
   readonly selector: Selector | null;
 }
