@@ -38,7 +38,15 @@ export class Processes {
 
   constructor(probe: string) {
     this.#probe = probe;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, this.#interrupted);
   }
+
+  /** Whoever interrupts a run wants no servers and no folder left behind. */
+  readonly #interrupted = (signal: NodeJS.Signals): void => {
+    for (const child of this.#children) child.kill('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true });
+    process.kill(process.pid, signal); // the default way to end, now that nobody handles it
+  };
 
   /** Starts a server and waits until it answers the probe. Its standard output goes to `output` or nowhere. */
   async start(
@@ -73,6 +81,7 @@ export class Processes {
 
   async stop(): Promise<void> {
     for (const child of this.#children) if (child.pid) await this.end({ pid: child.pid, port: 0 });
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, this.#interrupted);
     closeSync(this.#null);
     rmSync(this.folder, { recursive: true, force: true });
   }
