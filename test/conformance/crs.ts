@@ -3,21 +3,26 @@
  * counts is which rules fire. `crs` asks our engine, `crs-peers` others (bench/peers/waf/), to know what the harness is
  * worth: all get the same transactions.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { buildPeers } from '../../bench/peers/waf/build.ts';
+import { Apache, apacheInstalled } from '../../bench/peers/waf/apache.ts';
 import { Peer } from '../../bench/peers/waf/peer.ts';
 import { peerConfiguration, SUITE_SETTINGS } from '../../bench/peers/waf/rules.ts';
 import type { RawTransaction } from '../../src/waf/transaction.ts';
 import { dataFolder } from '../data.ts';
 import { assertsRules, faults, type Fired } from './crs/judgement.ts';
+import { reflect } from './crs/reflection.ts';
 import { transactionOf } from './crs/request.ts';
 import { loadSuite } from './crs/suite.ts';
 import type { Outcome } from './gateway-api.ts';
 
 type Report = (outcome: Outcome) => void;
 type Ask = (transaction: RawTransaction) => Promise<readonly Fired[]> | readonly Fired[];
+
+interface Engine {
+  readonly name: string;
+  run(transaction: RawTransaction): Promise<{ readonly hits: readonly Fired[] }>;
+  stop(): void;
+}
 
 /** Stages whose id begins with one of `only`, or all. What passes is not reported: it would be thousands of lines. */
 async function score(only: readonly string[], report: Report, ask: Ask, prefix = ''): Promise<Outcome[]> {
@@ -41,29 +46,31 @@ async function score(only: readonly string[], report: Report, ask: Ask, prefix =
   return outcomes;
 }
 
+/** Words of `only` that name an engine choose engines, others are beginnings of stage ids. */
 export async function runCrsPeers(only: readonly string[], report: Report): Promise<Outcome[]> {
+  const names = ['libmodsecurity', 'coraza', 'apache'];
+  const ids = only.filter((word) => !names.includes(word));
+  const chosen = ids.length < only.length ? only : names;
+  const rules = peerConfiguration({ crs: dataFolder('crs'), mode: 'log', paranoia: 4, extra: SUITE_SETTINGS });
+  const outcomes: Outcome[] = [];
+  const ask = async (name: string, engine: Engine): Promise<void> => {
+    try {
+      const own = await score(ids, report, async (transaction) => (await engine.run(transaction)).hits, `${name} `);
+      const asserting = own.filter(({ result }) => result !== 'skipped');
+      const passed = asserting.filter(({ result }) => result === 'passed').length;
+      console.log(`${engine.name}: ${passed} of ${asserting.length} stages`);
+      outcomes.push(...own);
+    } finally {
+      engine.stop();
+    }
+  };
   const { built, missing } = await buildPeers();
   for (const sentence of missing) console.log(sentence);
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-crs-'));
-  const rules = join(folder, 'rules.conf');
-  writeFileSync(rules, peerConfiguration({ crs: dataFolder('crs'), mode: 'log', paranoia: 4, extra: SUITE_SETTINGS }));
-  const outcomes: Outcome[] = [];
-  try {
-    for (const [name, command] of Object.entries(built)) {
-      const peer = await Peer.start(command, rules);
-      try {
-        const ask: Ask = async (transaction) => (await peer.run(transaction)).hits;
-        const own = await score(only, report, ask, `${name} `);
-        const asserting = own.filter(({ result }) => result !== 'skipped');
-        const passed = asserting.filter(({ result }) => result === 'passed').length;
-        console.log(`${peer.name}: ${passed} of ${asserting.length} stages`);
-        outcomes.push(...own);
-      } finally {
-        peer.stop();
-      }
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  for (const [name, command] of Object.entries(built))
+    if (chosen.includes(name)) await ask(name, await Peer.start(command, rules));
+  if (chosen.includes('apache')) {
+    if (apacheInstalled()) await ask('apache', await Apache.start(rules, reflect));
+    else console.log('ModSecurity 2 is not asked: Debian has it as apache2-bin and libapache2-mod-security2');
   }
   return outcomes;
 }

@@ -11,6 +11,9 @@
  * one character a byte.
  */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Octets, RawResponse, RawTransaction } from '../../../src/waf/transaction.ts';
 
@@ -55,13 +58,20 @@ export class Peer {
     this.#child.stdin.on('error', () => {}); // told by `close`
   }
 
-  /** Starts a peer that build.ts made with a file of rules. */
+  /** Starts a peer that build.ts made with rules as peerConfiguration writes them. */
   static async start(command: string, rules: string): Promise<Peer> {
-    const peer = new Peer(command, rules);
-    const { ready, loadMs } = JSON.parse(await peer.#answer()) as { ready: string; loadMs: number };
-    peer.name = ready;
-    peer.loadMs = loadMs;
-    return peer;
+    const folder = mkdtempSync(join(tmpdir(), 'sallyport-peer-'));
+    try {
+      const file = join(folder, 'rules.conf');
+      writeFileSync(file, rules);
+      const peer = new Peer(command, file);
+      const { ready, loadMs } = JSON.parse(await peer.#answer()) as { ready: string; loadMs: number };
+      peer.name = ready;
+      peer.loadMs = loadMs;
+      return peer;
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   }
 
   async run(transaction: RawTransaction): Promise<Outcome> {
