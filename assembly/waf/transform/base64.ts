@@ -3,14 +3,20 @@ import { begin, finish } from './output';
 
 const PAD: u32 = 0x3d;
 
-/** Value of a byte of the alphabet, or -1. */
 // @ts-ignore: decorator
 @inline
-function sextet(byte: u32): i32 {
-  if ((byte | 0x20) - 0x61 < 26) return byte - (byte < 0x61 ? 0x41 : 0x47);
-  if (byte - 0x30 < 10) return byte + 4;
-  return byte == 0x2b ? 62 : byte == 0x2f ? 63 : -1;
+function letter(value: u32): u8 {
+  if (value < 26) return <u8>(value + 0x41);
+  if (value < 52) return <u8>(value + 0x47);
+  if (value < 62) return <u8>(value - 4);
+  return value == 62 ? 0x2b : 0x2f;
 }
+
+/** Values of the bytes of the alphabet, and NONE of all others. */
+const SEXTETS = memory.data(256);
+const NONE: u8 = 0xff;
+memory.fill(SEXTETS, NONE, 256);
+for (let value: u32 = 0; value < 64; value++) store<u8>(SEXTETS + <usize>letter(value), <u8>value);
 
 /** Decodes up to the first byte that isn't of the alphabet, be it padding or garbage. */
 export function base64Decode(at: usize, length: i32): bool {
@@ -36,8 +42,8 @@ function decode(at: usize, length: i32, lenient: bool): bool {
   let count = 0; // bytes of the alphabet so far, of the group at hand
   for (let from = at; from < end; from++) {
     const byte = <u32>load<u8>(from);
-    const value = sextet(byte);
-    if (value < 0) {
+    const value = load<u8>(SEXTETS + <usize>byte);
+    if (value == NONE) {
       if (!lenient) break;
       if (byte == PAD && count == 1) return finish(at, length, start, start);
       continue;
@@ -50,15 +56,6 @@ function decode(at: usize, length: i32, lenient: bool): bool {
     count = (count + 1) & 3;
   }
   return finish(at, length, start, to);
-}
-
-// @ts-ignore: decorator
-@inline
-function letter(value: u32): u8 {
-  if (value < 26) return <u8>(value + 0x41);
-  if (value < 52) return <u8>(value + 0x47);
-  if (value < 62) return <u8>(value - 4);
-  return value == 62 ? 0x2b : 0x2f;
 }
 
 export function base64Encode(at: usize, length: i32): bool {

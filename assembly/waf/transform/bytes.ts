@@ -47,6 +47,26 @@ export function copyRun(from: usize, end: usize, to: usize, one: u32, other: u32
   return from;
 }
 
+/** For each set of eight places, eight bytes: those places in order. */
+const ORDERS = memory.data(2048, 16);
+for (let set: u32 = 0; set < 256; set++) {
+  let to = ORDERS + <usize>(set << 3);
+  for (let place: u32 = 0; place < 8; place++) if ((set >> place) & 1) store<u8>(to++, <u8>place);
+}
+
+/** Stores the bytes of the block whose bit of `kept` is set, one behind the other; where the next goes. Writes up to 24. */
+// @ts-ignore: decorator
+@inline
+export function compact(block: v128, kept: i32, to: usize): usize {
+  const low = kept & 0xff;
+  const high = (kept >> 8) & 0xff;
+  v128.store(to, i8x16.swizzle(block, v128.load_zero<u64>(ORDERS + <usize>(low << 3))));
+  to += popcnt(low);
+  const order = i8x16.add(v128.load_zero<u64>(ORDERS + <usize>(high << 3)), i8x16.splat(8));
+  v128.store(to, i8x16.swizzle(block, order));
+  return to + popcnt(high);
+}
+
 /** C's `isspace`: tab, line feed, vertical tab, form feed, carriage return, space. */
 // @ts-ignore: decorator
 @inline

@@ -1,5 +1,35 @@
 // cmdLine: the spelling of a command as a shell or cmd.exe would run it.
+import { compact } from './bytes';
 import { begin, finish } from './output';
+
+// Classes of bytes, as bits: those that vanish, those that are as good as a space, those that take a space before them away.
+const GONE: u32 = 1; // " ' \ ^
+const BLANK: u32 = 2; // space , ; tab carriage return line feed
+const OPENING: u32 = 4; // / (
+
+// @ts-ignore: decorator
+@inline
+function classOf(byte: u32): u32 {
+  if (byte > 0x5e) return 0; // most are small letters
+  switch (byte) {
+    case 0x22:
+    case 0x27:
+    case 0x5c:
+    case 0x5e:
+      return GONE;
+    case 0x20:
+    case 0x2c:
+    case 0x3b:
+    case 0x09:
+    case 0x0d:
+    case 0x0a:
+      return BLANK;
+    case 0x2f:
+    case 0x28:
+      return OPENING;
+  }
+  return 0;
+}
 
 /**
  * Takes `"`, `'`, `\` and `^` away, makes one space of every run of space, `,`, `;`, tab, carriage return and line feed, takes
@@ -9,32 +39,49 @@ import { begin, finish } from './output';
 export function cmdLine(at: usize, length: i32): bool {
   const start = begin(length, length);
   if (start == 0) return false;
+  const end = at + <usize>length;
+  const blank = i8x16.splat(0x20);
+  // By both halves of a byte. Bits of the lower half: 1 for 0x0_ blank, 2 for 0x2_ blank, 4 for 0x3_ blank, 8 for 0x2_ gone,
+  // 16 for 0x5_ gone, 32 for 0x2_ opening; and for each upper half, which of them it can be.
+  const lower = i8x16(2, 0, 8, 0, 0, 0, 0, 8, 32, 1, 1, 4, 18, 1, 16, 32);
+  const upper = i8x16(1, 0, 42, 4, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
   let to = start;
-  let space = false;
-  for (const end = at + <usize>length; at < end; at++) {
-    const byte = <u32>load<u8>(at);
-    switch (byte) {
-      case 0x22:
-      case 0x27:
-      case 0x5c:
-      case 0x5e:
+  let from = at;
+  let waiting = false; // a blank was read, and what follows says whether a space is written
+  while (from < end) {
+    let stop = end;
+    // SAFETY: as copyRun in bytes.ts; compact stores at most 8 bytes behind the 16 that `to` is not ahead of `from` for.
+    if (from + 16 <= end) {
+      const block = v128.load(from);
+      const classes = v128.and(
+        i8x16.swizzle(lower, v128.and(block, i8x16.splat(15))),
+        i8x16.swizzle(upper, i8x16.shr_u(block, 4)),
+      );
+      if (!v128.any_true(v128.and(classes, i8x16.splat(24)))) {
+        const blanks = i8x16.ne(v128.and(classes, i8x16.splat(7)), i8x16.splat(0));
+        const bits = i8x16.bitmask(blanks);
+        const joined = bits | i8x16.bitmask(i8x16.eq(classes, i8x16.splat(32)));
+        if (waiting && !(joined & 1)) store<u8>(to++, 0x20);
+        const letters = i8x16.lt_u(i8x16.sub(block, i8x16.splat(0x41)), i8x16.splat(26));
+        const lowered = v128.or(block, v128.and(letters, blank));
+        // Of a run the last blank stands for all, unless an opening follows, or the next block must say.
+        to = compact(v128.bitselect(blank, lowered, blanks), ~(bits & ((joined >> 1) | 0x8000)), to);
+        waiting = (bits & 0x8000) != 0;
+        from += 16;
         continue;
-      case 0x20:
-      case 0x2c:
-      case 0x3b:
-      case 0x09:
-      case 0x0d:
-      case 0x0a:
-        if (!space) store<u8>(to++, 0x20);
-        space = true;
-        continue;
-      case 0x2f:
-      case 0x28:
-        if (space) to--;
-        break;
+      }
+      stop = from + 16;
     }
-    store<u8>(to++, <u8>(byte - 0x41 < 26 ? byte | 0x20 : byte));
-    space = false;
+    for (; from < stop; from++) {
+      const byte = <u32>load<u8>(from);
+      const kind = classOf(byte);
+      if (kind == BLANK) waiting = true;
+      if (kind == BLANK || kind == GONE) continue;
+      if (waiting && kind != OPENING) store<u8>(to++, 0x20);
+      waiting = false;
+      store<u8>(to++, <u8>(byte - 0x41 < 26 ? byte | 0x20 : byte));
+    }
   }
-  return finish(at - <usize>length, length, start, to);
+  if (waiting) store<u8>(to++, 0x20);
+  return finish(at, length, start, to);
 }

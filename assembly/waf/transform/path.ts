@@ -1,8 +1,10 @@
 // normalizePath and normalizePathWin.
+import { copyRun } from './bytes';
 import { begin, finish, keep } from './output';
 
 const SLASH: u32 = 0x2f;
 const DOT: u32 = 0x2e;
+const BACKSLASH: u32 = 0x5c;
 
 /** Slashes in a row become one; `.` segments vanish, `..` takes the segment before it away where there is one. */
 export function normalizePath(at: usize, length: i32): bool {
@@ -19,7 +21,7 @@ export function normalizePathWin(at: usize, length: i32): bool {
 @inline
 function read(at: usize, windows: bool): u32 {
   const byte = <u32>load<u8>(at);
-  return windows && byte == 0x5c ? SLASH : byte;
+  return windows && byte == BACKSLASH ? SLASH : byte;
 }
 
 /**
@@ -45,11 +47,12 @@ function normalize(at: usize, length: i32, windows: bool): bool {
     const done = from == last;
     // Only the last byte of a segment is of interest, and the last one of the path.
     if (!done && read(from + 1, windows) != SLASH) {
-      if (byte == SLASH && relative && to == start) from++;
-      else {
-        store<u8>(to++, <u8>byte);
-        from++;
-      }
+      from++;
+      if (byte != SLASH || !relative || to > start) store<u8>(to++, <u8>byte);
+      // The rest of the segment but for its last byte, which the copy takes along too.
+      const next = copyRun(from, last + 1, to, SLASH, windows ? BACKSLASH : SLASH);
+      to += next - from - 1;
+      from = next - 1;
       continue;
     }
     if (done || byte != SLASH) {

@@ -178,6 +178,23 @@ describe('transformations', () => {
     );
   });
 
+  test('presence finds a byte wherever it stands in a long string', () => {
+    for (const filling of ['a', 'ab \xc3\xa9']) {
+      const text = filling.repeat(40).slice(0, 100);
+      for (let place = 0; place < text.length; place++) {
+        for (const code of [0, 0x41, 0x7f, 0x80, 0xff]) {
+          engine.exports.reset();
+          const input = `${text.slice(0, place)}${String.fromCharCode(code)}${text.slice(place + 1)}`;
+          const bitmap = engine.exports.alloc(32);
+          engine.exports.presence(put(input), input.length, bitmap);
+          const expected = new Uint8Array(32);
+          for (const byte of bytesOf(input)) expected[byte >> 3]! |= 1 << (byte & 7);
+          assert.deepEqual(memory.slice(bitmap, bitmap + 32), expected, `${code} at ${place}`);
+        }
+      }
+    }
+  });
+
   const CASES: readonly (readonly [number, string, string])[] = [
     [abi.TRANSFORM_NONE, 'A%41', 'A%41'],
     [abi.TRANSFORM_LOWERCASE, '@AZ[`az{\xc0', '@az[`az{\xc0'],
