@@ -18,6 +18,7 @@ let p: usize = 0;
 let end: usize = 0;
 let valueAt: usize = 0;
 let valueLength: i32 = 0;
+let quoteInside: bool = false; // it is a token with a single quote in it
 
 function invalid(): void {
   plainDisposition = false;
@@ -78,7 +79,10 @@ export function readDisposition(at: usize, length: i32): bool {
 
 /** Gives the value that was read its meaning. False when a limit is reached. */
 function take(name: usize, size: i32): bool {
-  if (size == 4 && load<u32>(name) == 0x656d616e) {
+  const isName = size == 4 && load<u32>(name) == 0x656d616e;
+  const isFileName = size == 8 && load<u64>(name) == 0x656d616e656c6966;
+  if (quoteInside && (isName || isFileName)) raise(FLAG_INVALID_QUOTING);
+  if (isName) {
     if (partNameLength < 0) {
       partNameAt = valueAt;
       partNameLength = valueLength;
@@ -87,7 +91,7 @@ function take(name: usize, size: i32): bool {
     invalid();
     return addArgument(VARIABLE_ARGS_POST, valueAt, valueLength, valueAt, 0);
   }
-  if (size == 8 && load<u64>(name) == 0x656d616e656c6966 && fileNameLength < 0) {
+  if (isFileName && fileNameLength < 0) {
     fileNameAt = valueAt;
     fileNameLength = valueLength;
     return true;
@@ -100,10 +104,11 @@ function take(name: usize, size: i32): bool {
 /** Reads a token or a quoted string at p; false when a limit is reached. */
 function readValue(): bool {
   const quote = load<u8>(p);
+  quoteInside = false;
   if (quote != 0x22 && quote != 0x27) {
     valueAt = p;
     while (p < end && tokenByte(load<u8>(p))) {
-      if (load<u8>(p) == 0x27) raise(FLAG_INVALID_QUOTING);
+      quoteInside = quoteInside || load<u8>(p) == 0x27;
       p++;
     }
     valueLength = <i32>(p - valueAt);
