@@ -90,6 +90,8 @@ export interface WafSource {
   readonly sampling: number;
   /** Whether phases 3 and 4 run at all. */
   readonly response: boolean;
+  readonly bodyLimit: number; // bytes of a request body that rules look at
+  readonly responseBodyLimit: number;
 }
 
 /** Rules that are left out, or targets that they do not look at. */

@@ -1,6 +1,6 @@
 /** `waf:` of an app and of its routes: each route's effective settings, for the WAF compiler and for the plan. */
 import { DEFAULT_RESPONSE_HOLD_MS, MAX_RESPONSE_BODY_BYTES, MAX_WAF_PROGRAMS } from '../../../assembly/waf/abi.ts';
-import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES } from '../../../assembly/abi.ts';
+import { MAX_BODY_BYTES } from '../../../assembly/abi.ts';
 import type { BodyPlan, WafPlan } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import type { Document } from '../document.ts';
@@ -84,6 +84,15 @@ export class WafReader {
     if (mode === 'off') return -1;
     const response = pick(({ response }) => response?.inspect) ?? false;
     const sampling = pick(({ sampling }) => sampling) ?? 100;
+    const messages = pick(({ messages }) => messages) ?? 'off';
+    const body: BodyPlan = {
+      limit: Math.min(parseSize(pick(({ body }) => body?.limit) ?? '') ?? this.#body.limit, MAX_BODY_BYTES),
+      over: pick(({ body }) => body?.over) ?? this.#body.over,
+    };
+    const responseLimit = Math.min(
+      parseSize(pick(({ response }) => response?.limit) ?? '') ?? MAX_RESPONSE_BODY_BYTES,
+      MAX_RESPONSE_BODY_BYTES,
+    );
     const program: WafSource = {
       path: blocks.at(-1)!.path,
       ruleset: pick(({ ruleset }) => ruleset) ?? DEFAULT_RULESET,
@@ -99,32 +108,26 @@ export class WafReader {
       ),
       inline: blocks.flatMap(({ fields, path }) => inlineOf(fields, [...path, 'secLang'])),
       sampling: (typeof sampling === 'string' ? (parsePercent(sampling) ?? 100) : sampling) / 100,
-      response,
+      // Server-sent events are looked at as bodies of answers.
+      response: response || messages !== 'off',
+      bodyLimit: body.limit,
+      responseBodyLimit: responseLimit,
     };
     const index = this.#program(program);
     const plan: WafPlan = {
       ruleset: program.ruleset,
       mode,
       program: index,
-      body: {
-        limit: Math.min(
-          parseSize(pick(({ body }) => body?.limit) ?? '') ?? this.#body.limit ?? DEFAULT_BODY_LIMIT,
-          MAX_BODY_BYTES,
-        ),
-        over: pick(({ body }) => body?.over) ?? this.#body.over,
-      },
+      body,
       response: response
         ? {
-            limit: Math.min(
-              parseSize(pick(({ response }) => response?.limit) ?? '') ?? MAX_RESPONSE_BODY_BYTES,
-              MAX_RESPONSE_BODY_BYTES,
-            ),
+            limit: responseLimit,
             holdMs: pick(({ response }) => response?.holdMs) ?? DEFAULT_RESPONSE_HOLD_MS,
             types: (pick(({ response }) => response?.types) ?? DEFAULT_TYPES).map((type) => type.toLowerCase()),
           }
         : null,
       onError: pick(({ onError }) => onError) ?? 'closed',
-      messages: pick(({ messages }) => messages) ?? 'off',
+      messages,
       evidence: pick(({ evidence }) => evidence) ?? 'redacted',
     };
     return indexOf(this.#planIndex, this.#plans, JSON.stringify(plan), plan);
@@ -225,13 +228,13 @@ export class WafReader {
 
 /** Two sources with the same key are the same program. */
 export function wafKey(source: WafSource): string {
-  const { ruleset, mode, paranoia, thresholds, variables, exclude, inline, sampling, response } = source;
-  return JSON.stringify([
-    ...[ruleset, mode, paranoia, thresholds, sampling, response],
-    variables.map(({ name, value }) => [name, value]),
-    exclude.map(({ rules, target, when }) => [rules, target, when]),
-    inline.map(({ text }) => text),
-  ]);
+  return JSON.stringify({
+    ...source,
+    path: null,
+    variables: source.variables.map(({ name, value }) => [name, value]),
+    exclude: source.exclude.map(({ rules, target, when }) => [rules, target, when]),
+    inline: source.inline.map(({ text }) => text),
+  });
 }
 
 /** A route's variables are added to the app's, and win. */
