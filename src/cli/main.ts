@@ -19,6 +19,7 @@ const commands: Record<string, Loader> = {
   explain: () => load(import('./explain.ts')),
   build: () => load(import('./build.ts')),
   deploy: () => load(import('./deploy.ts')),
+  rules: () => load(import('./rules.ts')),
   status: () => load(import('./status.ts')),
   health: () => load(import('./health.ts')),
   metrics: () => load(import('./metrics.ts')),

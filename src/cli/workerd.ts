@@ -132,8 +132,10 @@ export function workerdBinary(): string {
   }
 }
 
+export type Artefact = 'worker.js' | 'engine.wasm' | 'explain.js' | 'agents.img' | 'core.img' | 'stamp.json';
+
 /** Where `npm run build` puts the worker, the engine and explain.js; beside the command in an installed package. */
-export function artefact(name: 'worker.js' | 'engine.wasm' | 'explain.js' | 'agents.img'): string {
+export function artefact(name: Artefact): string {
   const here = import.meta.dirname;
   return here.endsWith(join('src', 'cli')) ? join(here, '..', '..', 'dist', name) : join(here, name);
 }

@@ -1,0 +1,98 @@
+/** `sallyport rules`, as a person runs it. */
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { run } from '../gateway.ts';
+
+let folder = '';
+const json = async (...args: string[]) => {
+  const { code, stdout, stderr } = await run(['rules', ...args, '--json'], folder);
+  assert.equal(stderr === '' || code !== 0, true, stderr);
+  return { code, ...(JSON.parse(stdout) as Record<string, unknown>) } as { code: number; [field: string]: unknown };
+};
+
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-rulesets-'));
+  mkdirSync(join(folder, 'mine/data'), { recursive: true });
+  writeFileSync(
+    join(folder, 'mine/rules.conf'),
+    `SecRule ARGS "@pmFromFile data/words.data" "id:1001,phase:2,deny,status:418,msg:'a word',tag:'mine',tag:'paranoia-level/2',severity:'ERROR',t:lowercase"
+SecRule REQUEST_HEADERS:X-A "@rx ^a+$" "id:1002,phase:1,pass,nolog"
+`,
+  );
+  writeFileSync(join(folder, 'mine/data/words.data'), '# words\nfoo\nbar\n');
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('a rule set is added, listed, shown and tested', async () => {
+  const added = await json('add', 'mine@1', '--from', 'mine');
+  const [one] = added['rulesets'] as Record<string, unknown>[];
+  assert.deepEqual([one!['name'], one!['count'], one!['fresh']], ['mine@1', 2, true]);
+  const lock = JSON.parse(readFileSync(join(folder, 'sallyport.lock'), 'utf8')) as {
+    rulesets: Record<string, unknown>;
+  };
+  assert.deepEqual(Object.keys(lock.rulesets), ['mine@1']);
+
+  const { rulesets } = await json('list');
+  assert.deepEqual(
+    (rulesets as Record<string, unknown>[]).map(({ name, here }) => [name, here]),
+    [
+      ['core', true],
+      ['mine@1', true],
+    ],
+  );
+
+  const { rules } = await json('show', '1001', '--ruleset', 'mine@1');
+  const [rule] = rules as Record<string, unknown>[];
+  assert.deepEqual(
+    [rule!['id'], rule!['phase'], rule!['paranoia'], rule!['severity'], rule!['message'], rule!['line']],
+    [1001, 2, 2, 'ERROR', 'a word', 1],
+  );
+  assert.match(String(rule!['text']), /^SecRule ARGS "@pmFromFile/);
+  const tagged = await json('show', 'mine', '--ruleset', 'mine@1');
+  assert.equal((tagged['rules'] as unknown[]).length, 1);
+
+  const tested = await json('test', 'mine@1');
+  const [result] = tested['rulesets'] as Record<string, unknown>[];
+  assert.deepEqual(
+    [tested.code, result!['ok'], result!['rules'], result!['paranoia'], result!['matchers']],
+    [0, true, 2, [1, 1, 0, 0], 2],
+  );
+  const human = await run(['rules', 'test', 'mine@1'], folder);
+  assert.match(human.stdout, /good mine@1 {2}2 rules, 2 patterns and lists/);
+});
+
+test('a rule set with mistakes is reported with file, line and column', async () => {
+  mkdirSync(join(folder, 'bad'));
+  writeFileSync(
+    join(folder, 'bad/a.conf'),
+    'SecRule ARGS "@rx ok" "id:1,phase:2,deny"\nSecRule ARGS "@rx a(?=b)" "id:2,phase:2,deny"\nSecRule ARG "@rx x" "id:3,phase:2,deny"\n',
+  );
+  await json('add', 'bad', '--from', 'bad');
+  const tested = await json('test', 'bad');
+  assert.equal(tested.code, 1);
+  const [result] = tested['rulesets'] as {
+    ok: boolean;
+    diagnostics: { line: number; file: string; message: string }[];
+  }[];
+  assert.equal(result!.ok, false);
+  const lines = result!.diagnostics.map(({ file, line }) => `${file}:${line}`);
+  assert.ok(lines.includes('a.conf:3'), lines.join());
+  const human = await run(['rules', 'test', 'bad'], folder);
+  assert.deepEqual([human.code, human.stdout], [1, 'bad  bad\n']);
+  assert.match(human.stderr, /a\.conf:3:9/);
+  assert.match(human.stderr, /SecRule ARG "@rx x"/, 'the line itself');
+});
+
+test('what cannot be is said in one sentence', async () => {
+  const error = async (...args: string[]) => String((await json(...args))['error']);
+  assert.match(await error('frob'), /rules takes add, list, show, test/);
+  assert.match(await error('show'), /which rule/);
+  assert.match(await error('show', '9', '--ruleset', 'mine@1'), /no rule 9 in mine@1/);
+  assert.match(await error('test', 'gone@1'), /there is no rule set gone@1/);
+  assert.match(await error('add', 'core'), /part of Sallyport/);
+  assert.match(await error('add', '../x'), /a rule set is named/);
+  assert.match(await error('add', '--from', 'mine'), /name it/);
+});
