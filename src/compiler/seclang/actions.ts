@@ -254,7 +254,7 @@ const ENTRIES: readonly (readonly [string, Action])[] = [
   ['tag', valued("tag:'attack'", ({ actions, value }) => void actions.tags.push(value.value))],
   [
     'msg',
-    valued("msg:'...'", ({ actions, value, problems }) => {
+    valued("msg:'text'", ({ actions, value, problems }) => {
       actions.msg = readMacro(value, problems, 'warning');
     }),
   ],
@@ -309,15 +309,15 @@ const ENTRIES: readonly (readonly [string, Action])[] = [
     }),
   ],
   ...['initcol', 'setsid', 'setuid', 'setrsc', 'expirevar', 'deprecatevar'].map(
-    (name) => [name, valued(`${name}:...`, ignored(PERSISTENT))] as const,
+    (name) => [name, valued(`${name}:value`, ignored(PERSISTENT))] as const,
   ),
   ['setenv', valued('setenv:name=value', ignored('there is no environment of a process here'))],
-  ['xmlns', valued('xmlns:x="http://..."', ignored('XPath is not evaluated'))],
-  ['exec', valued('exec:...', lost('there are no processes here'))],
-  ['proxy', valued('proxy:...', lost('a rule cannot choose the origin', 'write a route in the policy'))],
+  ['xmlns', valued('xmlns:x=uri', ignored('XPath is not evaluated'))],
+  ['exec', valued('exec:value', lost('there are no processes here'))],
+  ['proxy', valued('proxy:value', lost('a rule cannot choose the origin', 'write a route in the policy'))],
   ['pause', valued('pause:1000', lost('requests are not delayed', 'write deny or drop'))],
-  ['append', valued("append:'...'", lost('responses are not rewritten'))],
-  ['prepend', valued("prepend:'...'", lost('responses are not rewritten'))],
+  ['append', valued("append:'text'", lost('responses are not rewritten'))],
+  ['prepend', valued("prepend:'text'", lost('responses are not rewritten'))],
   ...['Arg', 'RequestHeader', 'ResponseHeader'].flatMap((what) =>
     ['sanitise', 'sanitize'].map((verb) => [verb + what, valued(`${verb}${what}:name`, ignored(REDACTED))] as const),
   ),

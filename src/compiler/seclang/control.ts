@@ -118,7 +118,7 @@ export function readControl(text: Text, problems: Problems, loss: Loss): readonl
   }
   const value = equals < 0 ? text.slice(text.value.length) : text.slice(equals + 1).trim();
   if (value.value === '') {
-    problems.error('missing-argument', name, `${name.value} needs a value`, { fix: `write ctl:${name.value}=...` });
+    problems.error('missing-argument', name, `${name.value} needs a value`, { fix: `write ctl:${name.value}=value` });
     return [];
   }
   const macro = value.value.indexOf('%{');
