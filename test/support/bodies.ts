@@ -60,6 +60,8 @@ export interface BodyOptions {
   /** False: only the first part of the body. */
   readonly whole?: boolean;
   readonly elided?: readonly (readonly [offset: number, bytes: number])[];
+  /** Length of the body as it came; default: of the text. */
+  readonly size?: number;
   /** Values that are there already. */
   readonly taken?: number;
 }
@@ -127,7 +129,9 @@ export async function compileBodies() {
       exports.setProcessor(processor);
       const whole = options.whole === false ? 0 : 1;
       const force = options.force === true ? 1 : 0;
-      return result(exports.processBody(processor, at, text.length, text.length, whole, force, typeAt, type.length));
+      return result(
+        exports.processBody(processor, at, text.length, options.size ?? text.length, whole, force, typeAt, type.length),
+      );
     },
   };
 }

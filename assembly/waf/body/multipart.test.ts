@@ -119,6 +119,15 @@ describe('multipart', () => {
     assert.deepEqual(flags(read(A + END, { contentType: `${type}boundary=bound` })), []);
     assert.deepEqual(flags(read(A + END, { contentType: ` ${type}boundary=bound`.replace(' m', 'm').replace('; ', ';  ') })), ['strict', 'error']);
   });
+  test('a boundary with the word in it', () => {
+    const boundary = '----WebKitFormBoundary7MA4YWxkTrZu0gW';
+    const of = read(`--${boundary}\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--${boundary}--\r\n`, {
+      contentType: `multipart/form-data; boundary=${boundary}`,
+    });
+    assert.deepEqual([flags(of), fields(of)], [[], [['a', '1']]]);
+    const other = read(A + END, { contentType: 'multipart/form-data; boundary=xboundary=' });
+    assert.ok(flags(other).includes('error'));
+  });
   test('every byte that a boundary may hold', () => {
     const boundary = "09azAZ'()+_,-./:=? x";
     const of = read(A.replace('bound', boundary) + `--${boundary}--\r\n`, { contentType: `multipart/form-data; boundary=${boundary}` });
