@@ -9,7 +9,7 @@ import * as abi from '../abi.ts';
 const entry = `
 import { outAt, outLength } from './waf/transform/transform';
 export { reset, mark, alloc, spend, failure, stepsUsed } from './arena';
-export { transform, canChange } from './waf/transform/transform';
+export { transform, canChange, changing } from './waf/transform/transform';
 export { presence } from './waf/presence';
 export function resultAt(): usize { return outAt; }
 export function resultLength(): i32 { return outLength; }
@@ -24,6 +24,7 @@ interface Exports {
   stepsUsed(): number;
   transform(id: number, at: number, length: number): number;
   canChange(id: number, bitmap: number): number;
+  changing(bitmap: number): bigint;
   presence(at: number, length: number, out: number): void;
   resultAt(): number;
   resultLength(): number;
@@ -193,6 +194,26 @@ describe('transformations', () => {
         }
       }
     }
+  });
+
+  test('changing leaves out what a string gives no cause for', () => {
+    const changing = (input: string): string[] => {
+      engine.exports.reset();
+      const bitmap = engine.exports.alloc(32);
+      engine.exports.presence(put(input), input.length, bitmap);
+      const bits = engine.exports.changing(bitmap);
+      return TRANSFORMATIONS.filter(([, id]) => (bits >> BigInt(id)) & 1n)
+        .map(([name]) => name.slice('TRANSFORM_'.length))
+        .filter((name) => !/ENCODE|BASE64|HEX_DECODE|LENGTH|MD5|SHA1|UPPERCASE/.test(name));
+    };
+    assert.deepEqual(changing('search_0123'), []);
+    assert.deepEqual(changing('*'), []);
+    assert.deepEqual(changing('a+b'), ['URL_DECODE', 'URL_DECODE_UNI']);
+    assert.deepEqual(changing('a&b'), ['HTML_ENTITY_DECODE']);
+    assert.deepEqual(changing('Ab'), ['LOWERCASE', 'CMD_LINE']);
+    assert.deepEqual(changing('a.b'), ['NORMALIZE_PATH', 'NORMALIZE_PATH_WIN']);
+    assert.deepEqual(changing('\xe9'), ['UTF8_TO_UNICODE']);
+    assert.deepEqual(changing('#'), ['REMOVE_COMMENTS', 'REMOVE_COMMENTS_CHAR']);
   });
 
   const CASES: readonly (readonly [number, string, string])[] = [

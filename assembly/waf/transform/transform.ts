@@ -17,7 +17,6 @@ import {
   TRANSFORM_LENGTH,
   TRANSFORM_LOWERCASE,
   TRANSFORM_MD5,
-  TRANSFORM_NONE,
   TRANSFORM_NORMALIZE_PATH,
   TRANSFORM_NORMALIZE_PATH_WIN,
   TRANSFORM_REMOVE_COMMENTS,
@@ -37,7 +36,6 @@ import {
   TRANSFORM_URL_ENCODE,
   TRANSFORM_UTF8_TO_UNICODE,
 } from '../abi';
-import { occurs } from '../presence';
 import { base64Decode, base64DecodeExt, base64Encode } from './base64';
 import { lowercase, uppercase } from './case';
 import { cmdLine } from './command';
@@ -60,6 +58,7 @@ import {
   trimRight,
 } from './whitespace';
 
+export { canChange, changing } from './changing';
 export { outAt, outLength } from './output';
 
 /**
@@ -136,72 +135,4 @@ export function transform(id: i32, at: usize, length: i32): bool {
       return sha1(at, length);
   }
   return keep(at, length);
-}
-
-/**
- * False only when TRANSFORM_ `id` surely leaves a string alone of which `bitmap` says what bytes occur (see presence.ts).
- */
-export function canChange(id: i32, bitmap: usize): bool {
-  // Words of 32 bytes each: 0x00-0x1f, 0x20-0x3f, 0x40-0x5f, 0x60-0x7f, and four above.
-  switch (id) {
-    case TRANSFORM_NONE:
-      return false;
-    case TRANSFORM_LOWERCASE:
-      return hasUpper(bitmap);
-    case TRANSFORM_UPPERCASE:
-      return (load<u32>(bitmap, 12) & LETTERS) != 0;
-    case TRANSFORM_URL_DECODE:
-    case TRANSFORM_URL_DECODE_UNI:
-      return occurs(bitmap, 0x25) || occurs(bitmap, 0x2b);
-    case TRANSFORM_HTML_ENTITY_DECODE:
-      return occurs(bitmap, 0x26);
-    case TRANSFORM_JS_DECODE:
-    case TRANSFORM_CSS_DECODE:
-    case TRANSFORM_ESCAPE_SEQ_DECODE:
-      return occurs(bitmap, 0x5c);
-    case TRANSFORM_SQL_HEX_DECODE:
-      return occurs(bitmap, 0x30) && (occurs(bitmap, 0x58) || occurs(bitmap, 0x78));
-    case TRANSFORM_CMD_LINE:
-      return hasSpace(bitmap) || hasUpper(bitmap) || (load<u32>(bitmap, 4) & QUOTES) != 0 || (load<u32>(bitmap, 8) & CARETS) != 0;
-    case TRANSFORM_COMPRESS_WHITESPACE:
-    case TRANSFORM_REMOVE_WHITESPACE:
-      return hasSpace(bitmap) || occurs(bitmap, 0xa0);
-    case TRANSFORM_TRIM:
-    case TRANSFORM_TRIM_LEFT:
-    case TRANSFORM_TRIM_RIGHT:
-      return hasSpace(bitmap);
-    case TRANSFORM_REMOVE_NULLS:
-    case TRANSFORM_REPLACE_NULLS:
-      return occurs(bitmap, 0);
-    case TRANSFORM_REMOVE_COMMENTS:
-    case TRANSFORM_REMOVE_COMMENTS_CHAR:
-      return occurs(bitmap, 0x23) || occurs(bitmap, 0x2d) || (occurs(bitmap, 0x2a) && occurs(bitmap, 0x2f));
-    case TRANSFORM_REPLACE_COMMENTS:
-      return occurs(bitmap, 0x2a) && occurs(bitmap, 0x2f);
-    case TRANSFORM_NORMALIZE_PATH:
-      return occurs(bitmap, 0x2e) || occurs(bitmap, 0x2f);
-    case TRANSFORM_NORMALIZE_PATH_WIN:
-      return occurs(bitmap, 0x2e) || occurs(bitmap, 0x2f) || occurs(bitmap, 0x5c);
-    case TRANSFORM_UTF8_TO_UNICODE:
-      return occurs(bitmap, 0) || v128.any_true(v128.load(bitmap, 16));
-  }
-  // The encodings, the decodings that have no escape, the digests and the length.
-  return true;
-}
-
-const LETTERS: u32 = 0x07fffffe; // of a word of 32 bytes
-const SPACES: u32 = 0x3e00; // 0x09-0x0d, in the first word
-const QUOTES: u32 = 0x08001084; // " ' , ; in the second
-const CARETS: u32 = 0x50000000; // \ ^ in the third
-
-// @ts-ignore: decorator
-@inline
-function hasSpace(bitmap: usize): bool {
-  return (load<u32>(bitmap) & SPACES) != 0 || occurs(bitmap, 0x20);
-}
-
-// @ts-ignore: decorator
-@inline
-function hasUpper(bitmap: usize): bool {
-  return (load<u32>(bitmap, 8) & LETTERS) != 0;
 }
