@@ -31,8 +31,17 @@ function native(pattern: string, flags: RegexFlags, more = ''): RegExp {
   return new RegExp(pattern, letters + more);
 }
 
-function matchesNatively(pattern: string, flags: RegexFlags, text: string): boolean {
-  return native(flags.anchored ? `^(?:${pattern})$` : pattern, flags).test(text);
+function matchesNatively(pattern: string, flags: RegexFlags, text: string): boolean | null {
+  const match = native(flags.anchored ? `^(?:${pattern})$` : pattern, flags).exec(text);
+  return match !== null && flags.unicode && splitsPair(text, match.index) ? null : match !== null;
+}
+
+/**
+ * V8 finds an empty `\\B` between the two halves of a surrogate pair, where ECMA-262 has no position to look at
+ * (22.2.7.2, AdvanceStringIndex): its answer says nothing then.
+ */
+function splitsPair(text: string, index: number): boolean {
+  return /^[\uD800-\uDBFF][\uDC00-\uDFFF]$/.test(text.slice(index - 1, index + 1));
 }
 
 for (const [name, alphabet, unicode] of [
@@ -51,6 +60,7 @@ for (const [name, alphabet, unicode] of [
         assert.ok(engine.check(sparse));
         for (const text of texts) {
           const expected = matchesNatively(pattern, flags, text);
+          if (expected === null) continue;
           assert.equal(engine.find(bytes, text), expected, `DFA of /${pattern}/ on ${JSON.stringify(text)}`);
           assert.equal(engine.find(sparse, text), expected, `NFA of /${pattern}/ on ${JSON.stringify(text)}`);
         }
@@ -70,6 +80,7 @@ test('captures what V8 captures', () => {
       assert.ok(engine.check(bytes));
       for (const text of texts) {
         const match = native(pattern, flags, 'd').exec(text);
+        if (match !== null && splitsPair(text, match.index)) continue;
         const expected: Groups | null =
           match && [...match.indices!].map((span) => (span ? [bytesTo(text, span[0]), bytesTo(text, span[1])] : null));
         assert.deepEqual(engine.captures(bytes, groups, text), expected, `/${pattern}/ on ${JSON.stringify(text)}`);
