@@ -27,7 +27,7 @@ function read(at: usize, windows: bool): u32 {
 /**
  * ModSecurity's algorithm, step by step, as its corners are part of what rules see: it decides at the last byte of each
  * segment, by the end of what it wrote so far. So a name that ends in dots counts as a reference (`ab..` is empty), and a
- * relative path keeps leading `..`. One thing is not kept: where separators follow one another it may leave a `\\`, which
+ * relative path keeps leading `..`. One thing is not kept: where separators follow one another it may leave a `\`, which
  * its documentation doesn't say and which would hide a path from rules that look for `/`.
  */
 // @ts-ignore: decorator

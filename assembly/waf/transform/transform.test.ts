@@ -210,7 +210,7 @@ describe('transformations', () => {
     assert.deepEqual(changing('*'), []);
     assert.deepEqual(changing('a+b'), ['URL_DECODE', 'URL_DECODE_UNI']);
     assert.deepEqual(changing('a&b'), ['HTML_ENTITY_DECODE']);
-    assert.deepEqual(changing('Ab'), ['LOWERCASE', 'CMD_LINE']);
+    assert.deepEqual(changing('Ab'), ['CMD_LINE', 'LOWERCASE']);
     assert.deepEqual(changing('a.b'), ['NORMALIZE_PATH', 'NORMALIZE_PATH_WIN']);
     assert.deepEqual(changing('\xe9'), ['UTF8_TO_UNICODE']);
     assert.deepEqual(changing('#'), ['REMOVE_COMMENTS', 'REMOVE_COMMENTS_CHAR']);
