@@ -4,11 +4,12 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { pathToFileURL } from 'node:url';
 import type { Bundle } from '../platform/bindings.ts';
-import type { explain as run, Explanation } from '../router/explain.ts';
+import type { DryRun, Explanation, openDry as open } from '../router/explain.ts';
 import { printable } from './accesslog.ts';
 import { compileFiles, requireDeployment, type Deployment } from './deployment.ts';
 import { Failure } from './failure.ts';
 import { every } from './options.ts';
+import { makeRequest } from './request.ts';
 import { artefact } from './workerd.ts';
 
 const explainArguments = {
@@ -36,14 +37,20 @@ export default defineCommand({
     if (isIP(args.peer) === 0) throw new Failure(`--peer takes an IP address, not "${args.peer}"`);
     const deployment = requireDeployment(await compileFiles([args.policy]), args.json === true);
     const request = readRequest(args.request, every(rawArgs, explainArguments, 'header'), args.data);
-    const { explain } = (await import(pathToFileURL(artefact('explain.js')).href)) as { explain: typeof run };
-    const engine = await WebAssembly.compile(readFileSync(artefact('engine.wasm')));
-    const explanation = await explain({ engine, bundle: bundleOf(deployment), request, peer: args.peer });
+    const dry = await openDeployment(deployment);
+    const explanation = await dry.explain({ request, peer: args.peer, plain: true });
     process.stdout.write(
       args.json ? `${JSON.stringify({ ok: true, ...explanation })}\n` : `${describe(explanation)}\n`,
     );
   },
 });
+
+/** The pipeline of a deployment in this process; nothing of it leaves. */
+export async function openDeployment(deployment: Deployment): Promise<DryRun> {
+  const { openDry } = (await import(pathToFileURL(artefact('explain.js')).href)) as { openDry: typeof open };
+  const engine = await WebAssembly.compile(readFileSync(artefact('engine.wasm')));
+  return openDry({ engine, bundle: bundleOf(deployment) });
+}
 
 function bundleOf({ manifest, images }: Deployment): Bundle {
   // A copy each: the worker gets buffers of its own too.
@@ -53,44 +60,24 @@ function bundleOf({ manifest, images }: Deployment): Bundle {
   };
 }
 
-/** The request as the runtime would hand it over: its URL is raw, where Node's own Request would tidy it up. */
+/** The request that a command line describes. */
 export function readRequest(line: string, headerLines: readonly string[], data: string | undefined): Request {
   const parts = /^(?:([A-Za-z-]+)\s+)?(\S+)$/.exec(line.trim());
   if (parts === null) throw new Failure(`the request is METHOD URL, such as 'GET http://localhost/', not "${line}"`);
   const method = (parts[1] ?? (data === undefined ? 'GET' : 'POST')).toUpperCase();
-  const url = parts[2] ?? '';
-  const target = /^https?:\/\/([^/?#]+)/.exec(url);
-  if (target === null) throw new Failure(`the URL begins with http:// or https:// and a host, not "${url}"`);
-  const headers = new Headers({ host: target[1]!, 'user-agent': 'sallyport-explain', accept: '*/*' });
-  const given = new Headers();
-  for (const headerLine of headerLines) {
+  const headers = headerLines.map((headerLine): [string, string] => {
     const colon = headerLine.indexOf(':');
     if (colon < 1) throw new Failure(`a header is 'name: value', not "${headerLine}"`);
-    try {
-      given.append(headerLine.slice(0, colon).trim(), headerLine.slice(colon + 1).trim());
-    } catch {
-      throw new Failure(`"${headerLine}" is not a header that HTTP allows`);
-    }
-  }
-  for (const [name, value] of given) headers.set(name, value);
-  if (data !== undefined && !headers.has('content-length'))
-    headers.set('content-length', String(Buffer.byteLength(data)));
-  if (data !== undefined && !headers.has('content-type'))
-    headers.set('content-type', 'application/x-www-form-urlencoded');
-  const bodyless = method === 'GET' || method === 'HEAD';
-  if (bodyless && data !== undefined) throw new Failure(`explain gives no body to ${method}`);
-  try {
-    const init: RequestInit = { method, headers, ...(data === undefined ? {} : { body: data }) };
-    return Object.defineProperty(
-      new Request(`http://${URL.canParse(`http://${target[1]}/`) ? target[1] : 'invalid'}/`, init),
-      'url',
-      {
-        value: url.replace(/#.*$/, '').replace(/^(https?:\/\/[^/?]+)(?=\?|$)/, '$1/'),
-      },
-    );
-  } catch {
-    throw new Failure(`${method} cannot be explained: Node refuses to make such a request`);
-  }
+    return [headerLine.slice(0, colon).trim(), headerLine.slice(colon + 1).trim()];
+  });
+  if ((method === 'GET' || method === 'HEAD') && data !== undefined)
+    throw new Failure(`explain gives no body to ${method}`);
+  const defaults: [string, string][] = [
+    ['user-agent', 'sallyport-explain'],
+    ['accept', '*/*'],
+    ...(data === undefined ? [] : ([['content-type', 'application/x-www-form-urlencoded']] as [string, string][])),
+  ];
+  return makeRequest(method, parts[2] ?? '', headers, data === undefined ? null : Buffer.from(data), defaults);
 }
 
 function describe(explanation: Explanation): string {

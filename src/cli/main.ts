@@ -20,6 +20,7 @@ const commands: Record<string, Loader> = {
   build: () => load(import('./build.ts')),
   deploy: () => load(import('./deploy.ts')),
   rules: () => load(import('./rules.ts')),
+  replay: () => load(import('./replay.ts')),
   status: () => load(import('./status.ts')),
   health: () => load(import('./health.ts')),
   metrics: () => load(import('./metrics.ts')),

@@ -10,6 +10,9 @@ export interface DryOptions {
   readonly secrets?: Readonly<Record<string, string>>;
   /** Called for each request that would leave; secrets are in its headers, so a caller must not print them. */
   readonly onDial?: (sent: DryRequest) => void;
+  /** What origins answer; without it, a line that says that nothing was sent. */
+  readonly answer?: (() => Response) | undefined;
+  readonly plain?: boolean | undefined;
 }
 
 export interface DryRequest {
@@ -23,11 +26,13 @@ export interface DryRequest {
 export function dryPlatform(options: DryOptions): Platform {
   return {
     name: 'dry',
+    plain: options.plain === true,
     images: memoryImages(options.bundle),
     peer: () => options.peer,
     async dial(endpoint, url, init) {
       const headers = [...new Headers(init.headers as Headers)];
       options.onDial?.({ endpoint: endpoint.url, dial: endpoint.dial, method: init.method ?? 'GET', url, headers });
+      if (options.answer !== undefined) return options.answer();
       return new Response(`dry run: nothing was sent to ${endpoint.url}\n`, {
         headers: { 'content-type': 'text/plain' },
       });

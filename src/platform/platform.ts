@@ -4,6 +4,8 @@ import type { Endpoint, Manifest } from '../plan.ts';
 export interface Platform {
   readonly name: 'workerd' | 'cloudflare' | 'dry';
   readonly images: ImageStore;
+  /** Evidence stays with who sent the request, so nothing of it is redacted: `explain`. */
+  readonly plain?: boolean;
   /** Address of the TCP peer, or of the client where the platform itself vouches for it; '' if unknown. */
   peer(request: Request): string;
   /** One try at one endpoint. `request` carries the final URL and headers; never follows redirects. Rejects on failure. */

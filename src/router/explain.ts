@@ -4,18 +4,31 @@
  */
 import type { Bundle } from '../platform/bindings.ts';
 import { dryPlatform, type DryRequest } from '../platform/dry.ts';
-import { createEngine } from '../waf/engine.ts';
-import { createExchange, type Exchange } from './exchange.ts';
-import { Generations } from './generation.ts';
+import { createEngine, type Engine } from '../waf/engine.ts';
+import type { WafEvidence } from '../waf/evidence.ts';
+import { createExchange, type Exchange, type WafRecord } from './exchange.ts';
+import { Generations, type Lease } from './generation.ts';
 import { REQUEST_PHASES, RESPONSE_PHASES } from './pipeline.ts';
 import type { Verdict } from './verdict.ts';
 
-export interface ExplainInput {
+export interface DryInput {
   readonly engine: WebAssembly.Module;
   readonly bundle: Bundle;
+}
+
+export interface DryRequestInput {
   readonly request: Request;
   /** Address of the TCP peer to assume. */
   readonly peer: string;
+  /** What the origin is to have answered; left out: nothing is known of its answer, and nothing judges it. */
+  readonly answer?: (() => Response) | undefined;
+  /** Evidence without redaction: for who sent the request. */
+  readonly plain?: boolean | undefined;
+}
+
+/** A deployment that runs in this process and dials nobody. */
+export interface DryRun {
+  explain(input: DryRequestInput): Promise<Explanation>;
 }
 
 export interface Explanation {
@@ -29,6 +42,10 @@ export interface Explanation {
   readonly backend: string;
   /** In the order in which they ran; those after the one that answered did not. */
   readonly phases: readonly PhaseExplanation[];
+  /** The WAF's part; null where the route has none. */
+  readonly waf: WafExplanation | null;
+  /** What ended the request in place of an origin's answer, null when nothing did. */
+  readonly ended: Verdict | null;
   /** What would leave, mirrors included. Secrets stand as `<secret NAME>`. */
   readonly sent: readonly DryRequest[];
   /** What the client would get; where an origin would answer, `origin` is true and the status is not known. */
@@ -42,15 +59,34 @@ export interface PhaseExplanation {
   readonly verdicts: readonly Verdict[];
 }
 
-/** Runs the phases; throws when the images are not acceptable. */
-export async function explain(input: ExplainInput): Promise<Explanation> {
-  const sent: DryRequest[] = [];
-  const platform = dryPlatform({ bundle: input.bundle, peer: input.peer, onDial: (request) => sent.push(request) });
-  const engine = createEngine(input.engine);
-  const lease = await new Generations(engine).first(platform.images);
+export interface WafExplanation {
+  readonly ruleset: string;
+  readonly mode: 'log' | 'enforce';
+  readonly blocked: boolean;
+  readonly inbound: number; // anomaly scores
+  readonly outbound: number;
+  readonly matches: number;
+  readonly events: readonly WafEvidence[];
+}
+
+/** Opens the images; throws when they are not acceptable. */
+export async function openDry({ engine: module, bundle }: DryInput): Promise<DryRun> {
+  const engine = createEngine(module);
+  const lease = await new Generations(engine).first(dryPlatform({ bundle, peer: '' }).images);
   if (lease === null) throw new Error('there is no manifest in the bundle');
+  return { explain: (input) => explainOne(engine, lease, bundle, input) };
+}
+
+async function explainOne(
+  engine: Engine,
+  lease: Lease,
+  bundle: Bundle,
+  { request, peer, answer, plain }: DryRequestInput,
+): Promise<Explanation> {
+  const sent: DryRequest[] = [];
+  const platform = dryPlatform({ bundle, peer, answer, plain, onDial: (one) => sent.push(one) });
   const exchange = createExchange({
-    request: input.request,
+    request,
     platform,
     engine,
     lease,
@@ -72,7 +108,8 @@ export async function explain(input: ExplainInput): Promise<Explanation> {
     const said = verdicts.length > 0 ? verdicts.map(sentenceOf).join('; ') : 'nothing to decide';
     phases.push({ phase: phase.name, said, verdicts });
   }
-  const { result, plan, response } = exchange;
+  const { result, plan, response, waf } = exchange;
+  const ended = exchange.verdicts.findLast(({ mode, action }) => mode === 'enforce' && action !== 'allow') ?? null;
   const agent = result === null || result.agent < 0 ? undefined : exchange.generation.agents[result.agent];
   return {
     app: plan?.app ?? '',
@@ -84,14 +121,20 @@ export async function explain(input: ExplainInput): Promise<Explanation> {
     agent: agent?.name ?? '',
     backend: plan?.backends[exchange.backend]?.name ?? '',
     phases,
+    waf: waf === null ? null : explainWaf(waf),
+    ended,
     sent,
     answer: {
-      origin,
-      status: origin ? 0 : (response?.status ?? 500),
+      origin: origin && ended === null,
+      status: origin && ended === null && answer === undefined ? 0 : (response?.status ?? 500),
       headers: response === null ? [] : [...response.headers],
     },
     steps: result?.steps ?? 0,
   };
+}
+
+function explainWaf({ plan, blocked, inbound, outbound, matches, events }: WafRecord): WafExplanation {
+  return { ruleset: plan.ruleset, mode: plan.mode, blocked, inbound, outbound, matches, events };
 }
 
 const sentenceOf = ({ action, rule, reason, status, mode }: Verdict): string =>

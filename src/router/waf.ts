@@ -81,7 +81,7 @@ function addEvents(exchange: Exchange, record: WafRecord, verdict: WafVerdict): 
   for (const event of verdict.events) {
     if (!event.log) continue;
     const options = {
-      plain: record.plan.evidence === 'plain',
+      plain: record.plan.evidence === 'plain' || exchange.platform.plain === true,
       query: exchange.target.query,
       body: exchange.request.body !== null,
     };
