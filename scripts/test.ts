@@ -1,10 +1,11 @@
 /**
  * Runs the tests: builds what is stale, checks types, then every *.test.ts with node:test, and closes with
- * `N passed, N failed, N skipped`. Run: npm test [-- FILE-OR-FOLDER ...] [--no-types]
+ * `N passed, N failed, N skipped`. Run: npm test [-- FILE-OR-FOLDER ...] [--no-types] [--seed NUMBER|random]
  */
 import { existsSync, globSync, statSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { run } from 'node:test';
+import { parseArgs } from 'node:util';
 import { build, root } from './build.ts';
 import { PROJECTS, typeErrors } from './types.ts';
 
@@ -28,9 +29,17 @@ const passed: string[] = [];
 const failed: Failed[] = [];
 const skipped: { readonly name: string; readonly why: string }[] = [];
 
-const args = process.argv.slice(2).filter((argument) => argument !== '--no-types');
+const { values: options, positionals: args } = parseArgs({
+  options: { 'no-types': { type: 'boolean' }, seed: { type: 'string' } },
+  allowPositionals: true,
+});
+const { seed } = options;
+if (seed !== undefined && seed !== 'random' && !/^-?[0-9]{1,10}$/.test(seed)) {
+  console.error(`sallyport: --seed takes a number or \`random\`, not ${seed}`);
+  process.exit(1);
+}
 const files = testFiles(args);
-const withTypes = args.length === 0 && !process.argv.includes('--no-types');
+const withTypes = args.length === 0 && options['no-types'] !== true;
 
 try {
   const built = await build();
@@ -77,7 +86,14 @@ function types(project: string): void {
 }
 
 function tests(): Promise<void> {
-  const stream = run({ files, concurrency: CONCURRENCY, timeout: TIMEOUT, cwd: root });
+  const stream = run({
+    files,
+    concurrency: CONCURRENCY,
+    timeout: TIMEOUT,
+    cwd: root,
+    execArgv: ['--import', new URL('../test/support/seed.ts', import.meta.url).href],
+    env: { ...process.env, ...(seed !== undefined && { SALLYPORT_TEST_SEED: seed }) },
+  });
   stream.on('test:pass', ({ name, skip, todo, details, file }) => {
     if (details.type === 'suite') return;
     const label = `${where(file)}: ${name}`;
