@@ -1,0 +1,71 @@
+// The words of HTML that can make a page run something, chosen from the HTML standard (elements, event handler content
+// attributes, attributes that hold a URL), SVG 2, Pointer Events, CSS Animations and what older browsers ran.
+import { addWords, wordHash, wordKind } from './words';
+
+// KINDS. Elements and attributes are in one table: what a word is, its place tells.
+export const HTML_NONE: u32 = 0;
+export const ELEMENT_RUNS: u32 = 1; // runs or loads by being there
+export const ELEMENT_LOADS: u32 = 2; // does so by an attribute, any of them
+export const HANDLER: u32 = 3;
+export const ATTRIBUTE_URL: u32 = 4;
+export const ATTRIBUTE_STYLE: u32 = 5;
+export const ATTRIBUTE_MARKUP: u32 = 6; // its value is a document
+export const ATTRIBUTE_LINK: u32 = 7; // of SVG and MathML
+export const ELEMENT_STYLE: u32 = 8; // both an element that runs and the attribute
+
+const SLOTS: u32 = 512;
+const TABLE = memory.data(<i32>SLOTS * 4, 4);
+let ready = false;
+
+function build(): void {
+  ready = true;
+  add(ELEMENT_RUNS, 'script iframe frame frameset isindex bgsound vmlframe xss scriptlet xml comment listener');
+  add(ELEMENT_LOADS, 'object embed applet base link meta portal import noscript event-source math animate set handler');
+  add(ELEMENT_STYLE, 'style');
+  add(ATTRIBUTE_URL, 'href src action formaction data background poster from to by values dynsrc lowsrc code');
+  add(ATTRIBUTE_URL, 'codebase cite classid longdesc usemap profile manifest ping srcset icon archive folder content');
+  add(ATTRIBUTE_URL, 'location url');
+  add(ATTRIBUTE_LINK, 'xlink:href');
+  add(ATTRIBUTE_MARKUP, 'srcdoc datasrc dataformatas fscommand seeksegmenttime');
+  addStandardHandlers();
+  addOlderHandlers();
+}
+
+/** GlobalEventHandlers, WindowEventHandlers and the others that the standards give to elements. */
+function addStandardHandlers(): void {
+  add(HANDLER, 'onabort onauxclick onbeforeinput onbeforematch onbeforetoggle onblur oncancel oncanplay oncanplaythrough');
+  add(HANDLER, 'onchange onclick onclose oncommand oncontextlost oncontextmenu oncontextrestored oncopy oncuechange oncut');
+  add(HANDLER, 'ondblclick ondrag ondragend ondragenter ondragleave ondragover ondragstart ondrop ondurationchange onemptied');
+  add(HANDLER, 'onended onerror onfocus onformdata oninput oninvalid onkeydown onkeypress onkeyup onload onloadeddata');
+  add(HANDLER, 'onloadedmetadata onloadstart onmousedown onmouseenter onmouseleave onmousemove onmouseout onmouseover');
+  add(HANDLER, 'onmouseup onpaste onpause onplay onplaying onprogress onratechange onreset onresize onscroll onscrollend');
+  add(HANDLER, 'onsecuritypolicyviolation onseeked onseeking onselect onslotchange onstalled onsubmit onsuspend ontimeupdate');
+  add(HANDLER, 'ontoggle onvolumechange onwaiting onwheel onafterprint onbeforeprint onbeforeunload onhashchange');
+  add(HANDLER, 'onlanguagechange onmessage onmessageerror onoffline ononline onpagehide onpageshow onpagereveal onpageswap');
+  add(HANDLER, 'onpopstate onrejectionhandled onstorage onunhandledrejection onunload onfocusin onfocusout');
+  add(HANDLER, 'onpointercancel onpointerdown onpointerenter onpointerleave onpointermove onpointerout onpointerover');
+  add(HANDLER, 'onpointerrawupdate onpointerup ongotpointercapture onlostpointercapture ontouchcancel ontouchend ontouchmove');
+  add(HANDLER, 'ontouchstart onanimationcancel onanimationend onanimationiteration onanimationstart ontransitioncancel');
+  add(HANDLER, 'ontransitionend ontransitionrun ontransitionstart onselectionchange onselectstart onfullscreenchange');
+  add(HANDLER, 'onfullscreenerror onbegin onend onrepeat onsearch onbeforecopy onbeforecut onbeforepaste onsnapchanged');
+}
+
+/** Of browsers before the standard, and their own. */
+function addOlderHandlers(): void {
+  add(HANDLER, 'onactivate onafterupdate onbeforeactivate onbeforedeactivate onbeforeeditfocus onbeforeupdate onbounce');
+  add(HANDLER, 'oncellchange oncontrolselect ondataavailable ondatasetchanged ondatasetcomplete ondeactivate onerrorupdate');
+  add(HANDLER, 'onfilterchange onfinish onformchange onforminput onhelp onlayoutcomplete onlosecapture onmousewheel onmove');
+  add(HANDLER, 'onmoveend onmovestart onpropertychange onreadystatechange onresizeend onresizestart onrowenter onrowexit');
+  add(HANDLER, 'onrowsdelete onrowsinserted onshow onstart onstop onwebkitanimationend onwebkitanimationiteration');
+  add(HANDLER, 'onwebkitanimationstart onwebkittransitionend onwebkitmouseforcechanged ondomactivate onzoom ontimer');
+}
+
+function add(kind: u32, list: string): void {
+  addWords(TABLE, SLOTS, kind, list);
+}
+
+/** Kind of a word of HTML. */
+export function htmlWord(at: usize, length: i32): u32 {
+  if (!ready) build();
+  return wordKind(TABLE, SLOTS, wordHash(at, length), at, length);
+}

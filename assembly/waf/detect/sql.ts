@@ -1,0 +1,206 @@
+// Is a text a fragment of SQL that breaks out of the place it was meant for? A value may stand bare in a statement, or in
+// single or double quotes; each of the three is judged (sql-judge.ts) by the tokens that follow. Structure decides, not
+// words: `O'Brien and sons` has a name where SQL needs an operator, `select a size` has no SELECT's shape.
+//
+// Linear: at most three places with at most three readings each, every reading one pass that stops at the first token
+// that fits no statement, which in ordinary text is the second word.
+import { spend } from '../../arena';
+import { begins, NUMBER, kind, next, VARIABLE, STRING, WORD, word } from './sql-lexer';
+import {
+  judgeBare,
+  judgeQuoted,
+  S_CLAUSE,
+  S_COMMENT,
+  S_COMPARISON,
+  S_CONCATENATION,
+  S_CONDITION,
+  S_FUNCTION,
+  S_NONE,
+  S_STACKED,
+  S_STATEMENT,
+  S_SUBSELECT,
+  S_UNION,
+} from './sql-judge';
+import { WORD_SELECT, WORD_UNION } from './sql-words';
+
+/** What was found, such as `' condition`: the place (`'`, `"` or `=` for bare), a space and the structure. For TX.0. */
+export const fingerprintAt: usize = memory.data(24);
+export let fingerprintLength: i32 = 0;
+
+// What a byte can mean, for the look at the whole text
+const SINGLE: u32 = 1;
+const DOUBLE: u32 = 2;
+const MARKS: u32 = 4; // can part two words
+const BACKSLASH: u32 = 8;
+const DASH: u32 = 16;
+const SLASH: u32 = 32;
+const CLASSES = memory.data(256);
+let ready = false;
+
+function build(): void {
+  ready = true;
+  for (let byte: u32 = 0; byte < 256; byte++) {
+    const letter = (byte | 0x20) - 0x61 < 26 || byte - 0x30 < 10 || byte == 0x5f || byte == 0x24 || byte >= 0x80;
+    let flags: u32 = letter && byte != 0xa0 ? 0 : MARKS;
+    if (byte == 0x2e || byte == 0x2d || byte == 0x2f) flags = byte == 0x2d ? DASH : byte == 0x2f ? SLASH : 0;
+    if (byte == 0x27) flags |= SINGLE;
+    if (byte == 0x22) flags |= DOUBLE;
+    if (byte == 0x5c) flags |= BACKSLASH;
+    store<u8>(CLASSES + <usize>byte, <u8>flags);
+  }
+}
+
+/** True when the text is an attack by its structure; `fingerprintAt` then names it. False too when the budget is spent. */
+export function detectSql(at: usize, length: i32): bool {
+  fingerprintLength = 0;
+  if (length < 3 || !spend(1 + (length >> 2))) return false;
+  const seen = classesOf(at, length);
+  if (!mayBeSql(seen, at, length)) return false;
+  return judgePlaces(at, length, seen);
+}
+
+/** `detectSql` without the way out for plain words; for the test that it changes no verdict. */
+export function detectSqlSlowly(at: usize, length: i32): bool {
+  fingerprintLength = 0;
+  if (!spend(1 + (length >> 2))) return false;
+  return judgePlaces(at, length, classesOf(at, length));
+}
+
+function classesOf(at: usize, length: i32): u32 {
+  if (!ready) build();
+  let seen: u32 = 0;
+  for (const end = at + <usize>length; at < end; at++) seen |= <u32>load<u8>(CLASSES + <usize>load<u8>(at));
+  return seen;
+}
+
+/** Two words need something between them; a lone one, a number, a date or a path breaks out of nothing. */
+function mayBeSql(seen: u32, at: usize, length: i32): bool {
+  if ((seen & ~(DASH | SLASH)) != 0) return true;
+  return (seen & DASH) != 0 && has(at, at + <usize>length, 0x2d, 0x2d);
+}
+
+/** Whether `first` stands right before `second` anywhere. */
+function has(at: usize, end: usize, first: u32, second: u32): bool {
+  for (; at + 1 < end; at++) if (<u32>load<u8>(at) == first && <u32>load<u8>(at, 1) == second) return true;
+  return false;
+}
+
+function judgePlaces(at: usize, length: i32, seen: u32): bool {
+  const end = at + <usize>length;
+  const touching = (seen & DASH) != 0 && touchingDashes(at, end);
+  let found = bare(at, end, true);
+  if (found == S_NONE && touching) found = bare(at, end, false);
+  if (found != S_NONE) return tell(0x3d, found);
+  if ((seen & SLASH) != 0 && nestedComment(at, end)) return tell(0x3d, S_COMMENT);
+  if ((seen & SINGLE) != 0 && quoted(at, end, 0x27, touching, (seen & BACKSLASH) != 0)) return true;
+  return (seen & DOUBLE) != 0 && quoted(at, end, 0x22, touching, (seen & BACKSLASH) != 0);
+}
+
+/** `--` with a word right behind it: a comment for all but MySQL, which subtracts a negative number. */
+function touchingDashes(at: usize, end: usize): bool {
+  for (; at + 2 < end; at++) {
+    if (load<u8>(at) == 0x2d && load<u8>(at, 1) == 0x2d && load<u8>(at, 2) > 0x20) return true;
+  }
+  return false;
+}
+
+function bare(at: usize, end: usize, everyDash: bool): u32 {
+  begins(at, at, end, everyDash, true);
+  return judgeBare();
+}
+
+function quoted(at: usize, end: usize, mark: u32, touching: bool, backslash: bool): bool {
+  const place = breakout(at, end, mark, true);
+  let found: u32 = S_NONE;
+  if (place != 0) {
+    found = afterQuote(at, place, end, mark, true, true);
+    if (found == S_NONE && touching) found = afterQuote(at, place, end, mark, false, true);
+  }
+  if (found == S_NONE && backslash) {
+    // Without the backslash as an escape, as PostgreSQL, Oracle and SQL Server read it.
+    const other = breakout(at, end, mark, false);
+    if (other != 0) found = afterQuote(at, other, end, mark, true, false);
+  }
+  return found != S_NONE && tell(mark, found);
+}
+
+function afterQuote(at: usize, place: usize, end: usize, mark: u32, everyDash: bool, escapes: bool): u32 {
+  begins(at, place, end, everyDash, escapes);
+  return judgeQuoted(mark, place, at);
+}
+
+/** Behind the first quote that ends a literal; 0 when none does. */
+function breakout(at: usize, end: usize, mark: u32, escapes: bool): usize {
+  while (at < end) {
+    const byte = <u32>load<u8>(at);
+    at++;
+    if (byte == 0x5c && escapes) at++;
+    else if (byte == mark) {
+      if (at < end && <u32>load<u8>(at) == mark) at++;
+      else return at;
+    }
+  }
+  return 0;
+}
+
+/**
+ * A comment that begins again inside itself, with UNION or SELECT behind it: servers disagree where it ends, which is what
+ * it is for. Looked for wherever it stands, so that a path in front of it hides nothing.
+ */
+function nestedComment(at: usize, end: usize): bool {
+  while (at + 3 < end) {
+    if (load<u8>(at) != 0x2f || load<u8>(at, 1) != 0x2a) {
+      at++;
+      continue;
+    }
+    at += 2;
+    let again = false;
+    while (at + 1 < end && !(load<u8>(at) == 0x2a && load<u8>(at, 1) == 0x2f)) {
+      if (load<u8>(at) == 0x2f && load<u8>(at, 1) == 0x2a) again = true;
+      at++;
+    }
+    at += 2;
+    if (!again || at >= end) continue;
+    begins(at, at, end, true, true);
+    next();
+    if (kind == NUMBER || kind == VARIABLE || kind == STRING) next();
+    if (kind == WORD && (word == WORD_UNION || word == WORD_SELECT)) return true;
+  }
+  return false;
+}
+
+function tell(place: u32, structure: u32): bool {
+  store<u8>(fingerprintAt, <u8>place);
+  store<u8>(fingerprintAt, 0x20, 1);
+  const name = nameOf(structure);
+  for (let i = 0; i < name.length; i++) store<u8>(fingerprintAt + 2 + <usize>i, <u8>name.charCodeAt(i));
+  fingerprintLength = 2 + name.length;
+  return true;
+}
+
+function nameOf(structure: u32): string {
+  switch (structure) {
+    case S_UNION:
+      return 'union';
+    case S_SUBSELECT:
+      return 'sub-select';
+    case S_FUNCTION:
+      return 'function';
+    case S_CONDITION:
+      return 'condition';
+    case S_COMPARISON:
+      return 'comparison';
+    case S_CONCATENATION:
+      return 'concatenation';
+    case S_COMMENT:
+      return 'comment';
+    case S_STACKED:
+      return 'stacked statement';
+    case S_STATEMENT:
+      return 'statement';
+    case S_CLAUSE:
+      return 'clause';
+    default:
+      return 'versioned comment';
+  }
+}

@@ -1,0 +1,62 @@
+// Word tables of the detectors: hash tables over the word lists in sql-words.ts and html-words.ts, made once per instance
+// in fixed memory. A slot is u32 { length: 8, kind: 8, address: 16 }: static data lies below 64 KiB, so that a slot can
+// name its word, and a lookup is exact. A client gains nothing from collisions: the tables are fixed and at most half full.
+import { extend, finish, HASH_START } from '../../hash';
+
+/** Letters of a word at most; longer ones are in no list. */
+export const MAX_WORD_LETTERS: i32 = 30;
+
+/** Puts the words of a list, parted by single spaces and in lower case, into a table of `slots` (a power of two). */
+export function addWords(table: usize, slots: u32, kind: u32, list: string): void {
+  const end = changetype<usize>(list) + (<usize>list.length << 1);
+  let at = changetype<usize>(list);
+  while (at < end) {
+    const start = at;
+    let hash = HASH_START;
+    for (; at < end && load<u16>(at) != 0x20; at += 2) hash = extend(hash, load<u16>(at));
+    const length = <u32>((at - start) >> 1);
+    at += 2;
+    if (length == 0) continue;
+    let i = finish(hash) & (slots - 1);
+    // A word that is in two lists keeps the kind of the first.
+    while (load<u32>(table + (<usize>i << 2)) != 0) i = (i + 1) & (slots - 1);
+    store<u32>(table + (<usize>i << 2), (<u32>start << 16) | (kind << 8) | length);
+  }
+}
+
+/**
+ * Kind of the word at `at`, or 0. `hash` is that of its letters in lower case, not finished; `length` counts letters.
+ * Bytes that are no letters stand for themselves.
+ */
+export function wordKind(table: usize, slots: u32, hash: u32, at: usize, length: i32): u32 {
+  if (length > MAX_WORD_LETTERS) return 0;
+  let i = finish(hash) & (slots - 1);
+  // SAFETY: at most half of the slots are taken (words.test.ts), so that a free one ends the search.
+  let slot = load<u32>(table + (<usize>i << 2));
+  while (slot != 0) {
+    if ((slot & 0xff) == <u32>length && sameWord(<usize>(slot >> 16), at, length)) return (slot >> 8) & 0xff;
+    i = (i + 1) & (slots - 1);
+    slot = load<u32>(table + (<usize>i << 2));
+  }
+  return 0;
+}
+
+function sameWord(word: usize, at: usize, length: i32): bool {
+  for (const end = at + <usize>length; at < end; at++, word += 2) {
+    if (<u32>load<u16>(word) != lower(<u32>load<u8>(at))) return false;
+  }
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+export function lower(byte: u32): u32 {
+  return byte - 0x41 < 26 ? byte | 0x20 : byte;
+}
+
+/** Hash of a byte range in lower case, for `wordKind`. */
+export function wordHash(at: usize, length: i32): u32 {
+  let hash = HASH_START;
+  for (const end = at + <usize>length; at < end; at++) hash = extend(hash, lower(<u32>load<u8>(at)));
+  return hash;
+}
