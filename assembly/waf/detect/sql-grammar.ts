@@ -4,7 +4,7 @@ import { mark } from './sql-judge';
 import {
   AMPERSAND, ARITHMETIC, back, BANG, BOTH, CAST, COMMA, COMMENT, COMPARISON, DOT, END, from, keep, kind, LEFT,
   LEFT_BRACE, NAME, next, NUMBER, ODD, OPEN_STRING, OPERATOR, PIPES, quote, RIGHT, RIGHT_BRACE, SEMICOLON, SIGN,
-  STAR, STRING, stump, systemVariable, technical, TILDE, VARIABLE, WORD, word,
+  STAR, STRING, stump, systemVariable, technical, TILDE, VARIABLE, word, WORD,
 } from './sql-lexer';
 import { selectStatement } from './sql-select';
 import {
@@ -183,7 +183,8 @@ export function more(left: u32): u32 {
       } else break;
     } else break;
 
-    const right = operand();
+    // Only behind AND and OR: what tells attackers from others is that they forget the parentheses.
+    const right = (adds & F_LOGIC) == 0 && atWord(WORD_SELECT) ? 0 : operand();
     if (right == 0) {
       all |= F_DANGLING | (adds & F_LOGIC);
       if ((adds & F_LOGIC) != 0) part = 0;
@@ -238,8 +239,7 @@ export function operand(): u32 {
   let unary: u32 = 0;
   for (;;) {
     if (kind == OPERATOR && (word == SIGN || word == BANG || word == TILDE)) unary |= F_UNARY;
-    else if (kind == WORD && (word == WORD_NOT || word == WORD_UNARY || word == WORD_ALL)) unary |= F_UNARY;
-    else break;
+    else if (kind != WORD || (word != WORD_NOT && word != WORD_UNARY && word != WORD_ALL)) break;
     next();
   }
   let flags: u32 = 0;
@@ -311,8 +311,14 @@ function wordOperand(): u32 {
   if (sort == WORD_CONSTANT) {
     next();
     if (kind != LEFT) return F_CONSTANT;
-    arguments();
-    return F_CONSTANT | F_INFORMANT;
+    keep();
+    next();
+    if (kind == RIGHT) {
+      next();
+      return F_CONSTANT | F_INFORMANT; // current_user()
+    }
+    back();
+    return F_CONSTANT;
   }
   if (sort == WORD_CASE) return caseOperand();
   if (sort == WORD_SELECT) return selectStatement(true);
@@ -358,6 +364,7 @@ function wordOperand(): u32 {
     const before = probes;
     if (sort == WORD_PROBE) probes++;
     const inside = arguments();
+    if (sort == WORD_INFORMANT && (inside & F_NAME) != 0) return F_CALL | (inside & EVIDENCE);
     // Nobody asks for the length of version() but to read it letter by letter.
     if ((inside & F_INFORMANT) != 0) return F_FUNCTION | F_WEAPON;
     let flags = functionFlag(sort) | (inside & EVIDENCE);
@@ -414,7 +421,12 @@ function group(): u32 {
     }
     if (opened == 0) break;
     if (kind == COMMA || (kind == OPERATOR && word == STAR)) next();
-    else if (value == 0 || from == start) break;
+    else if (atWord(WORD_UNION)) {
+      next();
+      while (kind == LEFT || atWord(WORD_ALL)) next();
+      if (!atWord(WORD_SELECT)) break;
+      all |= F_SELECT;
+    } else if (value == 0 || from == start) break;
   }
   nesting--;
   return all == 0 ? 0 : (all & ~(F_LOGIC | F_PIPES)) | F_GROUP;

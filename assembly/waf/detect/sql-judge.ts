@@ -9,7 +9,7 @@ import {
 import {
   again, AMPERSAND, ARITHMETIC, back, COLON, COMMA, COMMENT, COMPARISON, END, from, isWordByte, keep, kind, LEFT,
   NAME, nested, next, ODD, OPEN_STRING, OPERATOR, parted, quote, RIGHT, SEMICOLON, SIGN, STAR, STRING, upto,
-  VARIABLE, versioned, WORD, word,
+  VARIABLE, versioned, word, WORD,
 } from './sql-lexer';
 import { selectStatement } from './sql-select';
 import { operandName, statement } from './sql-statement';
@@ -41,8 +41,12 @@ const LITERAL: u32 = F_NUMBER | F_STRING | F_VARIABLE | F_FUNCTION | F_GROUP | F
 export let mark: u32 = 0;
 /** The expression began without a name, so that what follows AND or OR need not prove as much. */
 let literalFirst = false;
+/** There was no first operand: the value begins with AND or OR. */
+let headless = false;
 /** Where the value begins. */
 let first: usize = 0;
+/** The quote stands at once behind a word or begins the value, as one that ends a literal does: not ` "=="`. */
+let behindWord = false;
 
 /** Judges a value that stands bare in a statement. The lexer stands before it. */
 export function judgeBare(): u32 {
@@ -81,6 +85,7 @@ export function judgeBare(): u32 {
  *  at `close`; the value begins at `begin`. */
 export function judgeQuoted(byte: u32, close: usize, begin: usize): u32 {
   first = begin;
+  behindWord = close - 2 < begin || isWordByte(<u32>load<u8>(close - 2));
   mark = byte;
   startGrammar(byte);
   next();
@@ -142,6 +147,8 @@ function endsBlock(): bool {
 function tail(left: u32, closed: bool): u32 {
   let flags = left;
   literalFirst = (left & (F_NAME | F_CALL)) == 0;
+  headless = left == 0 && !closed;
+  if (headless) literalFirst = false;
   if ((left & (F_SELECT | F_WEAPON | F_CASE)) != 0) return judge(left, left);
   // Each turn passes at least one token, so this ends with the text.
   for (;;) {
@@ -209,14 +216,17 @@ function judge(all: u32, part: u32): u32 {
 function judgeBareExpression(all: u32, part: u32): u32 {
   const named = (all & (F_NAME | F_CALL)) != 0;
   const joined = (all & (F_LOGIC | F_COMPARE | F_SIGN | F_ARITHMETIC)) != 0;
-  if ((all & F_FAINT_SELECT) != 0 && joined) return S_SUBSELECT;
+  if ((all & F_FAINT_SELECT) != 0 && ((all & (F_LOGIC | F_COMPARE)) != 0 || (joined && literalFirst))) return S_SUBSELECT;
   if ((all & F_INFORMANT) != 0 && joined && (literalFirst || (all & F_COMPARE) != 0)) return S_FUNCTION;
   if ((all & F_TWO_FUNCTIONS) != 0) return S_CONCATENATION;
   if ((all & F_PROBE) != 0 && joined) return S_FUNCTION;
   if ((all & F_CASE) != 0) return S_STATEMENT;
   if (nested && !named && all != 0) return S_COMMENT;
+  if ((all & F_DANGLING) != 0) return S_NONE;
   const dashed = kind == COMMENT && quote == 0x2d;
   if ((all & F_LOGIC) != 0) {
+    // `and len(x) > 1` alone is the second line of a program's condition.
+    if (headless && (part & F_FUNCTION) != 0 && (all & (F_INFORMANT | F_PROBE)) == 0) return S_NONE;
     if ((all & F_TAUTOLOGY) != 0) return S_CONDITION;
     if (!named && (all & F_COMPARE) != 0) return S_CONDITION;
     if (literalFirst) {
@@ -246,7 +256,7 @@ function judgeQuotedExpression(all: u32, part: u32): u32 {
     if ((part & F_REOPENED) != 0 && (single || (part & ~F_REOPENED) != 0 || (all & F_UNARY) != 0)) {
       return S_CONDITION;
     }
-    if ((part & (F_FUNCTION | F_VARIABLE)) != 0) return S_CONDITION;
+    if ((part & F_FUNCTION) != 0 || ((part & F_VARIABLE) != 0 && isOver())) return S_CONDITION;
     if ((part & F_GROUP) != 0 && (part & (F_NAME | F_CALL)) == 0) return S_CONDITION;
     if (kind == COMMENT && part != 0 && (part & (F_NAME | F_CALL)) == 0) return S_CONDITION;
     if ((part & F_UNARY) != 0 && (part & F_CONSTANT) != 0) return S_CONDITION;
@@ -254,7 +264,7 @@ function judgeQuotedExpression(all: u32, part: u32): u32 {
   }
   if ((all & F_COMPARE) != 0) {
     if (kind == COMMENT) return S_COMPARISON;
-    if ((all & F_REOPENED) != 0 && (single || (all & F_SPOKEN) == 0)) {
+    if ((all & F_REOPENED) != 0 && (single || ((all & F_SPOKEN) == 0 && behindWord))) {
       // `='a&b='` is a query string: with names, more than a comparison is needed.
       const telling = (all & F_ODD) != 0 || ((all & F_SPOKEN) != 0 && (all & (F_NUMBER | F_CONSTANT)) != 0);
       if ((all & (F_NAME | F_CALL)) == 0 || telling) return S_COMPARISON;
@@ -263,7 +273,8 @@ function judgeQuotedExpression(all: u32, part: u32): u32 {
     return (all & F_CONSTANT) != 0 && isOver() ? S_COMPARISON : S_NONE;
   }
   if ((all & (F_SIGN | F_ARITHMETIC)) == 0) return S_NONE;
-  if ((all & (F_FUNCTION | F_VARIABLE | F_CONSTANT)) != 0) return S_CONCATENATION;
+  if ((all & (F_FUNCTION | F_VARIABLE)) != 0) return S_CONCATENATION;
+  if ((all & F_CONSTANT) != 0 && (all & F_NAME) == 0 && isOver()) return S_CONCATENATION;
   if ((all & F_REOPENED) != 0) {
     // A path in quotes, or words joined by signs, has nothing but names in it.
     if (single) return (all & F_NAME) == 0 || (all & (F_ODD | F_TIMES)) != 0 ? S_CONCATENATION : S_NONE;

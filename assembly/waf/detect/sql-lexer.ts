@@ -236,7 +236,8 @@ function blockComment(): bool {
   at += 2;
   while (at < end) {
     const byte = load<u8>(at);
-    if (byte == 0x2f && peek(1) == 0x2a) nested = true;
+    // `/*/*/` is a row of stars in a source text.
+    if (byte == 0x2f && peek(1) == 0x2a && (peek(2) != 0x2f || at > start + 2)) nested = true;
     if (byte == 0x2a && peek(1) == 0x2f) {
       at += 2;
       if (!hasMore(at)) return hides(start, 0x2a);
@@ -375,7 +376,10 @@ function bracket(): u32 {
 function variable(): u32 {
   at++;
   systemVariable = peek(0) == 0x40;
-  if (systemVariable) at++;
+  if (systemVariable) {
+    at++;
+    systemVariable = isWordByte(peek(0));
+  }
   const byte = peek(0);
   if (byte == 0x60 || ((byte == 0x27 || byte == 0x22) && peek(1) != byte)) closing(byte);
   else while (at < end && (isWordByte(<u32>load<u8>(at)) || load<u8>(at) == 0x23)) at++;
@@ -484,8 +488,11 @@ function name(): u32 {
     const letter = first | 0x20;
     if ((length == 1 && byte == 0x27 && prefixes(letter)) || (first == 0x5f && length > 2)) {
       word = 0;
-      if (letter == 0x71) return oracleQuote();
-      return text(byte);
+      const close = at;
+      const literal = letter == 0x71 ? oracleQuote() : text(byte);
+      if (literal == STRING) return literal;
+      at = close; // not closed, so that the letter is a name: `the '-x' flag`
+      return NAME;
     }
   }
   return word == WORD_NAME ? NAME : WORD;

@@ -59,8 +59,8 @@ function selectParts(inside: bool): u32 {
     next();
   }
   if (items == 0) return inside && kind == END ? F_FAINT_SELECT : 0;
-  const telling = F_VARIABLE | F_FUNCTION | F_WEAPON | F_INFORMANT | F_SELECT | F_CASE | F_STUMP | F_CONSTANT | F_UNARY;
-  if ((kinds & telling) != 0) sure = true;
+  const telling = F_VARIABLE | F_FUNCTION | F_WEAPON | F_INFORMANT | F_SELECT | F_CASE | F_STUMP | F_CONSTANT;
+  if ((kinds & telling) != 0 || ((kinds & F_UNARY) != 0 && (kinds & F_NAME) == 0)) sure = true;
   if (inside && (kinds & F_CALL) != 0) sure = true;
   if (kinds == F_REOPENED) return 0;
   const grouped = (kinds & F_GROUP) != 0 && (kinds & F_NAME) == 0;
@@ -68,7 +68,7 @@ function selectParts(inside: bool): u32 {
   if (literal && (items > 1 || inside)) sure = true;
   if (literal && (kind == SEMICOLON || kind == COLON)) sure = true;
   if (literal && kind == WORD && (word == WORD_UNION || word == WORD_END || startsStatement(word))) sure = true;
-  let found: u32 = items > 1 && inside ? F_FAINT_SELECT : 0;
+  let found: u32 = inside && (items > 1 || kind == RIGHT) ? F_FAINT_SELECT : 0;
   if ((kinds & F_TECHNICAL) != 0 && inside) found = F_FAINT_SELECT;
   if (atWord(WORD_INTO)) {
     next();

@@ -70,13 +70,13 @@ export function statement(depth: i32, behind: bool): u32 {
   if (sort == WORD_EXEC) {
     if (kind == LEFT) {
       next();
-      return kind == VARIABLE || kind == STRING || kind == WORD ? S_STATEMENT : S_NONE;
+      return kind == VARIABLE || ((behind || mark != 0) && (kind == STRING || kind == WORD)) ? S_STATEMENT : S_NONE;
     }
     if (kind == VARIABLE || atWord(WORD_WEAPON) || (behind && atWord(WORD_AS))) return S_STATEMENT;
     const rich = technical && load<u8>(from) != 0x60;
     if (operandName() == 0) return S_NONE;
     const over = kind == END || kind == COMMENT || kind == SEMICOLON || kind == VARIABLE || kind == NUMBER;
-    return ((rich || dottedName) && (over || kind == NAME)) || kind == STRING || (behind && kind == LEFT) ? S_STATEMENT : S_NONE;
+    return ((rich || dottedName) && (over || kind == NAME || kind == STRING)) || (behind && (kind == STRING || kind == LEFT)) ? S_STATEMENT : S_NONE;
   }
   if (sort == WORD_DECLARE) {
     if (kind == VARIABLE) return S_STATEMENT;
@@ -92,7 +92,7 @@ export function statement(depth: i32, behind: bool): u32 {
   if (sort == WORD_IF || sort == WORD_WHILE) {
     const condition = expression();
     if ((condition & (F_SELECT | F_WEAPON | F_FAINT_SELECT)) != 0) return S_STATEMENT;
-    if ((condition & F_COMPARE) == 0) return S_NONE;
+    if ((condition & F_COMPARE) == 0 || (!behind && mark == 0)) return S_NONE;
     return (condition & (F_NAME | F_CALL)) == 0 || atWord(WORD_WAITFOR) ? S_STATEMENT : S_NONE;
   }
   if (sort == WORD_BEGIN) {
@@ -135,9 +135,11 @@ export function operandName(): u32 {
   if (kind != NAME && kind != WORD && kind != STRING) return 0;
   next();
   while (kind == DOT) {
-    dottedName = true;
     next();
-    if (kind == NAME || kind == WORD) next();
+    if (kind == NAME || kind == WORD) {
+      dottedName = true;
+      next();
+    }
   }
   return F_NAME;
 }

@@ -115,7 +115,7 @@ function addInformants(): void {
   add(WORD_INFORMANT, 'inet_server_addr is_free_lock is_member is_srvrolemember is_used_lock last_insert_id loginproperty object_id');
   add(WORD_INFORMANT, 'object_name original_login pg_backend_pid pg_client_encoding pg_current_logfile pg_get_viewdef pg_postmaster_start_time');
   add(WORD_INFORMANT, 'row_count schema schema_name serverproperty session_user sqlite_source_id sqlite_version suser_name suser_sname');
-  add(WORD_INFORMANT, 'sys_context system_user uid user user_id user_name userenv version');
+  add(WORD_INFORMANT, 'sys_context system_user user user_id user_name userenv version');
 }
 function addWeapons(): void {
   add(WORD_WEAPON, 'benchmark cachetest ctxsys dbms_assert dbms_java dbms_ldap dbms_lock dbms_pipe dbms_random dbms_scheduler dbms_session');
@@ -141,7 +141,7 @@ function build(): void {
   ready = true;
   add(WORD_AND, 'and or xor');
   add(WORD_NOT, 'not');
-  add(WORD_LIKE, 'like rlike regexp ilike glob');
+  add(WORD_LIKE, 'like rlike regexp ilike');
   add(WORD_DIV, 'div mod');
   add(WORD_IN, 'in');
   add(WORD_BETWEEN, 'between');
