@@ -12,7 +12,9 @@ import {
   MAX_HELD_BYTES,
   MAX_INFLATE_RATIO,
 } from '../../assembly/abi.ts';
+import { MAX_HELD_BODY_BYTES } from '../../assembly/waf/abi.ts';
 import { lengthStream } from '../platform/runtime.ts';
+import type { FileTracker } from './multipart.ts';
 
 /** Why a body could not be held: no room in this isolate, too slow, or the client went away. */
 export type HoldFailure = 'busy' | 'slow' | 'broken';
@@ -59,8 +61,11 @@ export class HeldBody {
     held.add(this);
   }
 
-  /** Reads until the end or until `limit` bytes are there; `signal` is the client's. */
-  async read(limit: number, signal: AbortSignal): Promise<HoldFailure | null> {
+  /**
+   * Reads until the end or until `limit` bytes are there; `signal` is the client's. With `files` contents of files are
+   * no part of these, up to MAX_HELD_BODY_BYTES in all.
+   */
+  async read(limit: number, signal: AbortSignal, files: FileTracker | null = null): Promise<HoldFailure | null> {
     const reader = this.#stream.getReader();
     const chunks: Uint8Array[] = [];
     let length = 0;
@@ -79,7 +84,7 @@ export class HeldBody {
     signal.addEventListener('abort', gone);
     try {
       // One byte more than the limit tells a body that just fits from one that does not.
-      while (length <= limit) {
+      while ((files === null ? length : files.counted) <= limit && length <= Math.max(limit, MAX_HELD_BODY_BYTES)) {
         const { done, value } = await reader.read();
         if (done) {
           this.complete = failure === null;
@@ -91,6 +96,7 @@ export class HeldBody {
         }
         chunks.push(value);
         length += value.byteLength;
+        files?.push(value);
       }
     } catch {
       failure ??= 'broken';

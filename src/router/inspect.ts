@@ -1,8 +1,10 @@
 /** Phase 7: the engine's body call, only where a rule of the policy looks at the body, or the route's WAF does. */
 import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES, OUTCOME_OK, REASON_TRAP } from '../../assembly/abi.ts';
+import { MAX_HELD_BODY_BYTES } from '../../assembly/waf/abi.ts';
 import type { BodyPlan, Plan } from '../plan.ts';
 import { declaredLength, HeldBody, inflate } from './body.ts';
 import { type Exchange, type Phase, watch } from './exchange.ts';
+import { FileTracker, withoutRanges } from './multipart.ts';
 import { refuse } from './problem.ts';
 import { judge } from './rules.ts';
 import { judgeWaf, unjudged } from './waf.ts';
@@ -37,8 +39,12 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   const limit = Math.min(limits.limit > 0 ? limits.limit : DEFAULT_BODY_LIMIT, MAX_BODY_BYTES);
   const declared = declaredLength(seen.length);
   const policy = overOf(request, limits);
-  if (declared > limit && policy === 'reject') return tooLarge(exchange, null);
-  if (declared > limit && policy === 'pass')
+  // Rules of the policy see the body as it is; contents of files are only the WAF's to leave out.
+  const files =
+    plan.stages.body || seen.encoding !== '' ? null : FileTracker.of(request.headers.get('content-type') ?? '');
+  const most = files === null ? limit : Math.max(limit, MAX_HELD_BODY_BYTES);
+  if (declared > most && policy === 'reject') return tooLarge(exchange, null);
+  if (declared > most && policy === 'pass')
     return unread(exchange, plan, 'the body is larger than the limit', declared);
   // A GET with a body can only be forwarded as the very request that came in, so its copy is what is read.
   const bare = request.method === 'GET' || request.method === 'HEAD';
@@ -46,7 +52,7 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   if (stream === null) return decide(exchange, plan, EMPTY, 0, false);
   watch(exchange);
   const body = new HeldBody(stream as ReadableStream<Uint8Array>, declared);
-  const failure = await body.read(limit, request.signal);
+  const failure = await body.read(limit, request.signal, files);
   if (failure === 'busy') return fail(exchange, 503, 'too many request bodies are being held');
   if (failure === 'slow') return fail(exchange, 408, 'the request body did not arrive in time');
   if (failure === 'broken') return fail(exchange, 400, 'the request body broke off');
@@ -55,7 +61,8 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   const over = !body.complete;
   if (over && policy === 'reject') return tooLarge(exchange, body);
   if (over && policy === 'pass') return unread(exchange, plan, 'the body is larger than the limit', declared);
-  let bytes = over ? body.bytes.subarray(0, limit) : body.bytes;
+  const { bytes: counted, elided } = withoutRanges(body.bytes, files === null ? [] : files.ranges);
+  let bytes = over ? counted.subarray(0, limit) : counted;
   let truncated = over;
   if (seen.encoding !== '' && seen.encoding.trim().toLowerCase() !== 'identity' && bytes.byteLength > 0) {
     const plain = await inflate(bytes, seen.encoding, limit, !over);
@@ -67,7 +74,8 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
     bytes = plain.bytes;
     truncated = plain.truncated;
   }
-  decide(exchange, plan, bytes, Math.max(declared, bytes.byteLength), truncated);
+  const size = Math.max(declared, files === null ? bytes.byteLength : body.bytes.byteLength);
+  decide(exchange, plan, bytes, size, truncated, elided);
 }
 
 /** The body goes on unread. The WAF's later phases run on what else there is: it is there that scores are judged. */
@@ -96,7 +104,14 @@ function overOf(request: Request, { over }: BodyPlan): BodyPlan['over'] {
   return type === '' || type.includes(',') || STRUCTURED.test(type) ? 'reject' : 'inspect-prefix';
 }
 
-function decide(exchange: Exchange, plan: Plan, bytes: Uint8Array, size: number, truncated: boolean): void {
+function decide(
+  exchange: Exchange,
+  plan: Plan,
+  bytes: Uint8Array,
+  size: number,
+  truncated: boolean,
+  elided?: Uint32Array,
+): void {
   if (exchange.lease.released) return fail(exchange, 503, 'the policy was replaced while the request body arrived');
   const { engine, generation, head, result, seed, now } = exchange;
   if (result === null) throw new Error('the body call comes after the head call');
@@ -111,6 +126,7 @@ function decide(exchange: Exchange, plan: Plan, bytes: Uint8Array, size: number,
     seed,
     now,
     exchange.state,
+    elided,
   );
   exchange.state = found.state;
   exchange.bodyEffects = found.effects;

@@ -65,7 +65,7 @@ export function plan(
 /** What a test wants the engine to say, beside the routing that it does. */
 export interface FakeAnswers {
   head?: (result: HeadResult, fields: readonly string[]) => HeadResult;
-  body?: (bytes: Uint8Array, size: number, truncated: boolean) => StageResult;
+  body?: (bytes: Uint8Array, size: number, truncated: boolean, elided: Uint32Array) => StageResult;
   response?: (fields: readonly string[], body: Uint8Array, truncated: boolean) => StageResult;
 }
 
@@ -116,7 +116,8 @@ export function fakeEngine(answers: FakeAnswers = {}): Engine & { released: Gene
       };
       return answers.head?.(result, fields) ?? result;
     },
-    body: (_g, _a, _h, _c, bytes, size, truncated) => answers.body?.(bytes, size, truncated) ?? NOTHING,
+    body: (_g, _a, _h, _c, bytes, size, truncated, _s, _n, _state, elided) =>
+      answers.body?.(bytes, size, truncated, elided ?? new Uint32Array()) ?? NOTHING,
     response: (_g, _a, _h, _c, response, _s, _n, _state, body, truncated) =>
       answers.response?.(response.text.split('\0'), body ?? new Uint8Array(), truncated ?? false) ?? NOTHING,
   };

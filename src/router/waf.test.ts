@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { OUTCOME_LIMIT, REASON_STEPS, REASON_TRAP } from '../../assembly/abi.ts';
+import { MAX_HELD_BODY_BYTES } from '../../assembly/waf/abi.ts';
 import type { WafPlan } from '../plan.ts';
 import { render } from '../observe/metrics.ts';
 import type { WafEvent, WafVerdict } from '../waf/engine.ts';
@@ -164,6 +165,46 @@ test('a body over the limit: reject, inspect-prefix, pass; and in mode log never
   const encoded = { ...form, 'content-encoding': 'br' };
   assert.equal((await shop({}, answers).post('x', encoded)).response.status, 415);
   assert.equal((await shop({ mode: 'log' }, answers).post('x', encoded)).response.status, 200);
+});
+
+test('contents of files do not count towards the limit and are left out; fields do', async () => {
+  const form = (field: string, file: string): string =>
+    [
+      '--x',
+      'content-disposition: form-data; name="a"',
+      '',
+      field,
+      '--x',
+      'content-disposition: form-data; name="f"; filename="f.bin"',
+      '',
+      file,
+      '--x--',
+      '',
+    ].join('\r\n');
+  const headers = { 'content-type': 'multipart/form-data; boundary=x' };
+  let seen: [string, number, number[]] = ['', 0, []];
+  const answers: FakeAnswers = {
+    body: (bytes, size, _truncated, elided) => {
+      seen = [new TextDecoder().decode(bytes), size, [...elided]];
+      return { ...NOTHING, waf: PASS };
+    },
+  };
+  const upload = form('1', 'y'.repeat(50_000));
+  const { response, sent } = await shop({}, answers).post(upload, headers);
+  assert.equal(response.status, 200);
+  assert.equal(sent[0]?.body, upload, 'the origin gets all of it');
+  const [text, size, elided] = seen;
+  assert.equal(size, upload.length);
+  assert.match(text, /name="a"\r\n\r\n1\r\n/);
+  assert.equal(text.length + elided[1]!, upload.length);
+  assert.ok(elided[1]! > 49_900, String(elided));
+  assert.equal((await shop({}, answers).post(form('z'.repeat(2000), 'y'), headers)).response.status, 413);
+  const long = form('1', 'y'.repeat(MAX_HELD_BODY_BYTES + 1));
+  assert.equal((await shop({}, answers).post(long, headers)).response.status, 413);
+  assert.equal(
+    (await shop({ body: { limit: 1024, over: 'inspect-prefix' } }, answers).post(long, headers)).sent[0]?.body,
+    long,
+  );
 });
 
 test('without a verdict: closed refuses, open lets pass and says so', async () => {

@@ -52,7 +52,10 @@ export interface Engine {
   release(generation: Generation): void;
   /** `seed` is 32 random bits, `now` seconds since the epoch: the engine has neither randomness nor a clock. */
   head(generation: Generation, head: Head, seed: number, now: number): HeadResult;
-  /** `size` is the whole body's length as far as known; `state` is what the call of the stage before left. */
+  /**
+   * `size` is the whole body's length as far as known; `state` is what the call of the stage before left; `elided` says
+   * what was left out of a multipart body: { offset in `body`, bytes } for each.
+   */
   body(
     generation: Generation,
     app: number,
@@ -64,6 +67,7 @@ export interface Engine {
     seed: number,
     now: number,
     state?: Uint8Array | null,
+    elided?: Uint32Array,
   ): StageResult;
   /** `body`: the answer's, decoded, as far as it is held, for the WAF; `truncated`: there is more of it. */
   response(
