@@ -124,17 +124,18 @@ function next(state: usize, byte: u32): u32 {
 }
 
 /**
- * Runs the NFA; with `out`, writes 2 * `groups` u32 offsets of the leftmost match (leftmost-first), REGEX_UNSET for a group
- * that took no part. False also when steps or arena are spent (arena.failure() says so).
+ * Runs the NFA; with `out`, writes 2 * `groups` u32 offsets of the leftmost match (leftmost-first) that begins at offset
+ * `from` or later, REGEX_UNSET for a group that took no part. False also when steps or arena are spent (arena.failure()
+ * says so).
  */
-export function runNfa(nfa: usize, at: usize, length: i32, groups: i32, out: usize): bool {
+export function runNfa(nfa: usize, at: usize, length: i32, groups: i32, out: usize, from: i32 = 0): bool {
   const before = mark();
-  const found = run(nfa, at, length, groups, out);
+  const found = run(nfa, at, length, groups, out, from);
   release(before);
   return found;
 }
 
-function run(nfa: usize, at: usize, length: i32, groups: i32, out: usize): bool {
+function run(nfa: usize, at: usize, length: i32, groups: i32, out: usize, from: i32): bool {
   const states = load<u32>(nfa, NFA_STATES);
   const leaves = load<u32>(nfa, NFA_LEAVES);
   const start = load<u32>(nfa, NFA_START);
@@ -143,6 +144,7 @@ function run(nfa: usize, at: usize, length: i32, groups: i32, out: usize): bool 
   transitions = table + <usize>states * NFA_STATE_BYTES;
   textAt = at;
   textEnd = at + <usize>length;
+  at += <usize>from;
   slotBytes = out == 0 ? 0 : <usize>groups << 3;
   const list = <i32>(states << 2);
   const rows = <i32>leaves * <i32>slotBytes;

@@ -37,6 +37,16 @@ export function captures(program: usize, at: usize, length: i32, out: usize): bo
   return runNfa(program + <usize>load<u32>(program, REGEX_NFA), at, length, groups, out);
 }
 
+/**
+ * As `captures`, of the first match that begins at offset `from` or later. What is before still counts for `^` and `\b`, which
+ * a search in the rest of the text would get wrong.
+ */
+export function capturesFrom(program: usize, at: usize, length: i32, from: i32, out: usize): bool {
+  const groups = load<i32>(program, REGEX_GROUPS);
+  if (groups == 0) return false;
+  return runNfa(program + <usize>load<u32>(program, REGEX_NFA), at, length, groups, out, from);
+}
+
 /** Number of pattern ids of the program's set. */
 export function patternCount(program: usize): i32 {
   return load<i32>(program, REGEX_PATTERNS);

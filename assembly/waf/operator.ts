@@ -8,6 +8,7 @@ import { equalBytes } from '../hash';
 import { hexDigit } from '../pairs';
 import { OPERATOR_EQ, OPERATOR_GE, OPERATOR_GT, OPERATOR_LE, OPERATOR_LT } from './abi';
 import { presence } from './presence';
+import { findByte } from './transform/bytes';
 
 const BITMAP = memory.data(32, 16);
 const ADDRESS = memory.data(16, 8);
@@ -55,34 +56,33 @@ function isWord(byte: u32): bool {
  * arena or the steps are spent (arena.failure() says so).
  */
 function search(at: usize, length: i32, needle: usize, needleLength: i32, whole: bool): bool {
-  if (needleLength > length || !spend((length + needleLength) >> 3)) return false;
-  const first = load<u8>(needle);
+  if (needleLength > length || !spend(length)) return false;
+  const first = <u32>load<u8>(needle);
   const end = at + <usize>length;
-  // Most values hold no first byte, and then nothing else is needed.
-  let p = at;
-  const last = end - <usize>needleLength;
-  while (p <= last && load<u8>(p) != first) p++;
-  if (p > last) return false;
+  // Where a match may begin. Most values hold no first byte, and then nothing else is needed.
+  const last = end - <usize>needleLength + 1;
+  let p = findByte(at, last, first);
+  if (p == last) return false;
   const before = mark();
   const borders = alloc(needleLength << 2); // of each prefix: the longest proper prefix that is its suffix too
   if (borders == 0) return false;
   store<u32>(borders, 0);
   let border: u32 = 0;
   for (let i: u32 = 1; i < <u32>needleLength; i++) {
-    const byte = load<u8>(needle + <usize>i);
-    while (border > 0 && load<u8>(needle + <usize>border) != byte) border = load<u32>(borders + (<usize>(border - 1) << 2));
-    if (load<u8>(needle + <usize>border) == byte) border++;
+    border = step(needle, borders, border, load<u8>(needle + <usize>i));
     store<u32>(borders + (<usize>i << 2), border);
   }
   let matched: u32 = 0;
   let found = false;
-  for (; p < end; p++) {
-    const byte = load<u8>(p);
-    while (matched > 0 && load<u8>(needle + <usize>matched) != byte) matched = load<u32>(borders + (<usize>(matched - 1) << 2));
-    if (load<u8>(needle + <usize>matched) == byte) matched++;
+  while (p < end) {
+    if (matched == 0) {
+      p = findByte(p, last, first);
+      if (p >= last) break;
+    }
+    matched = step(needle, borders, matched, load<u8>(p++));
     if (matched < <u32>needleLength) continue;
-    const start = p + 1 - <usize>needleLength;
-    if (!whole || ((start == at || !isWord(load<u8>(start - 1))) && (p + 1 == end || !isWord(load<u8>(p + 1))))) {
+    const start = p - <usize>needleLength;
+    if (!whole || ((start == at || !isWord(load<u8>(start - 1))) && (p == end || !isWord(load<u8>(p))))) {
       found = true;
       break;
     }
@@ -90,6 +90,16 @@ function search(at: usize, length: i32, needle: usize, needleLength: i32, whole:
   }
   release(before);
   return found;
+}
+
+/** How much of the needle's start is at hand after one more byte, when `matched` bytes, less than all, were. */
+// @ts-ignore: decorator
+@inline
+function step(needle: usize, borders: usize, matched: u32, byte: u8): u32 {
+  while (matched > 0 && load<u8>(needle + <usize>matched) != byte) {
+    matched = load<u32>(borders + (<usize>(matched - 1) << 2));
+  }
+  return load<u8>(needle + <usize>matched) == byte ? matched + 1 : matched;
 }
 
 /**
