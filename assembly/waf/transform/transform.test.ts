@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { compileAssembly, type Assembly } from '../../../test/support/assembly.ts';
+import { FAMILIES } from '../../../test/support/fragments.ts';
 import { referenceTransformations } from '../../../test/support/reference-transformations.ts';
 import { ARENA_BYTES, MAX_STEPS, REASON_ARENA, REASON_STEPS } from '../../abi.ts';
 import * as abi from '../abi.ts';
@@ -58,32 +59,6 @@ const TRANSFORMATIONS = Object.entries(abi).filter(
   ([name]) => name.startsWith('TRANSFORM_') && name !== 'TRANSFORM_COUNT',
 );
 
-/** What the transformations look for, whole and in pieces, by what they are about. */
-const FAMILIES = {
-  url: ['%', '%u', '%U', '%41', '%4', '%zz', '%u0041', '%uff21', '%uFf5e', '%uff5f', '%uff00', '%ufe41', '%u00', '+', '%25', '%g0'],
-  backslash: [
-    ...['\\', '\\x', '\\x41', '\\X41', '\\x4', '\\u0041', '\\uff41', '\\uFF5e', '\\uff5f', '\\uff00', '\\u00', '\\U0041'],
-    ...['\\0', '\\101', '\\377', '\\400', '\\477', '\\777', '\\8', '\\n', '\\v', '\\a', '\\?', '\\"', '\\\\', '7'],
-    ...['\\41 ', '\\000041', '\\00ff21', '\\0ff21', '\\ff21', '\\1ff21', '\\01ff21', '\\ff00 ', '\\ff5f', '\\4\n', '\\\n', '\\g'],
-    ...['\\abcdef0', '\\abcde', ' ', '\t', '\v', '\n', '4', 'f'],
-  ],
-  entity: [
-    ...['&', '&#', '&#x', '&#X41;', '&#65', '&#065;', '&lt', '&LT;', '&gt;', '&gt', '&amp;', '&ampx', '&nbsp;', '&nbspq', '&quot;'],
-    ...['&Quot1', '&QUO', ';', 'x', '41', '&lt;;', '&#x7fffffffffffff41', '&#x7ffffffffffffff41', '&#xfffffffffffffff41'],
-    ...['&#x8000000000000041', '&#9223372036854775', '807', '808', '&#9223372036854775872;', '&#99999999999999999999', '&#x;', '&#;'],
-  ],
-  comment: ['/*', '*/', '/', '*', '<!--', '<!-', '<!', '<', '-->', '--', '-', '>', '#', '/*/', '/**/', '*/*', 'x', ' '],
-  path: ['.', '..', '...', '/', '//', '/./', '/../', '../', './', 'a', 'ab..', 'dir/', '/..', '/.', '\\..\\', '\\\\', '\\.\\', 'c:\\'],
-  space: [' ', '  ', '\t', '\n', '\r\n', '\v', '\f', '\xa0', '\0', ' /', ' (', ',', ';', "'", '"', '^', '(', '/', '\\', 'A', 'a', '\x08', '\x0e'],
-  utf8: [
-    ...['\xc3\xa9', '\xc2\x80', '\xe2\x82\xac', '\xe0\xa0\x80', '\xf0\x9f\x98\x80', '\xc0\xaf', '\xc1\xbf', '\xe0\x80\xaf', '\xe0\x9f\xbf'],
-    ...['\xf0\x80\x80\xaf', '\xf0\x8f\xbf\xbf', '\xf0\x90\x80\x80', '\xed\x9f\xbf', '\xed\xa0\x80', '\xed\xbf\xbf', '\xee\x80\x80'],
-    ...['\xf4\x8f\xbf\xbf', '\xf5\x80\x80\x80', '\xf7\xbf\xbf\xbf', '\xf7', '\xf8', '\xff', '\x80', '\xbf', '\xc3', '\xe2', '\xe2\x82'],
-    ...['\xf0\x9f\x98', '\xf0\x9f', '\0', 'a', '\x7f'],
-  ],
-  code: ['0x', '0X41', '0x4142', '0x414', '0', 'x', 'f', '41', '4', 'QUJD', 'QQ==', 'QQ=', 'Q=', 'A=', '==', '=', 'Zm8-', 'A', '+', '/', ' ', '\0'],
-  text: ['a', 'Z', 'z', 'A', '{', '@', '[', '`', 'SELECT', 'union all', 'a user', 'abcdefghijklmnopqrstuvwxyz', 'A'.repeat(20), ' '.repeat(20)],
-} as const;
 const ABOUT: Readonly<Record<string, readonly (keyof typeof FAMILIES)[]>> = {
   URL: ['url'],
   JS: ['backslash'],
