@@ -23,10 +23,10 @@ interface Exports {
   resultLength(): number;
 }
 
-const names = new Map(
+const names: ReadonlyMap<number, string> = new Map(
   Object.entries(abi)
     .filter(([name]) => name.startsWith('TRANSFORM_') && name !== 'TRANSFORM_COUNT')
-    .map(([name, id]) => [id, name] as const),
+    .map(([name, id]) => [id, name]),
 );
 
 /** Tries pipelines for so many seconds; how many. Rejects at the first that is wrong. */
