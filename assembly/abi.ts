@@ -157,6 +157,19 @@ export const RESULT_TRUSTED = 22; // 1 when the peer is a trusted proxy by the a
 export const RESULT_MATCH = 23; // index of the match within the route
 export const RESULT_ERROR_AT = 24; // `open`: offset of the fault in the image
 
+// What the WAF says
+export const RESULT_WAF_PROGRAM = 27; // its program or -1: nothing was judged
+export const RESULT_WAF_ACTION = 28; // DISRUPTIVE_* of waf/abi.ts; 0 none
+export const RESULT_WAF_RULE = 29; // index of the rule that decided, in its program, or -1
+export const RESULT_WAF_PHASE = 30; // 1 to 5
+export const RESULT_WAF_STATUS = 31;
+export const RESULT_WAF_MATCHES = 32; // values that rules matched in this call, also those without an event
+export const RESULT_WAF_PHASES = 33; // WAF_PHASE_* bits that are still to come: the body call is needed for phase 2, the response call for 3 and 4
+export const RESULT_WAF_LOCATION_AT = 34; // of a redirect, bytes in memory
+export const RESULT_WAF_LOCATION_LENGTH = 35;
+export const RESULT_WAF_STATE = 36; // offset of the WAF's part in the transaction state
+export const RESULT_WAF_REASON = 37; // REASON_* of a limit that the WAF ran into; its verdict is incomplete then
+
 export const OUTCOME_OK = 0; // a route matched (or RESULT_TERMINAL says what ended it)
 export const OUTCOME_REJECT = 1; // the head is not acceptable: status by reason (400, 414, 431, 508 ...)
 export const OUTCOME_NO_APP = 2; // no app has this host
@@ -181,6 +194,8 @@ export const REASON_ARENA = 14;
 export const REASON_URL_LENGTH = 15; // 414
 export const REASON_ARGS = 16; // more than MAX_ARGS parameters or MAX_COOKIES cookies, and something had to look at them
 export const REASON_TRAP = 17; // the engine trapped; the host has replaced the instance
+export const REASON_WAF = 22; // a WAF program without its rule set, or with another one
+export const REASON_STATE = 21; // more than fits the transaction state
 export const REASON_VALUES = 18; // more than MAX_WAF_VALUES values for the WAF to look at
 export const REASON_BODY_DEPTH = 19; // JSON or XML nested deeper than MAX_JSON_DEPTH or MAX_XML_DEPTH
 export const REASON_PARTS = 20; // more than MAX_PARTS parts of a multipart body, or MAX_PART_HEADER_BYTES of one part's header
@@ -188,6 +203,7 @@ export const REASON_PARTS = 20; // more than MAX_PARTS parts of a multipart body
 // EFFECT records: { kind, rule or profile index, mode, a, b, valueAt, valueLength, spare }
 export const EFFECT_RULE = 1; // a rule matched; a = ACTION_*, b = field id, value = matched bytes
 export const EFFECT_INSPECTION = 2; // header inspection; a = REASON_*, b = header index, value = header name
+export const EFFECT_WAF = 4; // a rule of the WAF matched a value, see EVENTS in waf/abi.ts
 export const EFFECT_VALUE = 3; // computed operand of a rule's action; a = VALUE_*, b = operand index, value = bytes
 
 export const MODE_OFF = 0;
@@ -302,6 +318,7 @@ export const STAGE_RESPONSE = 3;
 // PHASES that a rule may skip, bits
 export const PHASE_INSPECTION = 1;
 export const PHASE_RULES = 2; // all later rules
+export const PHASE_WAF = 4; // the WAF, from the call on in which the rule matched
 
 // RULES LANGUAGE (SECTION_RULES, SECTION_CODE): what an expression compiles to and what the engine runs.
 //

@@ -52,6 +52,11 @@ export function fail(why: i32): void {
   if (reason == REASON_NONE) reason = why;
 }
 
+/** Takes the failure back: whoever ran into the limit says so in its own way. */
+export function forgive(): void {
+  reason = REASON_NONE;
+}
+
 /** REASON_NONE, or why this call ran into a limit. */
 export function failure(): i32 {
   return reason;

@@ -7,6 +7,7 @@ import {
   FAULT_KIND,
   FAULT_LENGTH,
   FAULT_LIST,
+  FAULT_MATCHERS,
   FAULT_MAGIC,
   FAULT_NONE,
   FAULT_PREDICATE,
@@ -16,11 +17,13 @@ import {
   FAULT_SECTION,
   FAULT_SETTING,
   FAULT_TABLE,
+  FAULT_WAF,
   FAULT_VERSION,
   HEADER_BYTES,
   KIND_AGENTS,
   KIND_HOSTS,
   KIND_POLICY,
+  KIND_RULESET,
   MAGIC,
   MAX_IMAGE_BYTES,
   MAX_NAMES,
@@ -29,6 +32,7 @@ import {
   SECTION_HOSTS,
   SECTION_INSPECTION,
   SECTION_LISTS,
+  SECTION_MATCHERS,
   SECTION_NAMES,
   SECTION_PREDICATES,
   SECTION_REGEXES,
@@ -37,6 +41,7 @@ import {
   SECTION_RULES,
   SECTION_SETTINGS,
   SECTION_STRINGS,
+  SECTION_WAF,
   SETTING_CLIENT_FROM,
   SETTING_TRUSTED_LIST,
   SETTING_WORDS,
@@ -55,6 +60,8 @@ import { checkInspections } from './inspection';
 import { checkRules } from './rules';
 import { checkTable } from './table';
 import { checkCode } from './verify';
+import { checkWaf } from './waf/check';
+import { checkMatchers } from './waf/match';
 
 // @ts-ignore: decorator
 @inline
@@ -86,7 +93,7 @@ export function checkImage(image: usize, length: i32): i32 {
   if (load<u32>(image) != <u32>MAGIC) return fault(FAULT_MAGIC, image);
   if (load<u32>(image, 4) != VERSION) return fault(FAULT_VERSION, image + 4);
   const kind = load<i32>(image, 8);
-  if (kind < KIND_POLICY || kind > KIND_AGENTS) return fault(FAULT_KIND, image + 8);
+  if (kind < KIND_POLICY || kind > KIND_RULESET) return fault(FAULT_KIND, image + 8);
   if (load<u64>(image, 16) != 0) return fault(FAULT_LENGTH, image + 16);
   let at = checkSections(image, length, kind);
   if (at >= 0) return fault(FAULT_SECTION, image + 24 + (<usize>at << 3));
@@ -115,6 +122,10 @@ export function checkImage(image: usize, length: i32): i32 {
     at = checkAgents(image);
     if (at >= 0) return fault(FAULT_AGENT, sectionAt(image, SECTION_AGENTS) + <usize>at);
   }
+  if (sectionLength(image, SECTION_MATCHERS) != 0) {
+    const matchers = sectionAt(image, SECTION_MATCHERS);
+    if (!checkMatchers(matchers, sectionLength(image, SECTION_MATCHERS))) return fault(FAULT_MATCHERS, matchers);
+  }
   if (kind == KIND_POLICY) {
     const settings = sectionAt(image, SECTION_SETTINGS);
     if (load<u32>(settings, SETTING_CLIENT_FROM * 4) > <u32>CLIENT_CF) return fault(FAULT_SETTING, settings);
@@ -123,6 +134,8 @@ export function checkImage(image: usize, length: i32): i32 {
     if (list >= 0 && listKind(listAt(image, list)) != LIST_ADDRESSES) return fault(FAULT_SETTING, settings);
     at = checkCode(image);
     if (at >= 0) return fault(FAULT_CODE, sectionAt(image, SECTION_CODE) + <usize>at);
+    at = checkWaf(image);
+    if (at >= 0) return fault(FAULT_WAF, sectionAt(image, SECTION_WAF) + <usize>at);
     at = checkRules(image);
     if (at >= 0) return fault(FAULT_RULE, sectionAt(image, SECTION_RULES) + <usize>at);
     at = checkInspections(image);
@@ -154,6 +167,7 @@ function checkSections(image: usize, length: i32, kind: i32): i32 {
   }
   if (kind == KIND_HOSTS && sectionLength(image, SECTION_HOSTS) == 0) return SECTION_HOSTS;
   if (kind == KIND_AGENTS && sectionLength(image, SECTION_AGENTS) == 0) return SECTION_AGENTS;
+  if (kind == KIND_RULESET && sectionLength(image, SECTION_MATCHERS) == 0) return SECTION_MATCHERS;
   if (kind == KIND_POLICY) {
     if (sectionLength(image, SECTION_SETTINGS) < SETTING_WORDS * 4) return SECTION_SETTINGS;
     // Host groups index the groups of the route tables.

@@ -2,6 +2,11 @@
 // between calls; images and the generation are arguments.
 import {
   AGENT_CATEGORY,
+  BODY_AT,
+  HEAD_AT,
+  MAX_RULESETS,
+  RESPONSE_HEAD_AT,
+  STATE_BITS,
   AGENT_NAME,
   AGENT_OPERATOR,
   FAULT_NONE,
@@ -50,7 +55,15 @@ import { inspectHeaders } from './inspection';
 import * as request from './request';
 import { clearResult, getResult, setResult } from './result';
 import { matchIndex, prefixLength, route, routeIndex } from './route';
-import { runStage } from './rules';
+import { clearRulesState, runStage, stateEnd } from './rules';
+import { WAF_PHASE_1, WAF_PHASE_2, WAF_PHASE_3, WAF_PHASE_4 } from './waf/abi';
+import { fillRequest, fillResponse } from './waf/message';
+import { programOf } from './waf/program';
+import { fillRawRequest, fillRawResponse } from './waf/raw';
+import { beginTransaction, endTransaction, isSkipped, programInState, runTransaction } from './waf/transaction';
+
+// What the runtime speaks is not told; HTTP/1.1 is what every front end translates to.
+const PROTOCOL = memory.data<u8>([0x48, 0x54, 0x54, 0x50, 0x2f, 0x31, 0x2e, 0x31]);
 
 /** Checks the image of `length` bytes at `at`: FAULT_NONE, or what is wrong with RESULT_ERROR_AT saying where. */
 export function open(at: usize, length: i32): i32 {
@@ -61,8 +74,11 @@ export function open(at: usize, length: i32): i32 {
   return fault;
 }
 
-/** Judges the request head at HEAD_AT; the outcome. `seed` is 32 random bits, `now` seconds since the epoch. */
-export function head(generation: usize, length: i32, fields: i32, seed: i32, now: i32): i32 {
+/**
+ * Judges the request head at HEAD_AT; the outcome. `seed` is 32 random bits, `now` seconds since the epoch. `hasBody`: a
+ * body call may follow; without, the WAF's phase 2 runs here too.
+ */
+export function head(generation: usize, length: i32, fields: i32, hasBody: i32, seed: i32, now: i32): i32 {
   begin();
   const image = openHead(generation, length, fields);
   if (image == 0) return finish();
@@ -74,6 +90,14 @@ export function head(generation: usize, length: i32, fields: i32, seed: i32, now
   start(generation, now);
   runStage(image, STAGE_HEAD, 0);
   if (getResult(RESULT_TERMINAL) == 0) inspectHeaders(image, routeIndex);
+  if (getResult(RESULT_TERMINAL) == 0 && !isSkipped() && failure() == REASON_NONE) {
+    const phases = hasBody != 0 ? WAF_PHASE_1 : WAF_PHASE_1 | WAF_PHASE_2;
+    const program = programOf(image, routeIndex);
+    if (program >= 0) {
+      if (openWaf(generation, image, program, 0, seed)) runTransaction(phases, false, 0, 0, false, false);
+      endTransaction();
+    }
+  }
   return finish();
 }
 
@@ -95,11 +119,21 @@ export function body(
   if (image == 0) return finish();
   request.setBody(bodyLength, size, truncated != 0);
   start(generation, now);
+  const program = programInState(stateEnd(image), stateLength);
   runStage(image, STAGE_BODY, stateLength);
+  if (program >= 0 && getResult(RESULT_TERMINAL) == 0 && !isSkipped() && failure() == REASON_NONE) {
+    if (openWaf(generation, image, program, stateLength, seed)) {
+      runTransaction(WAF_PHASE_2, true, bodyLength, size, truncated != 0, false);
+    }
+    endTransaction();
+  }
   return finish();
 }
 
-/** Judges the response head at RESPONSE_HEAD_AT by the rules of stage response. */
+/**
+ * Judges the response head at RESPONSE_HEAD_AT by the rules of stage response and by the WAF, which also looks at the
+ * `bodyLength` bytes of the answer that are at BODY_AT.
+ */
 export function response(
   generation: usize,
   app: i32,
@@ -107,6 +141,7 @@ export function response(
   fields: i32,
   responseLength: i32,
   responseFields: i32,
+  bodyLength: i32,
   stateLength: i32,
   seed: i32,
   now: i32,
@@ -119,7 +154,74 @@ export function response(
     return finish();
   }
   start(generation, now);
+  const program = programInState(stateEnd(image), stateLength);
   runStage(image, STAGE_RESPONSE, stateLength);
+  if (program >= 0 && getResult(RESULT_TERMINAL) == 0 && !isSkipped() && failure() == REASON_NONE) {
+    if (
+      openWaf(generation, image, program, stateLength, seed) &&
+      fillResponse(request.responseStatus, PROTOCOL, 8, request.responseHeaders, BODY_AT, bodyLength)
+    ) {
+      runTransaction(WAF_PHASE_3 | WAF_PHASE_4, false, 0, 0, false, false);
+    }
+    endTransaction();
+  }
+  return finish();
+}
+
+/** Opens a program of the WAF, and shows it the head of the request; false when there is nothing to judge. */
+function openWaf(generation: usize, image: usize, program: i32, stateLength: i32, seed: i32): bool {
+  const app = getResult(RESULT_APP);
+  clearRulesState(image);
+  if (!beginTransaction(image, program, ruleSetsOf(generation, app), stateEnd(image), stateLength)) return false;
+  const target = request.rawPathAt;
+  return fillRequest(
+    request.methodAt,
+    request.methodLength,
+    target,
+    <i32>(request.urlAt + <usize>request.urlLength - target),
+    PROTOCOL,
+    8,
+    request.clientAt,
+    request.clientLength,
+    request.headers,
+    seed,
+  );
+}
+
+/** MAX_RULESETS words: the rule-set images of an app. */
+function ruleSetsOf(generation: usize, app: i32): usize {
+  const apps = load<u32>(generation, 8);
+  return generation + ((<usize>GENERATION_WORDS + <usize>apps + <usize>app * MAX_RULESETS) << 2);
+}
+
+/**
+ * Judges what the in-process API hands over, without router and rules language: the raw request head at HEAD_AT, and the
+ * window at BODY_AT, of the request in phase 2 and of the answer in 3 and 4. `phases`: WAF_PHASE_* bits that run; the state
+ * is that of the call before. All of TX is left in the state.
+ */
+export function inspect(
+  generation: usize,
+  app: i32,
+  program: i32,
+  phases: i32,
+  length: i32,
+  bodyLength: i32,
+  hasBody: i32,
+  responseLength: i32,
+  stateLength: i32,
+  seed: i32,
+  now: i32,
+): i32 {
+  begin();
+  const image = <usize>load<u32>(generation + ((<usize>GENERATION_WORDS + <usize>app) << 2));
+  if (
+    beginTransaction(image, program, ruleSetsOf(generation, app), STATE_BITS, stateLength) &&
+    fillRawRequest(HEAD_AT, length, seed) &&
+    (responseLength == 0 || fillRawResponse(RESPONSE_HEAD_AT, responseLength, BODY_AT, bodyLength))
+  ) {
+    runTransaction(phases, hasBody != 0, bodyLength, bodyLength, false, true);
+  }
+  endTransaction();
   return finish();
 }
 

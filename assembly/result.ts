@@ -16,6 +16,8 @@ import {
   RESULT_STATE_LENGTH,
   RESULT_TERMINAL,
   RESULT_TRUNCATED,
+  RESULT_WAF_PROGRAM,
+  RESULT_WAF_RULE,
   RESULT_WORDS,
 } from './abi';
 
@@ -29,6 +31,8 @@ export function clearResult(): void {
   setResult(RESULT_MATCH, -1);
   setResult(RESULT_AGENT, -1);
   setResult(RESULT_RULE, -1);
+  setResult(RESULT_WAF_PROGRAM, -1);
+  setResult(RESULT_WAF_RULE, -1);
   effects = 0;
   evidence = 0;
 }
@@ -66,6 +70,11 @@ export function addEffect(kind: i32, index: i32, mode: i32, a: i32, b: i32, valu
   store<u32>(record, <u32>value, 20);
   store<i32>(record, valueLength, 24);
   setResult(RESULT_EFFECT_COUNT, ++effects);
+}
+
+/** Bytes of evidence that can still be recorded. */
+export function evidenceRoom(): i32 {
+  return effects == MAX_EFFECTS ? 0 : EVIDENCE_BYTES - evidence;
 }
 
 /** A terminating action in enforce mode; later rules and stages are not run. */

@@ -14,6 +14,7 @@ import {
   OPERAND_WORDS,
   PHASE_INSPECTION,
   PHASE_RULES,
+  PHASE_WAF,
   REASON_ARENA,
   REASON_NONE,
   RESULT_SKIPPED_PHASES,
@@ -139,13 +140,24 @@ function act(image: usize, section: usize, rule: usize, index: i32): bool {
 
 function openState(count: i32, length: i32): void {
   const bytes = STATE_BITS + ((count + 7) >> 3);
-  // State of another policy, or none, is no state.
-  if (length != bytes || load<i32>(STATE_AT, STATE_RULES) != count) {
+  // State of another policy, or none, is no state. What the WAF has added stands behind.
+  if (length < bytes || load<i32>(STATE_AT, STATE_RULES) != count) {
     memory.fill(STATE_AT, 0, <usize>bytes);
     store<i32>(STATE_AT, count, STATE_RULES);
     length = 0;
   }
-  setStateLength(length);
+  setStateLength(min(length, bytes));
+}
+
+/** Where the WAF's part of the transaction state begins. */
+export function stateEnd(image: usize): i32 {
+  const count = sectionLength(image, SECTION_RULES) == 0 ? 0 : load<i32>(sectionAt(image, SECTION_RULES));
+  return (STATE_BITS + ((count + 7) >> 3) + 3) & ~3;
+}
+
+/** Without rules nothing has opened the state; before anything is added behind it. */
+export function clearRulesState(image: usize): void {
+  if (sectionLength(image, SECTION_RULES) == 0) memory.fill(STATE_AT, 0, STATE_BITS);
 }
 
 /** What was skipped has to be known at later stages. PERF: nothing was, mostly, and then there is no state to carry. */
@@ -180,7 +192,7 @@ export function checkRules(image: usize): i32 {
     if (field(rule, RULE_MODE) != MODE_LOG && field(rule, RULE_MODE) != MODE_ENFORCE) return fault;
     if (<u32>field(rule, RULE_STAGE) > <u32>STAGE_RESPONSE) return fault;
     if (<u32>field(rule, RULE_CODE) >= <u32>programs || programType(image, field(rule, RULE_CODE)) != TYPE_BOOL) return fault;
-    if ((field(rule, RULE_PHASES) & ~(PHASE_INSPECTION | PHASE_RULES)) != 0) return fault;
+    if ((field(rule, RULE_PHASES) & ~(PHASE_INSPECTION | PHASE_RULES | PHASE_WAF)) != 0) return fault;
     if (<u32>field(rule, RULE_OPERANDS) != next) return fault;
     const operands = <u32>field(rule, RULE_OPERAND_COUNT);
     if (<u64>operands * OPERAND_WORDS + <u64>next > <u64>words) return fault;

@@ -201,3 +201,170 @@ export const PROCESSOR_JSON = 4;
 export const MAX_PART_HEADER_LINE = 4096; // bytes of one header line of a part, its line end included, and of a folded value
 export const MAX_PART_HEADERS = 64; // header lines of one part, folds joined; more ends the call as `limit`
 export const MAX_MULTIPART_TYPE_BYTES = 1024; // of the Content-Type of a multipart body
+// SECTION_WAF: u32 number of programs, u32 number of routes, u32 offset of each program from the section's start, then u8
+// program of each route (NO_PROGRAM for none), padded, then the programs in order, each up to the next.
+export const NO_PROGRAM = 255;
+
+// A PROGRAM is u32 words: PROGRAM_* , then tables that the header names by { u32 number of rows, u32 offset in bytes from the
+// program's start }. References are row numbers, NONE where there is none; texts are { at, length } in SECTION_STRINGS.
+export const NONE = 0xffffffff;
+export const PROGRAM_LENGTH = 0; // bytes
+export const PROGRAM_FLAGS = 1; // PROGRAM_FLAG_*
+export const PROGRAM_SETS = 2; // rows { source: 0 this image, else 1 + number of the app's rule-set image; first matcher; matchers }
+export const PROGRAM_RULES = 4;
+export const PROGRAM_LINKS = 6;
+export const PROGRAM_TARGETS = 8;
+export const PROGRAM_ACTIONS = 10;
+export const PROGRAM_WORDS = 12; // macros: { parts, parts x PART_WORDS }; and byte sets of 8 words
+export const PROGRAM_PIPELINES = 14; // rows { first transformation, how many, node it ends in or NONE }
+export const PROGRAM_TRANSFORMS = 16; // rows { TRANSFORM_* }
+export const PROGRAM_NODES = 18; // tree of the scanned pipelines, breadth first: { TRANSFORM_*, first child, children, parent }
+export const PROGRAM_PROFILES = 20; // rows of one word for each node: mask in the low half, PROFILE_* above; see scan.ts
+export const PROGRAM_MASKS = 22; // rows of MATCHER_SET_BYTES for each set, then one word of DETECTOR_* (and 7 unused bytes, 8-aligned)
+export const PROGRAM_NAMES = 24; // rows { name at, length; profile of each scope }: names that differ from their collection
+export const PROGRAM_KINDS = 26; // VARIABLE_COUNT * 2 rows: values, then names: { profile of each scope; first name, names; text of the variable }
+export const PROGRAM_SLOTS = 28; // TX variables that rules name: { name at, length; initial value at, length or NONE; WAF_PHASE_* bits of readers }
+export const PROGRAM_REMOVALS = 30; // what ctl removes: { first word of its bits, one for each rule, in PROGRAM_WORDS; target or NONE }
+export const PROGRAM_PHASES = 32; // 5 times { first rule, rules }
+export const PROGRAM_USED = 42; // VARIABLE_COUNT bits: variables that anything looks at
+export const PROGRAM_LIMITS = 45; // bytes of a request body, bytes of a response body
+export const PROGRAM_TX_READERS = 47; // WAF_PHASE_* bits of the phases that look at TX by other means than a slot
+export const PROGRAM_HEADER_WORDS = 48;
+export const PROGRAM_FLAG_ENFORCE = 1; // SecRuleEngine On; else DetectionOnly
+export const PROGRAM_FLAG_RESPONSE = 2; // phases 3 and 4 run
+export const PROGRAM_FLAG_MATCHED = 4; // a rule looks at MATCHED_VAR of a rule before it
+export const PROGRAM_FLAG_CAPTURES = 16; // a rule looks at TX.0 to TX.9 of a rule before it
+export const PROGRAM_FLAG_BODY = 8; // a rule of phase 2 or later looks at the body
+
+// Words of rows
+export const RULE_ROW_WORDS = 12;
+export const RULE_FIRST_LINK = 0;
+export const RULE_LINKS = 1;
+export const RULE_BITS = 2; // DISRUPTIVE_* | RULE_BIT_*
+export const RULE_STATUS = 3;
+export const RULE_SEVERITY = 4; // 255 unset
+export const RULE_NEXT = 5; // row to go on at once it has matched: its own number + 1, or further for skipAfter and skip
+export const RULE_MESSAGE = 6; // macro, NONE where the message is plain text: the host has that
+export const RULE_LOCATION = 7; // macro of redirect
+export const RULE_ID = 8;
+export const RULE_QUICK = 9; // 1 + matcher of the first link, where no hit anywhere means no match; else 0
+export const DISRUPTIVE_PASS = 0;
+export const DISRUPTIVE_DENY = 1;
+export const DISRUPTIVE_DROP = 2;
+export const DISRUPTIVE_REDIRECT = 3;
+export const DISRUPTIVE_ALLOW = 4;
+export const DISRUPTIVE_ALLOW_PHASE = 5;
+export const DISRUPTIVE_ALLOW_REQUEST = 6;
+export const DISRUPTIVE_MASK = 7;
+export const RULE_BIT_LOG = 8;
+export const RULE_BIT_AUDITLOG = 16;
+
+export const LINK_ROW_WORDS = 12;
+export const LINK_OPERATOR = 0; // OPERATOR_* | LINK_*
+export const LINK_ARGUMENT = 1; // matcher; macro; number as i32; byte set in PROGRAM_WORDS; list; program of SECTION_CODE
+export const LINK_PIPELINE = 2;
+export const LINK_FIRST_TARGET = 3;
+export const LINK_TARGETS = 4;
+export const LINK_FIRST_ACTION = 5;
+export const LINK_ACTIONS = 6;
+export const LINK_LOGDATA = 7; // macro or NONE
+export const LINK_NEGATED = 256;
+export const LINK_MULTI_MATCH = 512;
+export const LINK_CAPTURE = 1024;
+export const LINK_SCANNED = 2048; // the scan has looked for its matcher in all its targets
+export const LINK_NUMBER = 4096; // the argument is a number, not a macro
+export const LINK_EXPRESSION = 8192; // true when the program of SECTION_CODE is; no targets
+
+export const TARGET_ROW_WORDS = 4;
+export const TARGET_VARIABLE = 0; // VARIABLE_* | TARGET_*
+export const TARGET_A = 1; // text: at; regex; slot
+export const TARGET_B = 2; // length
+export const TARGET_COUNT = 256; // `&`
+export const TARGET_EXCLUDE = 512; // `!`
+export const TARGET_EXACT = 1024;
+export const TARGET_REGEX = 2048;
+export const TARGET_SLOT = 4096; // TX by name
+
+export const ACTION_ROW_WORDS = 4;
+export const ACTION_KIND = 0;
+export const ACTION_SLOT = 1; // or NONE: the name is a macro
+export const ACTION_NAME = 2; // macro
+export const ACTION_VALUE = 3; // macro, removal, or a number
+export const SETVAR_SET = 1;
+export const SETVAR_ADD = 2;
+export const SETVAR_SUBTRACT = 3;
+export const SETVAR_UNSET = 4;
+export const CTL_ENGINE = 5; // 0 off, 1 detection only, 2 on
+export const CTL_REMOVE = 6;
+export const CTL_PROCESSOR = 7; // PROCESSOR_*
+export const CTL_FORCE_BODY = 8; // 0 or 1
+export const CTL_REQUEST_BODY = 9; // requestBodyAccess
+export const CTL_RESPONSE_BODY = 10;
+
+export const PART_WORDS = 4;
+export const PART_TEXT = 1; // { kind, 0, at, length }
+export const PART_SLOT = 2; // { kind, slot, 0, 0 }
+export const PART_VARIABLE = 3; // { kind, VARIABLE_*, name at, length }
+
+export const SCOPES = 4;
+export const SCOPE_HEAD = 0; // phase 1 alone: a body will follow
+export const SCOPE_BODY = 1; // phase 2
+export const SCOPE_REQUEST = 2; // phases 1 and 2
+export const SCOPE_RESPONSE = 3; // phases 3 and 4: of what the answer brings
+export const NAME_ROW_WORDS = 6;
+export const KIND_ROW_WORDS = 8;
+export const KIND_FIRST_NAME = 4;
+export const KIND_NAMES = 5;
+export const KIND_TEXT = 6;
+export const NODE_ROW_WORDS = 4;
+export const SET_ROW_WORDS = 3;
+export const PIPELINE_ROW_WORDS = 3;
+export const SLOT_ROW_WORDS = 5;
+export const REMOVAL_ROW_WORDS = 2;
+export const PROFILE_HAS_MASK = 0x10000; // a matcher applies at this node
+export const PROFILE_NEEDED = 0x20000; // ... or below it
+export const MASK_TAIL_BYTES = 8;
+export const DETECTOR_SQLI = 1;
+export const DETECTOR_XSS = 2;
+export const MATCHER_SQLI = 0x7ffffffe; // matchers of the detectors, above those of all sets
+export const MATCHER_XSS = 0x7fffffff;
+
+export const MAX_NODES = 512;
+export const MAX_LINKS = 65536;
+export const MAX_PROGRAM_RULES = 8192;
+export const MAX_SLOTS = 4096;
+export const MAX_PIPELINE = 32; // transformations of one rule
+export const MAX_CHAIN = 64; // links of one rule
+export const MAX_REMOVALS = 4096; // ctl:ruleRemove... of one program, and exclusions with a condition
+export const MAX_PARTS_OF_MACRO = 64; // texts and references of one macro
+
+// PHASES of a call, bits
+export const WAF_PHASE_1 = 1;
+export const WAF_PHASE_2 = 2;
+export const WAF_PHASE_3 = 4;
+export const WAF_PHASE_4 = 8;
+export const WAF_PHASE_5 = 16;
+
+// TRANSACTION STATE of the WAF, behind that of the rules language (STATE_BITS in ../abi.ts) at a multiple of 4: u32 mark,
+// u8 engine mode, allow, processor, forced body, highest severity, phases done, request body access, u8 0; then the bits of
+// what ctl removed, padded to 4; then TX variables { u16 slot, u16 length or TX_UNSET } and bytes, or { u16 TX_NAMED, u16
+// length of name, u16 length } and bytes, up to the end.
+export const WAF_STATE_MARK = 0x57000000; // with the program in the lowest byte
+export const WAF_STATE_FIXED_BYTES = 12;
+export const TX_NAMED = 0xffff;
+export const TX_UNSET = 0xffff;
+
+export const ENGINE_OFF = 0;
+export const ENGINE_DETECT = 1;
+export const ENGINE_ON = 2;
+
+// EVENTS: EFFECT_WAF of ../abi.ts { kind, rule, mode, phase | log << 8 | transformations done << 16, link, value }; its value
+// is { u16 length of the target's name, of the matched bytes, of the message, of the log data } and these texts, or nothing
+// where there was no room.
+export const EVENT_HEADER_BYTES = 8;
+export const MAX_EVENT_TEXT = 512; // bytes of a message or log data
+
+// RAW HEAD, at HEAD_AT and RESPONSE_HEAD_AT for the in-process API: u32 number of fields, u32 0, u32 length of each field,
+// then their bytes: method, target, protocol, peer (of an answer: status, empty, protocol, empty), then names and values.
+export const RAW_HEADER_BYTES = 8;
+export const RAW_FIXED_FIELDS = 4;

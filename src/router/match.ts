@@ -52,7 +52,8 @@ const REFUSALS: Readonly<Record<number, { status: number; reason: string }>> = {
 export const match: Phase = {
   name: 'match',
   run(exchange) {
-    const result = exchange.engine.head(exchange.generation, exchange.head, exchange.seed, exchange.now);
+    const { engine, generation, head, seed, now, request } = exchange;
+    const result = engine.head(generation, head, seed, now, request.body !== null);
     exchange.result = result;
     exchange.state = result.state;
     const plan = result.app < 0 ? undefined : exchange.generation.apps[result.app];

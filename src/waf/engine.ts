@@ -24,6 +24,7 @@ import {
 import type { Plan } from '../plan.ts';
 import { ImageError, OpenImages, type AgentName, type Loaded, type LoadedApp, type OpenImage } from './images.ts';
 import { SlotMemory } from './memory.ts';
+import { readInfos, type ProgramInfo } from './verdict.ts';
 import { Answers, refused, refusedStage, type HeadResult, type StageResult } from './result.ts';
 
 export { ImageError, type AgentName, type Loaded, type LoadedApp, type OpenImage } from './images.ts';
@@ -50,8 +51,11 @@ export interface Engine {
   load(images: { id: string; hosts: Loaded; agents: Loaded | null; apps: readonly LoadedApp[] }): Generation;
   /** Frees a generation and the images that only it used. */
   release(generation: Generation): void;
-  /** `seed` is 32 random bits, `now` seconds since the epoch: the engine has neither randomness nor a clock. */
-  head(generation: Generation, head: Head, seed: number, now: number): HeadResult;
+  /**
+   * `seed` is 32 random bits, `now` seconds since the epoch: the engine has neither randomness nor a clock. `hasBody`: a
+   * body call may follow (the default); without, the WAF judges the whole request in this call.
+   */
+  head(generation: Generation, head: Head, seed: number, now: number, hasBody?: boolean): HeadResult;
   /**
    * `size` is the whole body's length as far as known; `state` is what the call of the stage before left; `elided` says
    * what was left out of a multipart body: { offset in `body`, bytes } for each.
@@ -89,7 +93,7 @@ export interface Engine {
 /** Exports of assembly/index.ts. */
 interface Exports {
   open(at: number, length: number): number;
-  head(generation: number, length: number, fields: number, seed: number, now: number): number;
+  head(generation: number, length: number, fields: number, hasBody: number, seed: number, now: number): number;
   body(
     generation: number,
     app: number,
@@ -109,6 +113,7 @@ interface Exports {
     fields: number,
     responseLength: number,
     responseFields: number,
+    bodyLength: number,
     stateLength: number,
     seed: number,
     now: number,
@@ -116,6 +121,7 @@ interface Exports {
 }
 
 const encoder = new TextEncoder();
+const NO_BYTES = new Uint8Array(0);
 
 /** The engine over a compiled assembly/; it has its own memory, so one per isolate is enough. */
 export function createEngine(module: WebAssembly.Module): Engine {
@@ -198,6 +204,7 @@ class WasmEngine implements Engine {
         apps.map((app) => app.plan!),
         agents?.agents ?? [],
         pinned,
+        apps,
       );
     } catch (error) {
       for (const { hash } of pinned) this.#images.unpin(hash);
@@ -212,18 +219,18 @@ class WasmEngine implements Engine {
     this.#slots.give(generation.at);
   }
 
-  head(generation: Generation, head: Head, seed: number, now: number): HeadResult {
+  head(generation: Generation, head: Head, seed: number, now: number, hasBody = true): HeadResult {
     refuseReleased(generation);
     const { text } = head;
     const { read, written } = encoder.encodeInto(text, this.#headBytes);
     if (read < text.length) return refused(OUTCOME_REJECT, REASON_HEADERS);
     try {
-      this.#exports.head(generation.at, written, head.fields, seed, now);
+      this.#exports.head(generation.at, written, head.fields, hasBody ? 1 : 0, seed, now);
     } catch {
       this.#trapped();
       return refused(OUTCOME_LIMIT, REASON_TRAP);
     }
-    return this.#answers.head(written === text.length ? text : null);
+    return this.#answers.head(written === text.length ? text : null, (app) => this.#infos(generation, app));
   }
 
   body(
@@ -246,7 +253,7 @@ class WasmEngine implements Engine {
     const total = Math.min(size, 0x7fffffff);
     this.#bytes.set(window, BODY_AT);
     const kept = this.#writeState(state);
-    return this.#stage(() =>
+    return this.#stage(generation, () =>
       this.#exports.body(generation.at, app, length, head.fields, window.length, total, cut, kept, seed, now),
     );
   }
@@ -260,25 +267,42 @@ class WasmEngine implements Engine {
     seed: number,
     now: number,
     state: Uint8Array | null = null,
+    body: Uint8Array = NO_BYTES,
+    _truncated = false, // an answer that was cut is judged by what there is
   ): StageResult {
     refuseReleased(generation);
     const length = this.#writeHead(head);
     const { read, written } = encoder.encodeInto(response.text, this.#responseBytes);
     if (length < 0 || read < response.text.length) return refusedStage(OUTCOME_REJECT, REASON_HEADERS);
+    const window = body.length > MAX_BODY_BYTES ? body.subarray(0, MAX_BODY_BYTES) : body;
+    this.#bytes.set(window, BODY_AT);
     const kept = this.#writeState(state);
-    return this.#stage(() =>
-      this.#exports.response(generation.at, app, length, head.fields, written, response.fields, kept, seed, now),
+    const { at } = generation;
+    const { fields } = response;
+    return this.#stage(generation, () =>
+      this.#exports.response(at, app, length, head.fields, written, fields, window.length, kept, seed, now),
     );
   }
 
-  #stage(call: () => number): StageResult {
+  /** What the WAF's events of an app are told with, read when the first of them has to be. */
+  #infos(generation: Generation, app: number): readonly ProgramInfo[] {
+    const { infos, policies } = generation as LoadedGeneration;
+    let found = infos[app];
+    if (found === undefined) {
+      found = readInfos(this.#bytes, policies[app]!.at);
+      infos[app] = found;
+    }
+    return found;
+  }
+
+  #stage(generation: Generation, call: () => number): StageResult {
     try {
       call();
     } catch {
       this.#trapped();
       return refusedStage(OUTCOME_LIMIT, REASON_TRAP);
     }
-    return this.#answers.stage();
+    return this.#answers.stage((app) => this.#infos(generation, app));
   }
 
   /** Bytes written, or -1 when the head is too long. */
@@ -306,6 +330,9 @@ class LoadedGeneration implements Generation {
   readonly apps: readonly Plan[];
   readonly agents: readonly AgentName[];
   readonly images: readonly OpenImage[];
+  readonly policies: readonly OpenImage[];
+  /** By app, as far as they were asked for. */
+  readonly infos: (readonly ProgramInfo[] | undefined)[] = [];
   released = false;
 
   constructor(
@@ -314,11 +341,13 @@ class LoadedGeneration implements Generation {
     apps: readonly Plan[],
     agents: readonly AgentName[],
     images: readonly OpenImage[],
+    policies: readonly OpenImage[],
   ) {
     this.id = id;
     this.at = at;
     this.apps = apps;
     this.agents = agents;
     this.images = images;
+    this.policies = policies;
   }
 }

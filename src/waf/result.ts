@@ -1,6 +1,7 @@
 /** Answers of the engine: what it wrote as RESULT words, effects and evidence, as plain objects that the caller owns. */
 import {
   EFFECTS_AT,
+  EFFECT_WAF,
   EFFECT_WORDS,
   HEAD_AT,
   RESULT_AGENT,
@@ -27,10 +28,15 @@ import {
   RESULT_TERMINAL,
   RESULT_TRUNCATED,
   RESULT_TRUSTED,
+  RESULT_WAF_PROGRAM,
   STATE_AT,
 } from '../../assembly/abi.ts';
 
 import type { WafVerdict } from './transaction.ts';
+import { readVerdict, type ProgramInfo } from './verdict.ts';
+
+/** Programs of an app; asked for only where something matched. */
+type Infos = (app: number) => readonly ProgramInfo[];
 
 /** A rule, inspection or computed value that came out of a call. Text is decoded already. */
 export interface Effect {
@@ -98,7 +104,7 @@ export class Answers {
    * `source` is the head as the caller has it, if its bytes are its characters.
    * PERF: text that stands in the head as it is gets cut out of that string, without decoding.
    */
-  head(source: string | null): HeadResult {
+  head(source: string | null, infos: Infos): HeadResult {
     const words = this.#words;
     return {
       outcome: words[RESULT_OUTCOME]!,
@@ -120,11 +126,11 @@ export class Answers {
       steps: words[RESULT_STEPS]!,
       match: words[RESULT_MATCH]!,
       state: this.#state(),
-      waf: null,
+      waf: this.#waf(infos),
     };
   }
 
-  stage(): StageResult {
+  stage(infos: Infos): StageResult {
     const words = this.#words;
     return {
       outcome: words[RESULT_OUTCOME]!,
@@ -135,8 +141,13 @@ export class Answers {
       truncated: words[RESULT_TRUNCATED] === 1,
       steps: words[RESULT_STEPS]!,
       state: this.#state(),
-      waf: null,
+      waf: this.#waf(infos),
     };
+  }
+
+  #waf(infos: Infos): WafVerdict | null {
+    const words = this.#words;
+    return words[RESULT_WAF_PROGRAM]! < 0 ? null : readVerdict(this.#bytes, words, () => infos(words[RESULT_APP]!));
   }
 
   #state(): Uint8Array | null {
@@ -158,6 +169,7 @@ export class Answers {
     const effects: Effect[] = [];
     let word = (EFFECTS_AT - RESULT_AT) / 4;
     for (let i = 0; i < count; i++, word += EFFECT_WORDS) {
+      if (words[word] === EFFECT_WAF) continue; // told in the verdict
       effects.push({
         kind: words[word]!,
         index: words[word + 1]!,

@@ -11,6 +11,7 @@ import {
   IMAGES_AT,
   KIND_AGENTS,
   KIND_HOSTS,
+  MAX_RULESETS,
   PAGE_BYTES,
   RESPONSE_HEAD_AT,
   RESULT_AT,
@@ -97,7 +98,7 @@ async function run(seed: number, more: (round: number) => boolean): Promise<Fuzz
       for (let i = 0; i < CALLS; i++) {
         const head = randomHead(next);
         const length = memory.write(HEAD_AT, encoder.encode(head.text));
-        timed(() => exports.head(generation, length, head.fields, next() | 0, 1_800_000_000));
+        timed(() => exports.head(generation, length, head.fields, next() & 1, next() | 0, 1_800_000_000));
         const body = memory.write(BODY_AT, randomBody(next));
         memory.write(HEAD_AT, encoder.encode(head.text));
         timed(() =>
@@ -107,7 +108,7 @@ async function run(seed: number, more: (round: number) => boolean): Promise<Fuzz
         const bytes = memory.write(RESPONSE_HEAD_AT, encoder.encode(response.text));
         memory.write(HEAD_AT, encoder.encode(head.text));
         timed(() =>
-          exports.response(generation, 0, length, head.fields, bytes, response.fields, memory.stateLength(), 1, 1),
+          exports.response(generation, 0, length, head.fields, bytes, response.fields, 0, memory.stateLength(), 1, 1),
         );
       }
     } catch (error) {
@@ -156,6 +157,7 @@ class Memory {
       kind === KIND_AGENTS ? this.subject : agents!.at,
       1,
       kind === KIND_HOSTS || kind === KIND_AGENTS ? policy!.at : this.subject,
+      ...new Array<number>(MAX_RULESETS).fill(0),
     ];
     new Uint32Array(this.#bytes.buffer, this.#words, words.length).set(words);
     return this.#words;

@@ -1,0 +1,13 @@
+// Names of values compare without case, in ASCII.
+
+/** True when two names of the same length are equal whatever their case. */
+export function equalFolded(a: usize, b: usize, length: i32): bool {
+  for (let i: usize = 0; i < <usize>length; i++) if (fold(load<u8>(a + i)) != fold(load<u8>(b + i))) return false;
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+export function fold(byte: u8): u8 {
+  return <u32>byte - 0x41 < 26 ? byte | 0x20 : byte;
+}

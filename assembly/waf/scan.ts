@@ -1,0 +1,457 @@
+// The scan: runs every matcher that rules may ask for over every value that they look at, once, before any rule is
+// evaluated. What it leaves is, for each value, the matchers that hit and after which transformations.
+//
+// The pipelines of transformations of all rules are one tree (PROGRAM_NODES): what they begin with is done once. A profile
+// says for a kind of value which matchers apply at which node. PERF: most transformations change most values not at all, so
+// for a string and what could change it the set of nodes that it stands for unchanged (a closure) is looked up; a value of
+// plain letters then takes one look-up and one search, whatever the number of pipelines.
+import { alloc, fail, failure, mark, release, spend } from '../arena';
+import { REASON_ARENA, REASON_NONE } from '../abi';
+import { equalBytes } from '../hash';
+import {
+  DETECTOR_SQLI,
+  DETECTOR_XSS,
+  KIND_FIRST_NAME,
+  KIND_NAMES,
+  KIND_ROW_WORDS,
+  MATCHER_SET_BYTES,
+  MATCHER_SQLI,
+  MATCHER_XSS,
+  MASK_TAIL_BYTES,
+  NAME_ROW_WORDS,
+  NODE_ROW_WORDS,
+  NONE,
+  PROFILE_HAS_MASK,
+  PROFILE_NEEDED,
+  VARIABLE_COUNT,
+} from './abi';
+import { firstValue, nameAt, nameLength, nextValue, valueAt, valueLength } from './collections';
+import { detectSql } from './detect/sql';
+import { detectXss } from './detect/xss';
+import { match } from './match';
+import { equalFolded } from './name';
+import { presence } from './presence';
+import { kinds, maskBytes, masks, matchers, names, nodeCount, nodes, profiles, setAt, setCount, setFirst, strings, uses } from './program';
+import { canChange, outAt, outLength, transform } from './transform/transform';
+
+// Longer strings are walked depth first, each output given back when it is done with: memory is depth x length.
+const LONG: i32 = 8192;
+
+const HIT_BYTES: i32 = 12; // { next, matcher, node }
+const HIT_CHUNK: i32 = 4096; // more than all matchers at all nodes of one value, in practice
+const ENTRY_BYTES: i32 = 32; // { at, length, first closure, closures, u64 changes, mask, own mask }
+const CLOSURE_BYTES: i32 = 24; // { u64 changes, profile << 16 | node, nodes, frontier, next of the entry }, mask, u16 nodes, u16 frontier
+const CACHE: i32 = 256;
+const BITMAP = memory.data(32, 16);
+
+let hitTop: usize = 0;
+let hitEnd: usize = 0;
+let anyHit: usize = 0; // u8 for each matcher, and one for each detector
+let cache: usize = 0;
+let pool: usize = 0;
+let poolTop: usize = 0;
+let poolEnd: usize = 0;
+let closureMost: usize = 0;
+let work: usize = 0; // { entry, node }
+let entries: usize = 0;
+let entrySize: usize = 0;
+let entryCount: i32 = 0;
+let workCount: i32 = 0;
+let found: usize = 0; // hits of one search
+let joined: usize = 0; // masks of several closures together
+let transformsUsed: u64 = 0;
+let head: usize = 0; // hits of the value
+let deep: bool = false; // inside of a long string, whose memory is given back
+
+/** True when the matcher has hit any value. */
+// @ts-ignore: decorator
+@inline
+export function hasHit(matcher: i32): bool {
+  if (matcher >= MATCHER_SQLI) return load<u8>(anyHit + <usize>(matchers + matcher - MATCHER_SQLI)) != 0;
+  return load<u8>(anyHit + <usize>matcher) != 0;
+}
+
+/** True when a matcher hit at a node, by the hits of a value. */
+export function hitAt(hits: usize, matcher: i32, node: i32): bool {
+  for (let hit = hits; hit != 0; hit = load<u32>(hit)) {
+    if (load<i32>(hit, 4) == matcher && load<i32>(hit, 8) == node) return true;
+  }
+  return false;
+}
+
+/** True when a matcher hit at any node. */
+export function hitAnywhere(hits: usize, matcher: i32): bool {
+  for (let hit = hits; hit != 0; hit = load<u32>(hit)) if (load<i32>(hit, 4) == matcher) return true;
+  return false;
+}
+
+/** Hits of a record's value, or of its name. */
+// @ts-ignore: decorator
+@inline
+export function hitsOf(record: usize, named: bool): usize {
+  return named ? load<u32>(record, 20) : load<u32>(record, 24);
+}
+
+/** Readies the tables of a call; false when the arena is exhausted. */
+export function startScan(): bool {
+  hitTop = 0;
+  hitEnd = 0;
+  entrySize = <usize>(ENTRY_BYTES + maskBytes);
+  // Each node is reached once for a value, so nothing here is more than the nodes.
+  const bytes = matchers + 2;
+  anyHit = alloc(bytes);
+  cache = alloc(CACHE << 2);
+  found = alloc(maskBytes);
+  joined = alloc(maskBytes);
+  work = alloc((nodeCount + 1) << 3);
+  entries = alloc((nodeCount + 1) * <i32>entrySize);
+  closureMost = <usize>nodeCount * <usize>(CLOSURE_BYTES + maskBytes + 16);
+  const size = <i32>max<usize>(closureMost * 2, 16384);
+  pool = alloc(size);
+  if (anyHit == 0 || cache == 0 || found == 0 || joined == 0 || work == 0 || entries == 0 || pool == 0) return false;
+  poolEnd = pool + <usize>size;
+  memory.fill(anyHit, 0, bytes);
+  flush();
+  transformsUsed = 0;
+  for (let i = 1; i < nodeCount; i++) transformsUsed |= (<u64>1) << <u64>load<u32>(nodes + <usize>i * (NODE_ROW_WORDS * 4));
+  return true;
+}
+
+/** Scans every value that the collections hold, for one SCOPE_*; false when a limit was hit. */
+export function scanAll(scope: i32): bool {
+  if (nodeCount == 0) return true;
+  for (let variable = 1; variable < VARIABLE_COUNT; variable++) {
+    const record = firstValue(variable);
+    if (record == 0) continue;
+    const row = kinds + <usize>variable * (KIND_ROW_WORDS * 4);
+    const nameRow = row + VARIABLE_COUNT * (KIND_ROW_WORDS * 4);
+    // Neither the collection as such nor a name in it is looked at.
+    const values = load<u32>(row + (<usize>scope << 2)) != NONE || load<u32>(row, KIND_NAMES * 4) != 0;
+    const keys = load<u32>(nameRow + (<usize>scope << 2)) != NONE || load<u32>(nameRow, KIND_NAMES * 4) != 0;
+    if (!values && !keys) continue;
+    for (let one = record; one != 0; one = nextValue(one)) {
+      if (values) {
+        const profile = profileOf(row, scope, nameAt(one), nameLength(one));
+        if (profile != <i32>NONE) {
+          if (!scan(profile, valueAt(one), valueLength(one))) return false;
+          store<u32>(one, <u32>head, 24);
+        }
+      }
+      if (keys) {
+        const profile = profileOf(nameRow, scope, nameAt(one), nameLength(one));
+        if (profile != <i32>NONE) {
+          if (!scan(profile, nameAt(one), nameLength(one))) return false;
+          store<u32>(one, <u32>head, 20);
+        }
+      }
+    }
+  }
+  return true;
+}
+
+/** Profile of a value by its name, NONE when nothing applies. */
+function profileOf(row: usize, scope: i32, at: usize, length: i32): i32 {
+  let name = names + <usize>load<u32>(row, KIND_FIRST_NAME * 4) * (NAME_ROW_WORDS * 4);
+  for (let left = load<i32>(row, KIND_NAMES * 4); left > 0; left--, name += NAME_ROW_WORDS * 4) {
+    if (load<i32>(name, 4) == length && equalFolded(at, strings + <usize>load<u32>(name), length)) {
+      return load<i32>(name + 8 + (<usize>scope << 2));
+    }
+  }
+  return load<i32>(row + (<usize>scope << 2));
+}
+
+function scan(profile: i32, at: usize, length: i32): bool {
+  head = 0;
+  if (!spend(8 + (length >> 2))) return false;
+  if (poolTop + closureMost > poolEnd) flush();
+  if (length > LONG) {
+    if (!roomForHits(HIT_CHUNK)) return false;
+    const start = mark();
+    deep = true;
+    const done = scanLong(profile, 0, at, length);
+    deep = false;
+    release(start);
+    return done;
+  }
+  const start = mark();
+  const chunk = hitEnd;
+  entryCount = 0;
+  workCount = 0;
+  push(addEntry(at, length), 0);
+  for (let i = 0; i < workCount; i++) {
+    const item = work + (<usize>i << 3);
+    const entry = <usize>load<u32>(item);
+    const closure = closureOf(profile, load<i32>(item, 4), load<u64>(entry, 16));
+    attach(entry, closure);
+    const frontier = frontierAt(closure);
+    const count = load<i32>(closure, 16);
+    for (let j = 0; j < count; j++) {
+      const node = <i32>load<u16>(frontier + (<usize>j << 1));
+      const from = <usize>load<u32>(entry);
+      const size = load<i32>(entry, 4);
+      const before = mark();
+      if (!transform(load<i32>(nodes + <usize>node * (NODE_ROW_WORDS * 4)), from, size)) return false;
+      if (outLength == size && (outAt == from || equalBytes(outAt, from, size))) {
+        release(before);
+        push(entry, node);
+        continue;
+      }
+      const same = findEntry(outAt, outLength);
+      if (same != 0) release(before);
+      push(same != 0 ? same : addEntry(outAt, outLength), node);
+    }
+  }
+  for (let i = 0; i < entryCount; i++) if (!search(profile, entries + <usize>i * entrySize)) return false;
+  // A chunk of hits that was begun meanwhile keeps what lies below it.
+  if (hitEnd == chunk) release(start);
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function push(entry: usize, node: i32): void {
+  const item = work + (<usize>workCount << 3);
+  store<u32>(item, <u32>entry);
+  store<i32>(item, node, 4);
+  workCount++;
+}
+
+function addEntry(at: usize, length: i32): usize {
+  const entry = entries + <usize>entryCount * entrySize;
+  entryCount++;
+  fillEntry(entry, at, length);
+  return entry;
+}
+
+function fillEntry(entry: usize, at: usize, length: i32): void {
+  store<u32>(entry, <u32>at);
+  store<i32>(entry, length, 4);
+  store<u64>(entry, 0, 8);
+  store<u64>(entry, changesOf(at, length), 16);
+  store<u32>(entry, 0, 24);
+}
+
+/** Bits of the transformations that might change a string. */
+function changesOf(at: usize, length: i32): u64 {
+  presence(at, length, BITMAP);
+  let changes: u64 = 0;
+  for (let rest = transformsUsed; rest != 0; rest &= rest - 1) {
+    const id = <i32>ctz(rest);
+    if (canChange(id, BITMAP)) changes |= (<u64>1) << <u64>id;
+  }
+  return changes;
+}
+
+function findEntry(at: usize, length: i32): usize {
+  for (let i = 0; i < entryCount; i++) {
+    const entry = entries + <usize>i * entrySize;
+    if (load<i32>(entry, 4) == length && equalBytes(load<u32>(entry), at, length)) return entry;
+  }
+  return 0;
+}
+
+/** Adds the nodes of a closure to those that a string stands for. */
+function attach(entry: usize, closure: usize): void {
+  store<u32>(closure, load<u32>(entry, 8), 20);
+  store<u32>(entry, <u32>closure, 8);
+  const mask = closure + CLOSURE_BYTES;
+  const before = <usize>load<u32>(entry, 24);
+  if (before == 0) {
+    store<u32>(entry, <u32>mask, 24);
+    return;
+  }
+  const own = entry + ENTRY_BYTES;
+  for (let i: usize = 0; i < <usize>maskBytes; i += 8) store<u64>(own + i, load<u64>(before + i) | load<u64>(mask + i));
+  store<u32>(entry, <u32>own, 24);
+}
+
+/** Runs the matchers of a string and notes what hit. */
+function search(profile: i32, entry: usize): bool {
+  const mask = <usize>load<u32>(entry, 24);
+  const at = <usize>load<u32>(entry);
+  const length = load<i32>(entry, 4);
+  memory.fill(found, 0, <usize>maskBytes);
+  let any: u64 = 0;
+  for (let i = 0; i < setCount; i++) {
+    const part = mask + <usize>i * MATCHER_SET_BYTES;
+    if (isEmpty(part)) continue;
+    const hits = found + <usize>i * MATCHER_SET_BYTES;
+    if (!match(setAt(i), at, length, part, hits)) return false;
+    for (let j: usize = 0; j < <usize>MATCHER_SET_BYTES; j += 8) any |= load<u64>(hits + j);
+  }
+  const tail = <usize>setCount * MATCHER_SET_BYTES;
+  const detectors = load<i32>(mask + tail);
+  if (detectors != 0) {
+    let hit = 0;
+    if ((detectors & DETECTOR_SQLI) != 0 && detectSql(at, length)) hit |= DETECTOR_SQLI;
+    if ((detectors & DETECTOR_XSS) != 0 && detectXss(at, length)) hit |= DETECTOR_XSS;
+    if (failure() != REASON_NONE) return false;
+    store<i32>(found + tail, hit);
+    any |= <u64>hit;
+  }
+  return any == 0 || note(profile, entry);
+}
+
+function isEmpty(part: usize): bool {
+  let all = v128.load(part);
+  for (let i: usize = 16; i < <usize>MATCHER_SET_BYTES; i += 16) all = v128.or(all, v128.load(part + i));
+  return !v128.any_true(all);
+}
+
+/** Notes the hits of a string at each node that it stands for and that the matcher applies to. */
+function note(profile: i32, entry: usize): bool {
+  const tail = <usize>setCount * MATCHER_SET_BYTES;
+  for (let closure = <usize>load<u32>(entry, 8); closure != 0; closure = load<u32>(closure, 20)) {
+    const count = load<i32>(closure, 12);
+    for (let j = 0; j < count; j++) {
+      const node = <i32>load<u16>(closure + <usize>(CLOSURE_BYTES + maskBytes) + (<usize>j << 1));
+      const cell = load<u32>(profiles + ((<usize>profile * <usize>nodeCount + <usize>node) << 2));
+      if ((cell & PROFILE_HAS_MASK) == 0) continue;
+      const mask = masks + <usize>(cell & 0xffff) * <usize>maskBytes;
+      for (let i: usize = 0; i < tail; i += 8) {
+        for (let bits = load<u64>(mask + i) & load<u64>(found + i); bits != 0; bits &= bits - 1) {
+          const set = <i32>(i / MATCHER_SET_BYTES);
+          const local = <i32>(((i % MATCHER_SET_BYTES) << 3) + <usize>ctz(bits));
+          const matcher = setFirst(set) + local;
+          // SAFETY: match sets only bits of its own matchers, whose number openProgram compared.
+          store<u8>(anyHit + <usize>matcher, 1);
+          if (!addHit(matcher, node)) return false;
+        }
+      }
+      const detected = load<i32>(mask + tail) & load<i32>(found + tail);
+      if ((detected & DETECTOR_SQLI) != 0) {
+        store<u8>(anyHit + <usize>matchers, 1);
+        if (!addHit(MATCHER_SQLI, node)) return false;
+      }
+      if ((detected & DETECTOR_XSS) != 0) {
+        store<u8>(anyHit + <usize>(matchers + 1), 1);
+        if (!addHit(MATCHER_XSS, node)) return false;
+      }
+    }
+  }
+  return true;
+}
+
+function addHit(matcher: i32, node: i32): bool {
+  if (hitTop == hitEnd && !roomForHits(1)) return false;
+  store<u32>(hitTop, <u32>head);
+  store<i32>(hitTop, matcher, 4);
+  store<i32>(hitTop, node, 8);
+  head = hitTop;
+  hitTop += HIT_BYTES;
+  return true;
+}
+
+/** Room for `hits` more; false when the arena is exhausted. */
+function roomForHits(hits: i32): bool {
+  if (hitTop != 0 && hitTop + <usize>(HIT_BYTES * hits) <= hitEnd) return true;
+  if (deep) {
+    fail(REASON_ARENA);
+    return false;
+  }
+  hitTop = alloc(HIT_BYTES * HIT_CHUNK);
+  hitEnd = hitTop + HIT_BYTES * HIT_CHUNK;
+  if (hitTop == 0) hitEnd = 0;
+  return hitTop != 0;
+}
+
+/** The same for a long string at a node of the tree; the caller releases the arena. */
+function scanLong(profile: i32, node: i32, at: usize, length: i32): bool {
+  if (!spend(length >> 2)) return false;
+  const entry = alloc(<i32>entrySize);
+  const frontier = alloc(nodeCount << 1); // nodes to look at, and then those that change the string
+  if (entry == 0 || frontier == 0) return false;
+  fillEntry(entry, at, length);
+  if (poolTop + closureMost > poolEnd) flush();
+  let count = 0;
+  let changed = 0;
+  let next = node;
+  for (;;) {
+    const closure = closureOf(profile, next, load<u64>(entry, 16));
+    // An outer string has closures attached too, and a closure is in one list only: this one is searched at once.
+    attach(entry, closure);
+    memory.copy(frontier + (<usize>count << 1), frontierAt(closure), load<u32>(closure, 16) << 1);
+    count += load<i32>(closure, 16);
+    let same = false;
+    while (changed < count && !same) {
+      next = <i32>load<u16>(frontier + (<usize>changed << 1));
+      const before = mark();
+      if (!transform(load<i32>(nodes + <usize>next * (NODE_ROW_WORDS * 4)), at, length)) return false;
+      same = outLength == length && (outAt == at || equalBytes(outAt, at, length));
+      release(before);
+      if (same) store<u16>(frontier + (<usize>changed << 1), load<u16>(frontier + (<usize>--count << 1)));
+      else changed++;
+    }
+    if (!same) break;
+  }
+  if (!search(profile, entry)) return false;
+  for (let i = 0; i < changed; i++) {
+    const child = <i32>load<u16>(frontier + (<usize>i << 1));
+    const before = mark();
+    if (!transform(load<i32>(nodes + <usize>child * (NODE_ROW_WORDS * 4)), at, length)) return false;
+    if (!scanLong(profile, child, outAt, outLength)) return false;
+    release(before);
+  }
+  return true;
+}
+
+function flush(): void {
+  memory.fill(cache, 0, CACHE << 2);
+  poolTop = pool;
+}
+
+// @ts-ignore: decorator
+@inline
+function frontierAt(closure: usize): usize {
+  return closure + <usize>(CLOSURE_BYTES + maskBytes) + (<usize>load<u32>(closure, 12) << 1);
+}
+
+/**
+ * What a string stands for that is at `node` and that only `changes` might change: the nodes below whose transformations
+ * leave it as it is, their matchers together, and the frontier: the nodes whose transformation has to be tried.
+ */
+function closureOf(profile: i32, node: i32, changes: u64): usize {
+  const key = <u32>(profile << 16) | <u32>node;
+  let hash = key * 0x9e3779b1 ^ <u32>changes * 0x85ebca6b ^ <u32>(changes >> 32) * 0xc2b2ae35;
+  hash ^= hash >> 15;
+  const slot = cache + (<usize>(hash & (CACHE - 1)) << 2);
+  const known = <usize>load<u32>(slot);
+  if (known != 0 && load<u32>(known, 8) == key && load<u64>(known) == changes) return known;
+  // SAFETY: the callers made room for as many nodes as there are.
+  const closure = poolTop;
+  store<u64>(closure, changes);
+  store<u32>(closure, key, 8);
+  const mask = closure + CLOSURE_BYTES;
+  memory.fill(mask, 0, <usize>maskBytes);
+  const list = mask + <usize>maskBytes;
+  // First the nodes, in the order of a walk; the frontier grows from the other end and is then moved behind them.
+  const most = <usize>nodeCount;
+  let count: usize = 1;
+  let edge: usize = most;
+  store<u16>(list, node);
+  for (let i: usize = 0; i < count; i++) {
+    const at = <i32>load<u16>(list + (i << 1));
+    const cell = load<u32>(profiles + ((<usize>profile * most + <usize>at) << 2));
+    if ((cell & PROFILE_HAS_MASK) != 0) {
+      const own = masks + <usize>(cell & 0xffff) * <usize>maskBytes;
+      for (let j: usize = 0; j < <usize>maskBytes; j += 8) store<u64>(mask + j, load<u64>(mask + j) | load<u64>(own + j));
+    }
+    const row = nodes + <usize>at * (NODE_ROW_WORDS * 4);
+    const firstChild = load<u32>(row, 4);
+    const children = load<u32>(row, 8);
+    for (let j: u32 = 0; j < children; j++) {
+      const child = firstChild + j;
+      if ((load<u32>(profiles + ((<usize>profile * most + <usize>child) << 2)) & PROFILE_NEEDED) == 0) continue;
+      const id = <u64>load<u32>(nodes + <usize>child * (NODE_ROW_WORDS * 4));
+      if (((changes >> id) & 1) != 0) store<u16>(list + (--edge << 1), <u16>child);
+      else store<u16>(list + (count++ << 1), <u16>child);
+    }
+  }
+  const frontier = most - edge;
+  store<u32>(closure, <u32>count, 12);
+  store<u32>(closure, <u32>frontier, 16);
+  memory.copy(list + (count << 1), list + (edge << 1), frontier << 1);
+  poolTop = (list + ((count + frontier) << 1) + 7) & ~7;
+  store<u32>(slot, <u32>closure);
+  return closure;
+}
