@@ -46,6 +46,16 @@ describe('contents of files', () => {
     ['a quote before the boundary', part(FILE, 'one\r\n--"bound"\r\ntwo') + END, ['one']],
     // not certain: it all counts
     [
+      'a file behind a boundary where data has to begin',
+      `--bound\r\nContent-Disposition: form-data; name="a"\r\n\r\n${part(FILE, 'x')}${END}`,
+      [],
+    ],
+    [
+      'a file behind an empty file without a line',
+      `--bound\r\nContent-Disposition: form-data; ${FILE}\r\n\r\n${part(FILE, 'x')}${END}`,
+      [],
+    ],
+    [
       'a boundary where data has to begin',
       `--bound\r\nContent-Disposition: form-data; ${FILE}\r\n\r\n${part('name="a"', 'x')}${END}`,
       [],
@@ -125,8 +135,8 @@ describe('the engine, told what was left out', () => {
       if (id !== waf.VARIABLE_FILES_TMP_CONTENT && id !== waf.VARIABLE_REQUEST_BODY) all.push([id, of.pairs(id)]);
     return all;
   };
-  const same = (body: string, sizes: readonly number[]): void => {
-    const tracker = FileTracker.of(TYPE);
+  const same = (body: string, sizes: readonly number[], contentType = TYPE): void => {
+    const tracker = FileTracker.of(contentType);
     assert.ok(tracker !== null);
     const bytes = octets(body);
     let at = 0;
@@ -139,7 +149,7 @@ describe('the engine, told what was left out', () => {
     assert.ok(kept.length === bytes.length || tracker.counted <= kept.length);
     const table: [number, number][] = [];
     for (let i = 0; i < elided.length; i += 2) table.push([elided[i] as number, elided[i + 1] as number]);
-    const options = { processor: waf.PROCESSOR_MULTIPART, contentType: TYPE };
+    const options = { processor: waf.PROCESSOR_MULTIPART, contentType };
     const whole = bodies.body(bytes, options);
     const compact = bodies.body(kept, { ...options, size: bytes.length, elided: table });
     const text = JSON.stringify([body, table]);
@@ -157,6 +167,9 @@ describe('the engine, told what was left out', () => {
     '--bound',
     '--bound--',
     '\r\n--',
+    '-- bound\r\n',
+    '--"bound"\r\n',
+    '--\tbound',
     ' ',
     '"',
     ':',
@@ -183,8 +196,9 @@ describe('the engine, told what was left out', () => {
         fc.array(fc.oneof(aPart, aPart, content), { maxLength: 5 }),
         fc.constantFrom('', END, '--bound--', `${END}x`),
         sizes,
-        (parts, end, pieces) => {
-          same(parts.join('') + end, pieces);
+        fc.constantFrom(TYPE, 'multipart/form-data; boundary="bound"'),
+        (parts, end, pieces, contentType) => {
+          same(parts.join('') + end, pieces, contentType);
         },
       ),
     );

@@ -43,6 +43,9 @@ export class FileTracker {
   #left = 0; // bytes in `ranges`
   #parts = 0;
   #start = 0; // of the open range
+  #dataAt = -1; // of the content that is being read
+  #sure = true; // the engine is reading content now, as we are, and not a header
+  #doubtful = false; // the last boundary may have come where data has to begin: some readers take it for data
   #header: number[] = [];
   #matched = 0; // bytes of the pattern that end here
   #atLineStart = false; // and begin a line
@@ -101,8 +104,7 @@ export class FileTracker {
       }
       const byte = chunk[i] as number;
       if (byte !== pattern[matched]) {
-        if (atLineStart && matched >= 2 && this.#state === FILE)
-          this.#dashLine(this.#total + i - matched, matched, byte);
+        if (atLineStart && matched >= 2) this.#dashLine(this.#total + i - matched, matched, byte);
         atLineStart = false;
         matched = fallback[matched - 1] as number;
         continue;
@@ -113,6 +115,8 @@ export class FileTracker {
       // The line end before the boundary stays, and two bytes of a line that has the boundary in its middle.
       this.#closeRange(this.#total + i - pattern.length - 2);
       if (!atLineStart) continue;
+      this.#doubtful = !this.#sure || this.#total + i - pattern.length === this.#dataAt;
+      this.#sure = false;
       this.#state = DELIMITER;
       this.#header.length = 0;
       break;
@@ -132,12 +136,13 @@ export class FileTracker {
   }
 
   /**
-   * A line of a file, from `start` on, begins with `--` and `byte`, but not with the boundary. The engine raises a flag for
-   * the first of them, so that one is left in; and a blank or a quote before the boundary it takes for a boundary in doubt.
+   * A line, from `start` on, begins with `--` and `byte`, but not with the boundary. The engine raises a flag for the first
+   * of them, so that one is left in; and a blank or a quote before the boundary it takes for a boundary in doubt.
    */
   #dashLine(start: number, matched: number, byte: number): void {
     const doubtful = matched === 2 && (byte === 0x22 || byte === 0x20 || (byte >= 0x09 && byte <= CR));
-    if (this.#dashes && !doubtful) return;
+    if (doubtful) this.#sure = false;
+    if (this.#state !== FILE || (this.#dashes && !doubtful)) return;
     this.#closeRange(start - 2);
     if (doubtful) return;
     this.#dashes = true;
@@ -159,25 +164,28 @@ export class FileTracker {
       return;
     }
     const closed = byte === LF && header[length - 2] === CR && header[length - 3] === LF && header[length - 4] === CR;
-    if (closed && this.#parts < MAX_PARTS && isFile(header)) {
+    this.#dataAt = this.#total + next;
+    if (closed) {
+      const lines = String.fromCharCode(...header.slice(0, -4)).split('\r\n');
+      this.#sure = lines.every((line) => !line.includes('\n') && !line.startsWith('--'));
+      this.#state = this.#sure && !this.#doubtful && this.#parts < MAX_PARTS && isFile(lines) ? FILE : PREAMBLE;
+      this.#start = this.#dataAt;
       this.#parts++;
-      this.#state = FILE;
-      this.#start = this.#total + next;
-    } else if (closed || length === MAX_PART_HEADER_BYTES || (length === 2 && header[0] === CR && byte === LF)) {
-      this.#parts++;
+    } else if (length === MAX_PART_HEADER_BYTES || (length === 2 && header[0] === CR && byte === LF)) {
+      this.#sure = length === 2;
       this.#state = PREAMBLE;
+      this.#parts++;
     }
   }
 }
 
 /** True for the header of a file that the engine finds no fault with. */
-function isFile(header: readonly number[]): boolean {
-  const lines = String.fromCharCode(...header.slice(0, -4)).split('\r\n');
+function isFile(lines: readonly string[]): boolean {
   if (lines.length > MAX_PART_HEADERS) return false;
   const names = new Set<string>();
   let file = false;
   for (const line of lines) {
-    if (!HEADER_LINE.test(line) || line.includes('\n') || line.length + 2 >= MAX_PART_HEADER_LINE) return false;
+    if (!HEADER_LINE.test(line) || line.length + 2 >= MAX_PART_HEADER_LINE) return false;
     const name = line.slice(0, line.indexOf(':')).toLowerCase();
     if (names.has(name)) return false;
     names.add(name);

@@ -40,6 +40,11 @@ export function seek(p: usize, end: usize): usize {
   return end;
 }
 
+/** Raises the flag of an unmatched boundary when the line [p, next) has the boundary in its middle. */
+export function searchLine(p: usize, next: usize): void {
+  if (!raised(FLAG_UNMATCHED_BOUNDARY)) search(p, next);
+}
+
 /** Looks for the boundary in the rest of a line; where it stopped: behind a line end, or behind the boundary. 0: arena. */
 function search(p: usize, end: usize): usize {
   const size = boundaryLength + 2;

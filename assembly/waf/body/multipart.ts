@@ -47,6 +47,8 @@ let combined: i32 = 0;
 let inPart: bool = false;
 let final: bool = false; // the last boundary was the final one
 let dataAt: usize = 0; // of the open part
+let doubtful: bool = false; // some reader takes the boundary before it for data of the part before
+let nextDoubtful: bool = false;
 // What the host left out of the window: { offset in it, bytes }, ascending.
 let elided: usize = 0;
 let elidedCount: i32 = 0;
@@ -98,6 +100,7 @@ function readParts(p: usize): bool {
     else if (line > p && !inPart) raise(FLAG_DATA_BEFORE);
     if (line == end) return true;
     const boundary = boundaryOf(line, end);
+    nextDoubtful = final || boundary != line + 2;
     if (boundary == 0) {
       // A line that begins with `--` is data like any other.
       if (!inPart && !final) raise(FLAG_DATA_BEFORE);
@@ -113,6 +116,7 @@ function readParts(p: usize): bool {
       return false;
     }
     inPart = true;
+    doubtful = nextDoubtful;
     if (!readPartHeader(p, end)) return false;
     p = behindHeader;
     dataAt = p;
@@ -133,7 +137,8 @@ function readBoundaryLine(line: usize, p: usize): usize {
   if (final) p += 2;
   boundaries++;
   if (p == end) {
-    // Only the final boundary may do without a line end; without it, that is missing.
+    // Only the final boundary may do without a line end, and not if it is the only one.
+    if (boundaries == 1) multipartError('Multipart parsing error: no boundaries found in payload');
     return end;
   }
   if (load<u8>(p) == 0x0a) {
@@ -145,6 +150,7 @@ function readBoundaryLine(line: usize, p: usize): usize {
     return p + 2;
   }
   multipartError('Multipart parsing error: invalid boundary');
+  nextDoubtful = true;
   return lineEnd(p);
 }
 
@@ -161,6 +167,7 @@ function finishPart(line: usize): bool {
   if (line == dataAt) {
     // No line of data: the boundary is where data has to begin. ModSecurity takes it for data.
     if (line != end) raise(FLAG_INVALID_PART);
+    nextDoubtful = true;
   } else if (line != end || load<u8>(line - 1) == 0x0a) {
     stop--;
     if (stop > dataAt && load<u8>(stop - 1) == 0x0d) stop--;
@@ -179,7 +186,7 @@ function finishPart(line: usize): bool {
     if (!addValue(VARIABLE_FILES_NAMES, name, length, name, length)) return false;
     if (!addValue(VARIABLE_FILES_SIZES, name, length, text, writeNumber(text, total))) return false;
     if (!addValue(VARIABLE_FILES_TMP_CONTENT, name, length, dataAt, size)) return false;
-    if (plainHeader && plainDisposition) return true;
+    if (plainHeader && plainDisposition && !doubtful) return true;
   }
   if (left != 0) {
     // The host left out what is a field after all. Nobody has seen it, so nobody may say that it is harmless.

@@ -4,7 +4,7 @@ import { alloc, fail } from '../../arena';
 import { MAX_PART_HEADER_BYTES, MAX_PART_HEADER_LINE, MAX_PART_HEADERS, VARIABLE_MULTIPART_PART_HEADERS } from '../abi';
 import { addValue } from '../collections';
 import { isSpace } from './boundary';
-import { boundaryOf } from './delimiter';
+import { boundaryOf, searchLine } from './delimiter';
 import { clearDisposition, fileNameLength, partNameAt, partNameLength, readDisposition } from './disposition';
 import {
   FLAG_CRLF_LINE,
@@ -47,6 +47,7 @@ export function readPartHeader(p: usize, stop: usize): bool {
     }
     const next = behindLine(p);
     noteLineEnd(p, next);
+    searchLine(p, next);
     if (next - p <= 2 && isEmpty(p, next)) {
       p = next;
       closed = true;
@@ -153,10 +154,12 @@ function fold(p: usize, header: usize): usize {
   for (; p < q; ) {
     const next = behindLine(p);
     noteLineEnd(p, next);
+    searchLine(p, next);
     const stop = p + <usize>contentLength(p, next);
     for (; p < stop && isSpace(load<u8>(p)); p++) {
       if (load<u8>(p) != 0x20 && load<u8>(p) != 0x09) raise(FLAG_INVALID_HEADER_FOLDING);
     }
+    if (p == stop) raise(FLAG_INVALID_HEADER_FOLDING); // nothing but blanks: the line end is one of them
     checkNul(p, stop);
     store<u8>(to++, 0x20);
     memory.copy(to, p, stop - p);

@@ -57,32 +57,72 @@ function codeUnit(q: usize, big: bool): i32 {
   return big ? ((unit & 0xff) << 8) | (unit >> 8) : unit;
 }
 
-/** Reads the encoding of the XML declaration at p, if there is one. */
-export function readEncoding(p: usize, end: usize): void {
+/** Judges the XML declaration at p, if there is one, and reads the encoding in it. `whole` as of processBody. */
+export function readEncoding(p: usize, end: usize, whole: bool): void {
   utf8 = true;
-  // `<?xml` and a blank
+  // `<?xml`, and not the beginning of another name
   if (p + 6 >= end || load<u32>(p) != 0x6d783f3c || load<u8>(p, 4) != 0x6c || load<u8>(p, 5) > 0x20) return;
-  let stop = p;
-  while (stop < end && load<u8>(stop) != 0x3e) stop++;
-  for (let q = p + 6; q + 9 < stop; q++) {
-    if (load<u64>(q) != 0x676e69646f636e65) continue; // encoding
-    q += 8;
-    while (q < stop && (load<u8>(q) <= 0x20 || load<u8>(q) == 0x3d)) q++;
-    const name = q + 1;
-    if (load<u8>(q) != 0x22 && load<u8>(q) != 0x27) return;
-    const quote = load<u8>(q);
-    for (q = name; q < stop && load<u8>(q) != quote; ) q++;
-    const length = <i32>(q - name);
-    if (wide) {
-      if (!begins(name, length, 'utf-16')) setMalformed('XML parsing error: the encoding is not the one declared');
+  p += 5;
+  let last = 0;
+  while (true) {
+    const before = p;
+    while (p < end && isBlank(load<u8>(p))) p++;
+    if (p + 1 < end && load<u16>(p) == 0x3e3f) {
+      if (last == 0) invalid();
       return;
     }
-    if (begins(name, length, 'utf-8') || begins(name, length, 'utf8') || begins(name, length, 'us-ascii')) return;
-    utf8 = false;
-    if (!begins(name, length, 'iso-8859-') && !begins(name, length, 'windows-125') && !begins(name, length, 'latin')) {
-      setMalformed('XML parsing error: an encoding that is not supported');
+    // SPEC: XML 1.0 section 2.8: version, then encoding, then standalone, once each, quoted.
+    const left = <i32>(end - p);
+    const kind = begins(p, left, 'version') ? 1 : begins(p, left, 'encoding') ? 2 : begins(p, left, 'standalone') ? 3 : 0;
+    if (p == before || kind <= last || (last == 0 && kind != 1)) {
+      if (whole || left > 10) invalid();
+      return;
     }
+    last = kind;
+    p += kind == 1 ? 7 : kind == 2 ? 8 : 10;
+    while (p < end && isBlank(load<u8>(p))) p++;
+    const equals = p < end && load<u8>(p) == 0x3d;
+    if (equals) p++;
+    while (p < end && isBlank(load<u8>(p))) p++;
+    const quote: u8 = p < end ? load<u8>(p) : 0;
+    if (!equals || (quote != 0x22 && quote != 0x27)) {
+      if (whole || p < end) invalid();
+      return;
+    }
+    const value = ++p;
+    while (p < end && valueByte(load<u8>(p))) p++;
+    if (p == end || load<u8>(p) != quote || p == value) {
+      if (whole || p < end) invalid();
+      return;
+    }
+    if (kind == 1 && load<u16>(value) != 0x2e31) invalid(); // 1.
+    if (kind == 2) takeEncoding(value, <i32>(p - value));
+    p++;
+  }
+}
+
+function invalid(): void {
+  setMalformed('XML parsing error: an XML declaration that is none');
+}
+
+function isBlank(byte: u8): bool {
+  return byte == 0x20 || byte == 0x0a || byte == 0x09 || byte == 0x0d;
+}
+
+/** Letters, digits, and `.` `_` `-`: all that a version or the name of an encoding is made of. */
+function valueByte(byte: u8): bool {
+  return <u32>(byte | 0x20) - 0x61 < 26 || <u32>byte - 0x30 < 10 || byte == 0x2e || byte == 0x5f || byte == 0x2d;
+}
+
+function takeEncoding(name: usize, length: i32): void {
+  if (wide) {
+    if (!begins(name, length, 'utf-16')) setMalformed('XML parsing error: the encoding is not the one declared');
     return;
+  }
+  if (begins(name, length, 'utf-8') || begins(name, length, 'utf8') || begins(name, length, 'us-ascii')) return;
+  utf8 = false;
+  if (!begins(name, length, 'iso-8859-') && !begins(name, length, 'windows-125') && !begins(name, length, 'latin')) {
+    setMalformed('XML parsing error: an encoding that is not supported');
   }
 }
 

@@ -2,8 +2,9 @@
 //
 // What libxml2 gives ModSecurity: text and CDATA of all elements in one string, references to characters and the five
 // predefined entities decoded, line ends as one LF, comments and processing instructions left out, and no namespace
-// declarations among the attributes. Where it differs: entities of the document's own are never expanded; their literal
-// values, and the system identifiers of external ones, are XML:/* values of their own, so that rules see each once.
+// declarations among the attributes. Where it differs: entities of the document's own are never expanded. Their literal
+// values, and the system identifiers of external ones, are XML:/* values of their own, so that rules see each once; and a
+// document that refers to one is malformed, since its text would not be what another reader makes of it.
 //
 // Where the document is not well-formed it is malformed for the rules, and reading goes on as well as it can.
 import { REASON_BODY_DEPTH } from '../../abi';
@@ -25,7 +26,7 @@ let end: usize = 0;
 let complete: bool = true;
 let depth: i32 = 0;
 let roots: i32 = 0;
-let declared: bool = false; // there is a DOCTYPE, so a reference may be to an entity of its own
+let foreign: bool = false; // the document type is elsewhere, so a reference may be to an entity declared there
 // One buffer takes the text from its start, and attribute values that had to be decoded from its end: together they are
 // never longer than the document.
 let text: usize = 0;
@@ -41,13 +42,13 @@ export function parseXml(at: usize, length: i32, whole: bool): bool {
   end = p + <usize>transcodedLength;
   depth = 0;
   roots = 0;
-  declared = false;
+  foreign = false;
   // The buffer takes 16 bytes more than the document, for stores of vectors that run over.
   const buffer = alloc(transcodedLength + 16);
   if (buffer == 0) return false;
   text = buffer;
   attributes = buffer + <usize>transcodedLength + 16;
-  readEncoding(p, end);
+  readEncoding(p, end, whole);
   if (!isPlainText(p, end, whole)) setMalformed('XML parsing error: bytes that the encoding does not have');
   const read = document();
   if (read && complete && depth > 0) setMalformed('XML parsing error: an element is not closed');
@@ -85,6 +86,7 @@ function markup(): bool {
     return true;
   }
   if (next == 0x3f) {
+    if (p + 2 < end ? !nameStart(load<u8>(p, 2)) : complete) setMalformed('XML parsing error: an instruction without a name');
     p = after(p + 2, 0x3f, 1);
     return true;
   }
@@ -193,7 +195,7 @@ function reference(q: usize, to: usize, out: usize): usize {
   if (r < to && length > 0 && load<u8>(r) == 0x3b) {
     const point = load<u8>(q, 1) == 0x23 ? numeric(q + 2, r) : predefined(q + 1, length);
     if (point > 0) return putCodePoint(out, point);
-    if (point < 0 || !declared) setMalformed('XML parsing error: a reference to nothing');
+    if (point < 0 || !foreign) setMalformed('XML parsing error: a reference that is not followed');
   } else if (complete || r < end) {
     setMalformed('XML parsing error: `&` without a reference');
   }
@@ -214,7 +216,9 @@ function numeric(q: usize, to: usize): i32 {
     point = hexadecimal ? (point << 4) | digit : point * 10 + digit;
     if (point > 0x10ffff) return -1;
   }
-  return point == 0 || (point >= 0xd800 && point < 0xe000) ? -1 : point;
+  // SPEC: XML 1.0 section 2.2: Char.
+  if (point < 0x20 && point != 0x09 && point != 0x0a && point != 0x0d) return -1;
+  return (point >= 0xd800 && point < 0xe000) || point == 0xfffe || point == 0xffff ? -1 : point;
 }
 
 /** The character of `&lt;` and so on, 0 for another name. */
@@ -230,11 +234,14 @@ function predefined(q: usize, length: i32): i32 {
   return word == 0x736f7061 ? 0x27 : 0; // apos
 }
 
-/** Place behind the name at q. */
+/** Place behind the name at q. A byte that no name has is a part of it, and an error. */
 function nameEnd(q: usize): usize {
   for (; q < end; q++) {
     const byte = load<u8>(q);
     if (blank(byte) || byte == 0x2f || byte == 0x3e || byte == 0x3d || byte == 0x3c) break;
+    if (!nameStart(byte) && <u32>byte - 0x30 >= 10 && byte != 0x2d && byte != 0x2e) {
+      setMalformed('XML parsing error: a name with a character that names do not have');
+    }
   }
   return q;
 }
@@ -249,6 +256,7 @@ function startTag(): bool {
   const length = <u32>(p - name);
   if (depth == 0 && ++roots > 1) setMalformed('XML parsing error: a second root element');
   while (true) {
+    const before = p;
     skipBlanks();
     if (p >= end) {
       if (complete) setMalformed('XML parsing error: the document ends inside of a tag');
@@ -278,7 +286,10 @@ function startTag(): bool {
     if (!nameStart(byte)) {
       setMalformed('XML parsing error: an attribute without a name');
       p++;
-    } else if (!attribute()) return false;
+    } else {
+      if (p == before) setMalformed('XML parsing error: no blank between attributes');
+      if (!attribute()) return false;
+    }
   }
 }
 
@@ -377,10 +388,11 @@ function endTag(): void {
 
 /** Passes over `<!DOCTYPE ... [ ... ] >`; the literals of its entity declarations are values. */
 function documentType(): bool {
-  declared = true;
   if (roots > 0) setMalformed('XML parsing error: a document type behind the root element');
   let inside = false; // between [ and ]
   let entity = false;
+  let entities = false;
+  let parameters = false; // parameter entities may declare others
   p += 9;
   while (p < end) {
     const byte = load<u8>(p);
@@ -389,17 +401,22 @@ function documentType(): bool {
       p = quoted(start, byte);
       const closed = p <= end;
       if (!closed) p = end;
+      if (!inside) foreign = true; // an identifier of the document type
       if (entity && !addAttribute(start, closed ? p - 1 : p, TEXT_NAME, 2)) return false;
       continue;
     }
     p++;
     if (byte == 0x5b) inside = true;
+    else if (byte == 0x25 && inside) parameters = true;
     else if (byte == 0x5d) inside = false;
     else if (byte == 0x3e) {
-      if (!inside) return true;
+      if (!inside) {
+        foreign = foreign && !entities && !parameters;
+        return true;
+      }
       entity = false;
     } else if (byte == 0x3c && p + 7 < end) {
-      if (load<u32>(p) == 0x544e4521 && load<u32>(p, 3) == 0x59544954) entity = true; // !ENTITY
+      if (load<u32>(p) == 0x544e4521 && load<u32>(p, 3) == 0x59544954) entity = entities = true; // !ENTITY
       else if (load<u8>(p) == 0x3f) p = after(p + 1, 0x3f, 1);
       else if (load<u8>(p) == 0x21 && load<u16>(p, 1) == 0x2d2d) p = after(p + 3, 0x2d, 2);
     }
