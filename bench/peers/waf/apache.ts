@@ -1,7 +1,8 @@
 /**
  * ModSecurity 2 in Apache, the engine that CRS is written for: not fast, but the judge where engines disagree. It has no
  * form without its server, so requests go over a socket and what fires is read from the error log. Apache refuses some
- * requests before ModSecurity sees them; then `refused` is its status.
+ * requests before ModSecurity sees them, and answers 500 itself where a body cannot be parsed; then `refused` is its
+ * status.
  *
  * Debian: libapache2-mod-security2, apache2-bin.
  */
@@ -23,7 +24,7 @@ const END = 'END OF TRANSACTION';
 const PATIENCE = 5000;
 
 export interface ApacheOutcome extends Outcome {
-  /** Status with which Apache answered without asking ModSecurity; 0 otherwise. */
+  /** Status where Apache answered on its own account, so that not all rules ran; 0 otherwise. */
   readonly refused: number;
 }
 
@@ -106,7 +107,12 @@ export class Apache {
     });
     const hits = this.#lines.filter((line) => line.includes('ModSecurity: ')).map(hitOf);
     const seen = this.#lines.some((line) => line.includes('[id "999000"]'));
-    return { status: 0, refused: seen ? 0 : status, hits: hits.filter(({ id }) => id !== 999000) };
+    const due = transaction.response?.status ?? status;
+    return {
+      status: 0,
+      refused: seen && status === due ? 0 : status || 1,
+      hits: hits.filter(({ id }) => id !== 999000),
+    };
   }
 
   stop(): void {

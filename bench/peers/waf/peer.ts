@@ -33,6 +33,8 @@ export interface Timing {
   readonly p50: number;
   readonly p99: number;
   readonly rss: number; // bytes
+  /** Linear memory, where the engine has one. */
+  readonly linear?: number;
 }
 
 export class Peer {
@@ -44,8 +46,8 @@ export class Peer {
   /** Time it took to read the rules, in milliseconds. */
   loadMs = 0;
 
-  private constructor(command: string, rules: string) {
-    this.#child = spawn(command, [rules], { stdio: ['pipe', 'pipe', 'pipe'] });
+  private constructor(command: string, words: readonly string[]) {
+    this.#child = spawn(command, words, { stdio: ['pipe', 'pipe', 'pipe'] });
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#waiting.shift()?.done(line));
     this.#child.stderr
       .setEncoding('utf8')
@@ -58,13 +60,13 @@ export class Peer {
     this.#child.stdin.on('error', () => {}); // told by `close`
   }
 
-  /** Starts a peer that build.ts made with rules as peerConfiguration writes them. */
-  static async start(command: string, rules: string): Promise<Peer> {
+  /** Starts a peer, `command WORDS RULES`, with rules as peerConfiguration writes them. */
+  static async start(command: string, rules: string, words: readonly string[] = []): Promise<Peer> {
     const folder = mkdtempSync(join(tmpdir(), 'sallyport-peer-'));
     try {
       const file = join(folder, 'rules.conf');
       writeFileSync(file, rules);
-      const peer = new Peer(command, file);
+      const peer = new Peer(command, [...words, file]);
       const { ready, loadMs } = JSON.parse(await peer.#answer()) as { ready: string; loadMs: number };
       peer.name = ready;
       peer.loadMs = loadMs;
