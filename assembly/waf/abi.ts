@@ -156,12 +156,104 @@ export const OPERATOR_UNCONDITIONAL_MATCH = 30;
 export const OPERATOR_NO_MATCH = 31;
 export const OPERATOR_VERIFY_CC = 32;
 
-// SECTION_MATCHERS (KIND_RULESET), src/compiler/waf/section.ts writes it, assembly/waf/match.ts runs it: u32 number of
-// matchers, then for each { u32 kind, u32 offset of its first program, u32 number of programs }, then the programs.
-export const MATCHER_REGEX = 1; // one regex program
-export const MATCHER_PHRASES = 2; // automata of literals; any hit is a match
-export const MATCHERS_HEADER_BYTES = 4;
-export const MATCHER_BYTES = 12;
+// SECTION_MATCHERS (KIND_RULESET): what src/compiler/waf/section.ts writes and assembly/waf/match.ts runs. Offsets are bytes
+// from the section's start, 4-byte aligned. A "set" has a bit for each matcher and is MATCHERS_VECTORS * 16 bytes long.
+//   header; records of the matchers; u32 offset of each prefilter; u32 offset of each bin; set of those that no prefilter
+//   judges; byte sets of 32 bytes; then positions, prefilters and bins in any order
+export const MATCHERS_COUNT = 0;
+export const MATCHERS_VECTORS = 4; // number of matchers / 128, rounded up
+export const MATCHERS_RECORDS = 8;
+export const MATCHERS_PREFILTERS = 12; // offset of their offsets
+export const MATCHERS_PREFILTER_COUNT = 16;
+export const MATCHERS_BINS = 20; // offset of their offsets
+export const MATCHERS_BIN_COUNT = 24;
+export const MATCHERS_UNFILTERED = 28; // offset of a set
+export const MATCHERS_HEADER_BYTES = 32;
+
+// A matcher
+export const MATCHER_KIND = 0;
+export const MATCHER_BIN = 4; // of a regex: bin that looks for it
+export const MATCHER_POSITIONS = 8; // of a regex: offset of its positions
+export const MATCHER_BYTE_SETS = 12; // of a regex: offset; of each set a match contains a byte
+export const MATCHER_BYTE_SET_COUNT = 16;
+export const MATCHER_SHORTEST = 20; // bytes of the shortest match
+export const MATCHER_BYTES = 24;
+export const MATCHER_REGEX = 1;
+export const MATCHER_PHRASES = 2; // prefilters find and verify them
+export const MATCHER_ALWAYS = 3; // a regex that matches any text, with positions for captures
+
+// PREFILTER: literals of regexes and phrases, found by hashing the bytes at every place of a text: no step waits for the one
+// before it. Each literal has an anchor in it of 4, 3 or at most 2 bytes (its tier), read as little-endian u32 with
+// PREFILTER_FOLD or-ed in, of 3 with the last byte cleared. A bit says that the hash of an anchor occurs; its bucket then
+// has the entries to compare { u32 anchor, u32 at in the text, u16 length, u16 of it before the anchor, u16 record, u16 0 }.
+// Parts in order: header, bits of quads, of triples, of pairs (by the two bytes themselves, a single one with any second),
+// u16 first[buckets + 1] of quads, triples and pairs (by the first byte), set of all its matchers, records (sets of
+// matchers), entries, text (ASCII lower case).
+export const PREFILTER_RECORDS = 0;
+export const PREFILTER_ENTRIES = 4;
+export const PREFILTER_TEXT_BYTES = 8;
+export const PREFILTER_QUADS = 12;
+export const PREFILTER_QUAD_SHIFT = 15; // of 32 bits of hash: 17 are left
+export const PREFILTER_QUAD_BUCKET_SHIFT = 5; // of those 17
+export const PREFILTER_QUAD_BUCKETS = 4096;
+export const PREFILTER_TRIPLES = 12 + 16384;
+export const PREFILTER_TRIPLE_SHIFT = 16;
+export const PREFILTER_TRIPLE_BUCKET_SHIFT = 6;
+export const PREFILTER_TRIPLE_BUCKETS = 1024;
+export const PREFILTER_PAIRS = 12 + 16384 + 8192;
+export const PREFILTER_QUAD_FIRST = 12 + 16384 + 8192 + 8192;
+export const PREFILTER_TRIPLE_FIRST = 12 + 16384 + 8192 + 8192 + 4097 * 2;
+export const PREFILTER_PAIR_FIRST = 12 + 16384 + 8192 + 8192 + 4097 * 2 + 1025 * 2;
+export const PREFILTER_SET = 12 + 16384 + 8192 + 8192 + 4097 * 2 + 1025 * 2 + 257 * 2 + 2; // and what follows
+export const PREFILTER_ENTRY_BYTES = 16;
+export const PREFILTER_FOLD = 0x20202020;
+export const PREFILTER_HASH = 0x9e3779b1;
+export const MAX_PREFILTER_ENTRIES = 65535;
+
+// BIN: a complete automaton that looks for several regexes, or a partial one for a single regex whose complete one would be
+// too large. Rows of u16, 1 << shift of them. With BIN_SAYS a cell is the number of an edge { u16 next state, u16 list };
+// lists are { u16 matcher }, with BIN_UNSURE where a partial automaton does not know how to go on. Parts in order: header,
+// classes, rows, u16 list at the end of the text of each state, edges, u32 first[lists + 1], u16 entries.
+export const BIN_STATES = 0;
+export const BIN_SHIFT = 4;
+export const BIN_START = 8;
+export const BIN_DEAD = 12; // 1 = state 0 is never left and says nothing
+export const BIN_EDGES = 16;
+export const BIN_LISTS = 20;
+export const BIN_ENTRIES = 24;
+export const BIN_ROOTS = 28; // partial: in states below this no attempt is under way; 0 = complete
+export const BIN_ROOT = 32; // u16 x 4: root state by what stands before it (BEFORE_*), 0xffff = none
+export const BIN_MOVES = 40; // partial: offset from the bin's start of its moves, see below
+export const BIN_CLASSES = 44;
+export const BIN_TABLE = 44 + 256;
+export const BIN_SAYS = 0x8000;
+export const BIN_UNSURE = 0x8000;
+export const MAX_BIN_STATES = 32767;
+// Moves of a partial automaton: where an attempt leads that begins here. u8 column of each byte, u32 columns, u32
+// first[4 * columns + 1], then u16 states of the positions; the row is BEFORE_*.
+export const MOVES_COLUMNS = 256;
+export const MOVES_FIRST = 260;
+export const BEFORE_EDGE = 0;
+export const BEFORE_WORD = 1;
+export const BEFORE_LINE = 2;
+export const BEFORE_OTHER = 3;
+
+// POSITIONS: the regex as a machine that follows all attempts side by side: gives captures, and the verdict where a partial
+// automaton is unsure. States { u8 op, u8 argument, i16 x, i16 y }; x and y are how many states back the next one is.
+// Then classes: sets of bytes, 32 bytes each.
+export const POSITIONS_STATES = 0;
+export const POSITIONS_START = 4;
+export const POSITIONS_GROUPS = 8;
+export const POSITIONS_CLASS_COUNT = 12;
+export const POSITIONS_FIRST = 16; // class of the bytes that a match can begin with, or -1
+export const POSITIONS_LEAVES = 20; // number of CLASS and MATCH states
+export const POSITIONS_TABLE = 24;
+export const POSITION_BYTES = 6;
+export const POSITION_CLASS = 1; // y = class
+export const POSITION_MATCH = 2;
+export const POSITION_SPLIT = 3; // x before y
+export const POSITION_SAVE = 4; // argument = slot
+export const POSITION_ASSERT = 5; // argument = ASSERT_*
 
 export const MAX_CAPTURES = 10; // TX.0 to TX.9; `captures` writes two u32 offsets for each
 export const MAX_RULE_PATTERN_BYTES = 65536; // source text of one @rx; the longest of CRS 4.28 has 12,126

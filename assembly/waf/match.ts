@@ -1,99 +1,271 @@
-// Which matchers of a rule set match a text. See SECTION_MATCHERS in abi.ts.
-import { failure, spend } from '../arena';
-import { REASON_NONE, REGEX_UNSET } from '../abi';
-import { begin, checkLiterals, hitEnd, nextHit } from '../regex/literals';
-import { captures as captureGroups, check, find, groupCount } from '../regex/search';
+// Which matchers of a rule set match a text: literals say which may, byte sets which of these still may, bins which do, and
+// positions decide what a partial automaton leaves open. See SECTION_MATCHERS in abi.ts.
+import { alloc, failure, mark, release, spend } from '../arena';
+import { REASON_NONE } from '../abi';
 import {
+  BIN_DEAD,
+  BIN_ROOTS,
+  MATCHERS_BINS,
+  MATCHERS_BIN_COUNT,
+  MATCHERS_COUNT,
   MATCHERS_HEADER_BYTES,
+  MATCHERS_PREFILTERS,
+  MATCHERS_PREFILTER_COUNT,
+  MATCHERS_RECORDS,
+  MATCHERS_UNFILTERED,
+  MATCHERS_VECTORS,
+  MATCHER_ALWAYS,
+  MATCHER_BIN,
   MATCHER_BYTES,
+  MATCHER_BYTE_SETS,
+  MATCHER_BYTE_SET_COUNT,
+  MATCHER_KIND,
   MATCHER_PHRASES,
+  MATCHER_POSITIONS,
   MATCHER_REGEX,
+  MATCHER_SHORTEST,
   MAX_CAPTURES,
   MAX_MATCHERS,
 } from './abi';
+import { checkBin, checkMoves, runBins } from './bins';
+import { checkPositions, runPositions, verify } from './positions';
+import { beyond, checkPrefilter, phraseAt, phraseLength, phraseOf, prefilter, prefilterSet } from './prefilter';
+import { presence } from './presence';
 
 /** Number of matchers of the section. */
 export function matcherCount(section: usize): i32 {
-  return load<i32>(section);
+  return load<i32>(section, MATCHERS_COUNT);
 }
 
-/**
- * Sets in `hits` the bits of those `applicable` matchers that match the text; both are MATCHER_SET_BYTES, 8-aligned. False
- * when steps or arena are spent (arena.failure() says which), and `hits` may then be incomplete.
- */
-export function match(section: usize, at: usize, length: i32, applicable: usize, hits: usize): bool {
-  const count = load<i32>(section);
-  for (let i = 0; i < count; i++) {
-    const byte = <usize>(i >> 3);
-    const bit = 1 << (i & 7);
-    if ((load<u8>(applicable + byte) & bit) == 0 || (load<u8>(hits + byte) & bit) != 0) continue;
-    if (!spend(1)) return false;
-    if (matches(section, i, at, length)) store<u8>(hits + byte, load<u8>(hits + byte) | bit);
-  }
-  return failure() == REASON_NONE;
+// @ts-ignore: decorator
+@inline
+function recordOf(section: usize, matcher: u32): usize {
+  return section + <usize>load<u32>(section, MATCHERS_RECORDS) + <usize>matcher * MATCHER_BYTES;
 }
 
-function matches(section: usize, matcher: i32, at: usize, length: i32): bool {
-  const record = section + MATCHERS_HEADER_BYTES + <usize>matcher * MATCHER_BYTES;
-  const programs = section + <usize>load<u32>(record, 4);
-  const count = load<i32>(record, 8);
-  for (let i = 0; i < count; i++) {
-    const program = section + <usize>load<u32>(programs + (<usize>i << 2));
-    if (load<u32>(record) == MATCHER_REGEX) return find(program, at, length);
-    begin(program, at, length);
-    if (nextHit()) return true;
+// @ts-ignore: decorator
+@inline
+function entryOf(section: usize, directory: usize, index: u32): usize {
+  return section + <usize>load<u32>(section + <usize>load<u32>(section + directory) + (<usize>index << 2));
+}
+
+function meets(a: usize, b: usize, bytes: usize): bool {
+  for (let i: usize = 0; i < bytes; i += 16) {
+    if (v128.any_true(v128.and(v128.load(a + i), v128.load(b + i)))) return true;
   }
   return false;
 }
 
 /**
- * Where `matcher` matches the text: MAX_CAPTURES pairs of u32 offsets (start, end) to `out`, REGEX_UNSET for what took no
- * part. The first is the whole match. False when it doesn't match, or steps or arena are spent.
+ * Sets in `hits` the bits of those `applicable` matchers that match the text; both are MATCHER_SET_BYTES. False when steps
+ * or arena are spent (arena.failure() says which), and `hits` may then be incomplete.
  */
-export function captures(section: usize, matcher: i32, at: usize, length: i32, out: usize): bool {
-  memory.fill(out, 0xff, MAX_CAPTURES << 3); // REGEX_UNSET
-  const record = section + MATCHERS_HEADER_BYTES + <usize>matcher * MATCHER_BYTES;
-  const programs = section + <usize>load<u32>(record, 4);
-  if (load<u32>(record) == MATCHER_REGEX) {
-    return captureGroups(section + <usize>load<u32>(programs), at, length, out);
-  }
-  const count = load<i32>(record, 8);
-  for (let i = 0; i < count; i++) {
-    begin(section + <usize>load<u32>(programs + (<usize>i << 2)), at, length);
-    if (!nextHit()) continue;
-    const end = <u32>(hitEnd - at);
-    if (end >= load<u32>(out, 4) && load<u32>(out, 4) != <u32>REGEX_UNSET) continue;
-    store<u32>(out, end > 0 ? end - 1 : 0); // where the phrase begins is not known yet
-    store<u32>(out, end, 4);
-  }
-  return load<u32>(out, 4) != <u32>REGEX_UNSET;
+export function match(section: usize, at: usize, length: i32, applicable: usize, hits: usize): bool {
+  const bytes = <usize>load<u32>(section, MATCHERS_VECTORS) << 4;
+  const before = mark();
+  const binCount = load<u32>(section, MATCHERS_BIN_COUNT);
+  // Sets: what is left to find, what may match, what matches, what the positions decide; presence; bins that run, those
+  // that may die from the front and the others from the back, and whether one is listed already.
+  const sets = alloc(<i32>((bytes << 2) + 32 + (<usize>binCount << 3)));
+  const ok = sets != 0 && scan(section, at, length, applicable, hits, bytes, sets, binCount);
+  release(before);
+  return ok;
 }
 
-/** Every number in the section, so that nothing above needs checks. */
-export function checkMatchers(section: usize, length: i32): bool {
-  if (length < MATCHERS_HEADER_BYTES || (section & 3) != 0) return false;
-  const count = load<u32>(section);
-  if (count > <u32>MAX_MATCHERS || <u32>(length - MATCHERS_HEADER_BYTES) < count * MATCHER_BYTES) return false;
-  for (let i: u32 = 0; i < count; i++) {
-    const record = section + MATCHERS_HEADER_BYTES + <usize>i * MATCHER_BYTES;
-    const kind = load<u32>(record);
-    const programs = load<u32>(record, 4);
-    const number = load<u32>(record, 8);
-    if (kind != MATCHER_REGEX && kind != MATCHER_PHRASES) return false;
-    if ((programs & 3) != 0 || programs > <u32>length || number == 0 || number > (<u32>length - programs) >> 2) return false;
-    if (kind == MATCHER_REGEX && number != 1) return false;
-    for (let j: u32 = 0; j < number; j++) {
-      const offset = load<u32>(section + <usize>programs + (<usize>j << 2));
-      if (offset > <u32>length) return false;
-      const program = section + <usize>offset;
-      if (kind == MATCHER_PHRASES) {
-        if (!checkLiterals(program, length - <i32>offset)) return false;
+function scan(
+  section: usize,
+  at: usize,
+  length: i32,
+  applicable: usize,
+  hits: usize,
+  bytes: usize,
+  todo: usize,
+  binCount: u32,
+): bool {
+  const maybe = todo + bytes;
+  const found = maybe + bytes;
+  const unsure = found + bytes;
+  const bitmap = unsure + bytes;
+  const list = bitmap + 32;
+  const listed = list + (<usize>binCount << 2);
+  const unfiltered = section + <usize>load<u32>(section, MATCHERS_UNFILTERED);
+  let any = false;
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const left = v128.andnot(v128.load(applicable + i), v128.load(hits + i));
+    any = any || v128.any_true(left);
+    v128.store(todo + i, left);
+    v128.store(maybe + i, v128.and(left, v128.load(unfiltered + i)));
+    v128.store(found + i, i64x2.splat(0));
+    v128.store(unsure + i, i64x2.splat(0));
+  }
+  if (!any) return true;
+  const filters = load<u32>(section, MATCHERS_PREFILTER_COUNT);
+  for (let i: u32 = 0; i < filters; i++) {
+    const filter = entryOf(section, MATCHERS_PREFILTERS, i);
+    if (meets(prefilterSet(filter), todo, bytes) && !prefilter(filter, bytes, at, length, todo, maybe)) return false;
+  }
+
+  let present = false; // the presence bitmap has been made
+  let front: u32 = 0;
+  let back = binCount;
+  for (let place: usize = 0; place < bytes; place += 8) {
+    let word = load<u64>(maybe + place) & load<u64>(todo + place);
+    while (word != 0) {
+      const matcher = <u32>(place << 3) + <u32>ctz(word);
+      word &= word - 1;
+      const record = recordOf(section, matcher);
+      if (length < load<i32>(record, MATCHER_SHORTEST)) continue;
+      const kind = load<u32>(record, MATCHER_KIND);
+      if (kind != MATCHER_REGEX) {
+        set(found, matcher); // a phrase was compared in full
+        continue;
+      }
+      const byteSets = load<u32>(record, MATCHER_BYTE_SET_COUNT);
+      if (byteSets != 0) {
+        if (!present) {
+          presence(at, length, bitmap);
+          present = true;
+        }
+        if (!occurs(section + <usize>load<u32>(record, MATCHER_BYTE_SETS), byteSets, bitmap)) continue;
+      }
+      const bin = load<u32>(record, MATCHER_BIN);
+      if (bin >= binCount) {
+        set(unsure, matcher);
+        continue;
+      }
+      if (front + (binCount - back) == 0) memory.fill(listed, 0, <usize>binCount);
+      if (load<u8>(listed + <usize>bin)) continue;
+      store<u8>(listed + <usize>bin, 1);
+      const address = entryOf(section, MATCHERS_BINS, bin);
+      if (load<u32>(address, BIN_DEAD) != 0) {
+        store<u32>(list + (<usize>front << 2), <u32>address);
+        front++;
       } else {
-        if (!check(program, length - <i32>offset)) return false;
-        const groups = groupCount(program);
-        if (groups == 0 || groups > MAX_CAPTURES) return false;
+        back--;
+        store<u32>(list + (<usize>back << 2), <u32>address);
       }
     }
   }
+  if (!runBins(list, <i32>front, at, length, found, unsure)) return false;
+  if (!runBins(list + (<usize>back << 2), <i32>(binCount - back), at, length, found, unsure)) return false;
+
+  for (let place: usize = 0; place < bytes; place += 8) {
+    let word = load<u64>(unsure + place) & load<u64>(todo + place) & ~load<u64>(found + place);
+    while (word != 0) {
+      const matcher = <u32>(place << 3) + <u32>ctz(word);
+      word &= word - 1;
+      if (decide(section, matcher, at, length)) set(found, matcher);
+      else if (failure() != REASON_NONE) return false;
+    }
+    store<u64>(hits + place, load<u64>(hits + place) | (load<u64>(found + place) & load<u64>(todo + place)));
+  }
   return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function set(bits: usize, index: u32): void {
+  const byte = bits + <usize>(index >> 3);
+  store<u8>(byte, <u32>load<u8>(byte) | (1 << (index & 7)));
+}
+
+/** Of each set, one byte is among those that occur. */
+function occurs(byteSets: usize, count: u32, bitmap: usize): bool {
+  const low = v128.load(bitmap);
+  const high = v128.load(bitmap, 16);
+  for (let i: u32 = 0; i < count; i++, byteSets += 32) {
+    if (!v128.any_true(v128.or(v128.and(low, v128.load(byteSets)), v128.and(high, v128.load(byteSets, 16))))) return false;
+  }
+  return true;
+}
+
+function decide(section: usize, matcher: u32, at: usize, length: i32): bool {
+  const record = recordOf(section, matcher);
+  const positions = section + <usize>load<u32>(record, MATCHER_POSITIONS);
+  if (load<u32>(record, MATCHER_KIND) == MATCHER_PHRASES) return false;
+  const bin = load<u32>(record, MATCHER_BIN);
+  if (bin < load<u32>(section, MATCHERS_BIN_COUNT)) {
+    const address = entryOf(section, MATCHERS_BINS, bin);
+    if (load<u32>(address, BIN_ROOTS) != 0) return verify(address, positions, at, length);
+  }
+  return runPositions(positions, at, length, 0);
+}
+
+/**
+ * Where `matcher` matches the text: MAX_CAPTURES pairs of u32 offsets (start, end) to `out`, REGEX_UNSET for what took no
+ * part. The first is the whole match: leftmost for a regex, the phrase that ends first for phrases. False when it does not
+ * match, or steps or arena are spent.
+ */
+export function captures(section: usize, matcher: i32, at: usize, length: i32, out: usize): bool {
+  memory.fill(out, 0xff, MAX_CAPTURES << 3); // REGEX_UNSET
+  const record = recordOf(section, <u32>matcher);
+  if (load<u32>(record, MATCHER_KIND) != MATCHER_PHRASES) {
+    return runPositions(section + <usize>load<u32>(record, MATCHER_POSITIONS), at, length, out);
+  }
+  const bytes = <usize>load<u32>(section, MATCHERS_VECTORS) << 4;
+  const filters = load<u32>(section, MATCHERS_PREFILTER_COUNT);
+  for (let i: u32 = 0; i < filters; i++) {
+    const filter = entryOf(section, MATCHERS_PREFILTERS, i);
+    if (((<u32>load<u8>(prefilterSet(filter) + <usize>(matcher >> 3)) >> (matcher & 7)) & 1) == 0) continue;
+    if (!phraseOf(filter, bytes, <u32>matcher, at, length)) return false;
+    store<u32>(out, <u32>(phraseAt - at));
+    store<u32>(out, <u32>(phraseAt - at) + <u32>phraseLength, 4);
+    return true;
+  }
+  return false;
+}
+
+/** Every number in the section, once, so that nothing above needs checks. */
+export function checkMatchers(section: usize, length: i32): bool {
+  if (length < MATCHERS_HEADER_BYTES || (section & 3) != 0) return false;
+  const room = <u32>length;
+  const count = load<u32>(section, MATCHERS_COUNT);
+  const vectors = load<u32>(section, MATCHERS_VECTORS);
+  const filters = load<u32>(section, MATCHERS_PREFILTER_COUNT);
+  const bins = load<u32>(section, MATCHERS_BIN_COUNT);
+  if (count > <u32>MAX_MATCHERS || vectors == 0 || vectors > 8 || count > vectors << 7) return false;
+  if (filters > count || bins > count) return false;
+  if (!holdsAt(load<u32>(section, MATCHERS_RECORDS), count * MATCHER_BYTES, room)) return false;
+  if (!holdsAt(load<u32>(section, MATCHERS_PREFILTERS), filters << 2, room)) return false;
+  if (!holdsAt(load<u32>(section, MATCHERS_BINS), bins << 2, room)) return false;
+  const setAt = load<u32>(section, MATCHERS_UNFILTERED);
+  if (!holdsAt(setAt, vectors << 4, room) || beyond(section + <usize>setAt, count, vectors << 4)) return false;
+  for (let i: u32 = 0; i < filters; i++) {
+    const offset = offsetOf(section, MATCHERS_PREFILTERS, i);
+    if (!holdsAt(offset, 0, room) || !checkPrefilter(section + <usize>offset, room - offset, vectors << 4, count)) return false;
+  }
+  for (let i: u32 = 0; i < bins; i++) {
+    const offset = offsetOf(section, MATCHERS_BINS, i);
+    if (!holdsAt(offset, 0, room) || !checkBin(section + <usize>offset, room - offset, count)) return false;
+  }
+  for (let i: u32 = 0; i < count; i++) if (!checkRecord(section, i, bins, room)) return false;
+  return true;
+}
+
+function checkRecord(section: usize, matcher: u32, bins: u32, room: u32): bool {
+  const record = recordOf(section, matcher);
+  const kind = load<u32>(record, MATCHER_KIND);
+  if (load<i32>(record, MATCHER_SHORTEST) < 0) return false;
+  if (kind == MATCHER_PHRASES) return true;
+  if (kind != MATCHER_REGEX && kind != MATCHER_ALWAYS) return false;
+  const byteSets = load<u32>(record, MATCHER_BYTE_SET_COUNT);
+  if (byteSets > 16 || !holdsAt(load<u32>(record, MATCHER_BYTE_SETS), byteSets << 5, room)) return false;
+  const offset = load<u32>(record, MATCHER_POSITIONS);
+  if (!holdsAt(offset, 0, room) || !checkPositions(section + <usize>offset, room - offset)) return false;
+  const bin = load<u32>(record, MATCHER_BIN);
+  if (bin >= bins) return true;
+  const at = offsetOf(section, MATCHERS_BINS, bin);
+  if (load<u32>(section + <usize>at, BIN_ROOTS) == 0) return true;
+  return checkMoves(section + <usize>at, room - at, load<u32>(section + <usize>offset));
+}
+
+// @ts-ignore: decorator
+@inline
+function offsetOf(section: usize, directory: usize, index: u32): u32 {
+  return load<u32>(section + <usize>load<u32>(section + directory) + (<usize>index << 2));
+}
+
+/** [offset, offset + bytes) lies in the section, behind its header. */
+function holdsAt(offset: u32, bytes: u32, room: u32): bool {
+  return (offset & 3) == 0 && offset >= <u32>MATCHERS_HEADER_BYTES && offset <= room && bytes <= room - offset;
 }

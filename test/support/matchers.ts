@@ -1,5 +1,5 @@
 /** Runs a section of matchers in the engine. */
-import { BODY_AT, IMAGES_AT, PAGE_BYTES } from '../../assembly/abi.ts';
+import { BODY_AT, IMAGES_AT } from '../../assembly/abi.ts';
 import { MATCHER_SET_BYTES, MAX_CAPTURES } from '../../assembly/waf/abi.ts';
 import { compileAssembly } from './assembly.ts';
 import type { Groups } from './regex.ts';
@@ -17,7 +17,7 @@ interface Exports {
 const encoder = new TextEncoder();
 
 export async function matcherEngine(pages = 1024) {
-  const { exports, memory, place, clear } = await compileAssembly<Exports>(
+  const { exports, memory } = await compileAssembly<Exports>(
     `export { match, captures, checkMatchers } from './waf/match';
      export { alloc, reset, stepsUsed, failure } from './arena';`,
     pages,
@@ -35,21 +35,21 @@ export async function matcherEngine(pages = 1024) {
     memory,
     steps: (): number => exports.stepsUsed(),
     failure: (): number => exports.failure(),
-    /** True when the section is sound; it is then the one that the other functions run. */
+    /**
+     * True when the section is sound; it is then the one that the other functions run. It ends where memory ends, so that
+     * whoever reads beyond it traps.
+     */
     open(bytes: Uint8Array, matchers: number): boolean {
-      clear();
-      // Whatever lies behind must not look like more of the section.
-      new Uint8Array(
-        memory.buffer,
-        IMAGES_AT,
-        Math.min(bytes.length + PAGE_BYTES, memory.buffer.byteLength - IMAGES_AT),
-      ).fill(0xff);
-      section = place(bytes);
+      section = (memory.buffer.byteLength - bytes.length) & ~3;
+      if (section < IMAGES_AT) throw new RangeError('no room');
+      new Uint8Array(memory.buffer).set(bytes, section);
       count = matchers;
       return exports.checkMatchers(section, bytes.length) !== 0;
     },
-    /** The matchers of `applicable` (all without it) that match, ascending; null when the budget is spent. */
-    match(text: string | Uint8Array, applicable?: readonly number[]): number[] | null {
+    /** What the section holds now. */
+    bytes: (length: number): Uint8Array => new Uint8Array(memory.buffer, section, length),
+    /** `before`, and the matchers of `applicable` (all without it) that match, ascending; null when the budget is spent. */
+    match(text: string | Uint8Array, applicable?: readonly number[], before: readonly number[] = []): number[] | null {
       const length = write(text);
       const mask = exports.alloc(MATCHER_SET_BYTES);
       const hits = exports.alloc(MATCHER_SET_BYTES);
@@ -58,6 +58,7 @@ export async function matcherEngine(pages = 1024) {
       for (const id of applicable ?? Array.from({ length: count }, (_, i) => i)) masks[id >> 3]! |= 1 << (id & 7);
       const bits = new Uint8Array(memory.buffer, hits, MATCHER_SET_BYTES);
       bits.fill(0);
+      for (const id of before) bits[id >> 3]! |= 1 << (id & 7);
       if (exports.match(section, BODY_AT, length, mask, hits) === 0) return null;
       return Array.from({ length: MATCHER_SET_BYTES * 8 }, (_, id) => id).filter(
         (id) => (bits[id >> 3]! >> (id & 7)) & 1,

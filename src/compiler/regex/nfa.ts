@@ -32,6 +32,17 @@ export interface Nfa {
   readonly start: number;
   /** A match starts at the first byte. (The unanchored search is the executor's, not a loop in the automaton.) */
   readonly anchored: boolean;
+  /** The unrolled copies of counted repeats: an automaton's construction may drop copies that others stand in for. */
+  readonly copies: readonly Copies[];
+}
+
+/**
+ * States [starts[i], starts[i] + size) are copies of the body of one repeat, alike state by state, ordered so that from a
+ * later copy everything matches that matches from an earlier one.
+ */
+export interface Copies {
+  readonly starts: readonly number[];
+  readonly size: number;
 }
 
 /** `ids[i]` is the pattern number of `regexes[i]`. With `captures`, for a single regex, groups save their offsets. */
@@ -48,11 +59,12 @@ export function buildNfa(regexes: readonly Regex[], ids: readonly number[], anch
     if (captures) next = builder.add({ op: NFA_SAVE, x: next, slot: 0 });
     start = start < 0 ? next : builder.add({ op: NFA_SPLIT, x: next, y: start });
   }
-  return { states: builder.states, start, anchored };
+  return { states: builder.states, start, anchored, copies: builder.copies };
 }
 
 class Builder {
   readonly states: State[] = [];
+  readonly copies: Copies[] = [];
   unicode = false;
   private transitions = 0;
   private readonly captures: boolean;
@@ -106,26 +118,34 @@ class Builder {
 
   private repeat(item: Node, min: number, max: number, greedy: boolean, next: number): number {
     let entry = next;
+    const starts: number[] = [];
+    let size = 0;
+    const copy = (): number => {
+      starts.push(this.states.length);
+      const body = this.node(item, entry);
+      size = this.states.length - starts.at(-1)!;
+      return body;
+    };
     if (max < 0) {
       // (x+)? rather than x* where x can be empty: an empty turn must go on to `next` with the priority it has.
-      if (min === 0 && !nullable(item)) entry = this.loop(item, greedy, next).split;
+      const optional = min === 0 && !nullable(item);
+      const split = this.split(next, next, greedy);
+      entry = split;
+      const body = copy();
+      this.states[split] = greedy ? { op: NFA_SPLIT, x: body, y: next } : { op: NFA_SPLIT, x: next, y: body };
+      if (optional) entry = split;
       else {
-        const { body } = this.loop(item, greedy, next);
         entry = min === 0 ? this.split(body, next, greedy) : body;
         min = Math.max(min - 1, 0);
       }
+      for (let i = 0; i < min; i++) entry = copy();
+      starts.reverse(); // the fewer turns are still owed, the more matches
     } else {
-      for (let i = min; i < max; i++) entry = this.split(this.node(item, entry), next, greedy);
+      for (let i = min; i < max; i++) entry = this.split(copy(), next, greedy);
+      for (let i = 0; i < min; i++) entry = this.node(item, entry);
     }
-    for (let i = 0; i < min; i++) entry = this.node(item, entry);
+    if (starts.length > 1) this.copies.push({ starts, size });
     return entry;
-  }
-
-  private loop(item: Node, greedy: boolean, next: number): { split: number; body: number } {
-    const split = this.split(next, next, greedy);
-    const body = this.node(item, split);
-    this.states[split] = greedy ? { op: NFA_SPLIT, x: body, y: next } : { op: NFA_SPLIT, x: next, y: body };
-    return { split, body };
   }
 
   private split(body: number, next: number, greedy: boolean): number {

@@ -5,7 +5,7 @@
 import { MAX_MATCHERS } from '../../../assembly/waf/abi.ts';
 import { parseOperator, type ParsedMatcher } from './operators.ts';
 import { RegexError } from '../regex/index.ts';
-import { writeSection } from './section.ts';
+import { buildSection } from './section.ts';
 
 /** Where a matcher is used: what is used together is packed together, so that a policy touches only what it needs. */
 export interface MatcherGroup {
@@ -26,8 +26,23 @@ export type MatcherSource = { readonly group: MatcherGroup } & (
 );
 
 export interface MatcherOptions {
-  /** Called now and then while the work goes on. */
+  /** Called before each matcher, and at the end. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Awaited after each matcher: lets the caller do something else in between. */
+  readonly breathe?: () => Promise<void>;
+  /** What is made of the matchers; the defaults are for use, others for tests. */
+  readonly limits?: Partial<MatcherLimits>;
+}
+
+export interface MatcherLimits {
+  /** Of the complete automaton of one regex, before it is minimised; 0 = none has one. */
+  readonly completeStates: number;
+  /** Of a partial automaton; 0 = none has one, the positions decide. */
+  readonly partialStates: number;
+  /** Of a bin; 0 = every machine has its own. */
+  readonly binStates: number;
+  /** Without literals every regex runs on every value. */
+  readonly literals: boolean;
 }
 
 /** What is wrong with the operator of one source. */
@@ -48,6 +63,21 @@ export interface CompiledMatchers {
   /** Number of matchers. */
   readonly count: number;
   readonly problems: readonly MatcherProblem[];
+  /** Null when there are problems. */
+  readonly report: MatcherReport | null;
+}
+
+/** What became of the matchers, in numbers. */
+export interface MatcherReport {
+  readonly matchers: number;
+  readonly bins: number;
+  /** Regexes whose complete automaton would be too large. */
+  readonly partial: number;
+  /** Regexes that no literal announces: they run on every value that they apply to. */
+  readonly unfiltered: number;
+  readonly binBytes: number;
+  readonly prefilterBytes: number;
+  readonly positionBytes: number;
 }
 
 /** Never throws for what is in a rule set: look at `problems`. */
@@ -62,7 +92,9 @@ export async function compileMatchers(
     const key = JSON.stringify([source.kind, text(source)]);
     const same = known.get(key);
     if (same !== undefined) {
-      parsed[same]!.captures ||= source.kind === 'rx' && source.captures;
+      const matcher = parsed[same]!;
+      matcher.captures ||= source.kind === 'rx' && source.captures;
+      if (source.group.paranoia < matcher.group.paranoia) matcher.group = source.group;
       return same;
     }
     try {
@@ -77,9 +109,18 @@ export async function compileMatchers(
       return -1;
     }
   });
-  if (problems.length > 0) return { section: new Uint8Array(0), matchers, count: parsed.length, problems };
-  const section = await writeSection(parsed, options);
-  return { section, matchers, count: parsed.length, problems };
+  const none = { section: new Uint8Array(0), matchers, count: parsed.length, problems, report: null };
+  if (problems.length > 0) return none;
+  const built = await buildSection(parsed, options);
+  if ('section' in built) return { ...built, matchers, count: parsed.length, problems };
+  matchers.forEach((matcher, source) => {
+    const error = built.errors.get(matcher);
+    if (!error) return;
+    const { message, offset, length, fix } = error;
+    problems.push({ source, message, offset, length, fix });
+    matchers[source] = -1;
+  });
+  return none;
 }
 
 function text(source: MatcherSource): string | readonly string[] {

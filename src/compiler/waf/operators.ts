@@ -2,14 +2,13 @@
 import { ASSERT_END, ASSERT_START } from '../../../assembly/abi.ts';
 import { MAX_CAPTURES, MAX_RULE_PATTERN_BYTES } from '../../../assembly/waf/abi.ts';
 import { RegexError } from '../regex/index.ts';
-import { nullable } from '../regex/nfa.ts';
 import { parse } from '../regex/parse.ts';
 import { negate, WORD_BYTES } from '../regex/ranges.ts';
 import { EMPTY, type Node, type Regex } from '../regex/syntax.ts';
 import type { MatcherGroup, MatcherSource } from './matchers.ts';
 
 export interface ParsedMatcher {
-  readonly group: MatcherGroup;
+  group: MatcherGroup; // of the lowest paranoia level that uses it
   /** Null for phrases. */
   readonly regex: Regex | null;
   /** Bytes, ASCII letters lower case, distinct, not empty. */
@@ -68,9 +67,4 @@ export function keepGroups(regex: Regex, captures: boolean): Regex {
     }
   };
   return { ...regex, root: keep(regex.root), groups, names: regex.names.slice(0, groups) };
-}
-
-/** It matches the empty text wherever assertions hold. */
-export function matchesEmpty(regex: Regex): boolean {
-  return nullable(regex.root);
 }

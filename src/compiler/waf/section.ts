@@ -1,72 +1,232 @@
-/** The only writer of SECTION_MATCHERS; the layout is in assembly/waf/abi.ts. */
-import { MATCHER_BYTES, MATCHER_PHRASES, MATCHER_REGEX, MATCHERS_HEADER_BYTES } from '../../../assembly/waf/abi.ts';
-import { determinize } from '../regex/dfa.ts';
-import { Effort } from '../regex/index.ts';
-import { compileLiterals } from '../regex/literals.ts';
+/** Builds SECTION_MATCHERS: the automata of all matchers and what says which of them to run; the layout is in assembly/waf/abi.ts. */
+import { MAX_CAPTURE_BYTES } from '../../../assembly/abi.ts';
+import {
+  MATCHERS_BINS,
+  MATCHERS_BIN_COUNT,
+  MATCHERS_COUNT,
+  MATCHERS_HEADER_BYTES,
+  MATCHERS_PREFILTERS,
+  MATCHERS_PREFILTER_COUNT,
+  MATCHERS_RECORDS,
+  MATCHERS_UNFILTERED,
+  MATCHERS_VECTORS,
+  MATCHER_ALWAYS,
+  MATCHER_BIN,
+  MATCHER_BYTES,
+  MATCHER_BYTE_SETS,
+  MATCHER_BYTE_SET_COUNT,
+  MATCHER_KIND,
+  MATCHER_PHRASES,
+  MATCHER_POSITIONS,
+  MATCHER_REGEX,
+  MATCHER_SHORTEST,
+} from '../../../assembly/waf/abi.ts';
+import { RegexError } from '../regex/index.ts';
 import { minimize } from '../regex/minimize.ts';
 import { buildNfa } from '../regex/nfa.ts';
-import { serialize } from '../regex/serialize.ts';
-import type { MatcherOptions } from './matchers.ts';
+import { automatonOf } from './automaton.ts';
+import { machineOf, type Machine } from './bins.ts';
+import { requiredBytes, requiredLiterals, shortest } from './literals.ts';
+import type { MatcherLimits, MatcherOptions, MatcherReport } from './matchers.ts';
 import { keepGroups, type ParsedMatcher } from './operators.ts';
+import { binBytes, pack } from './packing.ts';
+import { partialMachine, type PartialMachine } from './partial.ts';
+import { positionsBytes, scratchBytes } from './positions.ts';
+import { prefilterBytes, type Wanted } from './prefilter.ts';
 
-const MAX_AUTOMATON_BYTES = 30000; // of phrases in one automaton: its states are at most MAX_LITERAL_STATES
+const DEFAULT_LIMITS: MatcherLimits = {
+  completeStates: 12000,
+  partialStates: 1024,
+  // PERF: with 4,096 CRS 4.28 has 67 bins of 15 MB instead of 77 of 11.6, and more of their cells miss the cache.
+  binStates: 2048,
+  literals: true,
+};
+const MAX_WORK = 20000000; // elementary steps of one determinisation
+// A literal that stands at more places than one in fifty tells nothing.
+const MAX_SHARE = 0.02;
 
-export async function writeSection(matchers: readonly ParsedMatcher[], options: MatcherOptions): Promise<Uint8Array> {
-  const effort = new Effort();
-  const programs = matchers.map((matcher, index) => {
+interface Prepared {
+  readonly kind: number;
+  readonly positions: Uint8Array | null;
+  readonly byteSets: readonly Uint8Array[];
+  readonly shortest: number;
+  readonly literals: readonly string[] | null;
+  readonly machine: Machine | PartialMachine | null;
+}
+
+export interface BuiltSection {
+  readonly section: Uint8Array;
+  readonly report: MatcherReport;
+}
+
+/** `errors` by matcher: what is too large for its positions. */
+export async function buildSection(
+  matchers: readonly ParsedMatcher[],
+  options: MatcherOptions,
+): Promise<BuiltSection | { readonly errors: ReadonlyMap<number, RegexError> }> {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const prepared: Prepared[] = [];
+  const errors = new Map<number, RegexError>();
+  for (const [index, matcher] of matchers.entries()) {
     options.onProgress?.(index, matchers.length);
-    return matcher.regex ? [regexProgram(matcher, effort)] : phrasePrograms(matcher.phrases);
-  });
-  const all = programs.flat();
-  let at = MATCHERS_HEADER_BYTES + matchers.length * MATCHER_BYTES + all.length * 4;
-  const bytes = new Uint8Array(at + all.reduce((sum, program) => sum + program.length, 0));
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, matchers.length, true);
-  let entry = MATCHERS_HEADER_BYTES + matchers.length * MATCHER_BYTES;
-  programs.forEach((list, index) => {
-    const record = MATCHERS_HEADER_BYTES + index * MATCHER_BYTES;
-    view.setUint32(record, matchers[index]!.regex ? MATCHER_REGEX : MATCHER_PHRASES, true);
-    view.setUint32(record + 4, entry, true);
-    view.setUint32(record + 8, list.length, true);
-    for (const program of list) {
-      view.setUint32(entry, at, true);
-      entry += 4;
-      bytes.set(program, at);
-      at += program.length;
+    try {
+      prepared.push(prepare(matcher, index, limits));
+    } catch (error) {
+      if (!(error instanceof RegexError)) throw error;
+      errors.set(index, error);
     }
-  });
-  return bytes;
-}
-
-function regexProgram(matcher: ParsedMatcher, effort: Effort): Uint8Array {
-  const regex = keepGroups(matcher.regex!, matcher.captures);
-  const found = determinize(buildNfa([regex], [0], false, false), true, effort);
-  const nfa = buildNfa([regex], [0], false, true);
-  return serialize({ dfa: found && minimize(found), nfa, groups: regex.groups, set: null });
-}
-
-function phrasePrograms(phrases: readonly Uint8Array[]): Uint8Array[] {
-  const programs: Uint8Array[] = [];
-  let some: Uint8Array[] = [];
-  let size = 0;
-  const flush = (): void => {
-    if (some.length > 0) {
-      programs.push(
-        compileLiterals(
-          some.map((bytes) => ({ bytes, id: 0 })),
-          1,
-          true,
-        ),
-      );
-    }
-    some = [];
-    size = 0;
-  };
-  for (const phrase of phrases) {
-    if (size + phrase.length > MAX_AUTOMATON_BYTES) flush();
-    some.push(phrase);
-    size += phrase.length;
+    await options.breathe?.();
   }
-  flush();
-  return programs;
+  options.onProgress?.(matchers.length, matchers.length);
+  if (errors.size > 0) return { errors };
+  return assemble(matchers, prepared, limits);
+}
+
+function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): Prepared {
+  if (!matcher.regex) {
+    const least = Math.min(...matcher.phrases.map((phrase) => phrase.length));
+    return { kind: MATCHER_PHRASES, positions: null, byteSets: [], shortest: least, literals: null, machine: null };
+  }
+  const regex = keepGroups(matcher.regex, matcher.captures);
+  const nfa = buildNfa([regex], [0], false, false);
+  const full = buildNfa([regex], [0], false, true);
+  const positions = positionsBytes(full, regex.groups);
+  const scratch = scratchBytes(full, regex.groups);
+  if (scratch > MAX_CAPTURE_BYTES) {
+    throw new RegexError(
+      `pattern needs ${scratch} bytes to follow its positions, more than ${MAX_CAPTURE_BYTES}`,
+      0,
+      1,
+      'lower the repeat counts, or write (?:...) where nothing is captured',
+    );
+  }
+  const complete = automatonOf(nfa, { states: limits.completeStates, work: MAX_WORK });
+  const small = complete && minimize(complete);
+  if (small && small.accepts[small.start]!.length > 0) {
+    return { kind: MATCHER_ALWAYS, positions, byteSets: [], shortest: 0, literals: null, machine: null };
+  }
+  let machine: Prepared['machine'] = null;
+  if (small) machine = machineOf(small, index);
+  else if (limits.partialStates > 0) machine = partialMachine(full, index, limits.partialStates);
+  const found = limits.literals ? requiredLiterals(regex.root) : null;
+  return {
+    kind: MATCHER_REGEX,
+    positions,
+    byteSets: requiredBytes(regex.root),
+    shortest: shortest(regex.root),
+    literals: found && found.share <= MAX_SHARE ? found.literals : null,
+    machine,
+  };
+}
+
+/** Machines that are asked for together, in bins. */
+function packAll(
+  matchers: readonly ParsedMatcher[],
+  prepared: readonly Prepared[],
+  limits: MatcherLimits,
+): (Machine | PartialMachine)[] {
+  const bins: (Machine | PartialMachine)[] = [];
+  const groups = new Map<string, Machine[]>();
+  prepared.forEach(({ machine, literals }, index) => {
+    if (!machine) return;
+    if ('roots' in machine) {
+      bins.push(machine);
+      return;
+    }
+    const { direction, paranoia } = matchers[index]!.group;
+    // What is judged by a prefilter runs rarely; what dies early costs little; neither is to pay for the others.
+    const key = JSON.stringify([direction, paranoia, literals === null, machine.dead >= 0]);
+    const group = groups.get(key);
+    if (group) group.push(machine);
+    else groups.set(key, [machine]);
+  });
+  for (const group of groups.values()) bins.push(...pack(group, limits.binStates));
+  return bins;
+}
+
+function assemble(
+  matchers: readonly ParsedMatcher[],
+  prepared: readonly Prepared[],
+  limits: MatcherLimits,
+): BuiltSection {
+  const vectors = Math.max(1, Math.ceil(matchers.length / 128));
+  const machines = packAll(matchers, prepared, limits);
+  const bins = machines.map(binBytes);
+  const binOf = new Map<number, number>();
+  machines.forEach(({ outputs }, bin) => {
+    for (const list of outputs) for (const id of list) binOf.set(id & 0x7fff, bin);
+  });
+  const latin = new TextDecoder('latin1');
+  const wanted: Wanted[] = prepared.map(({ literals }, matcher) => ({
+    matcher,
+    literals: literals ?? matchers[matcher]!.phrases.map((phrase) => latin.decode(phrase)),
+  }));
+  const prefilters = ['request', 'response']
+    .map((direction) =>
+      wanted.filter(({ matcher, literals }) => matchers[matcher]!.group.direction === direction && literals.length > 0),
+    )
+    .filter((some) => some.length > 0)
+    .map((some) => prefilterBytes(some, vectors));
+
+  const setBytes = vectors * 16;
+  const recordsAt = MATCHERS_HEADER_BYTES;
+  const prefiltersAt = recordsAt + matchers.length * MATCHER_BYTES;
+  const binsAt = prefiltersAt + prefilters.length * 4;
+  const unfilteredAt = binsAt + bins.length * 4;
+  let at = unfilteredAt + setBytes;
+  const place = (bytes: Uint8Array): number => {
+    const from = at;
+    at += bytes.length;
+    return from;
+  };
+  const byteSetsAt = prepared.map(({ byteSets }) => place(new Uint8Array(byteSets.length * 32)));
+  const positionsAt = prepared.map(({ positions }) => (positions ? place(positions) : 0));
+  const prefilterAt = prefilters.map(place);
+  const binAt = bins.map(place);
+
+  const section = new Uint8Array(at);
+  const view = new DataView(section.buffer);
+  view.setUint32(MATCHERS_COUNT, matchers.length, true);
+  view.setUint32(MATCHERS_VECTORS, vectors, true);
+  view.setUint32(MATCHERS_RECORDS, recordsAt, true);
+  view.setUint32(MATCHERS_PREFILTERS, prefiltersAt, true);
+  view.setUint32(MATCHERS_PREFILTER_COUNT, prefilters.length, true);
+  view.setUint32(MATCHERS_BINS, binsAt, true);
+  view.setUint32(MATCHERS_BIN_COUNT, bins.length, true);
+  view.setUint32(MATCHERS_UNFILTERED, unfilteredAt, true);
+  prepared.forEach(({ kind, positions, byteSets, shortest: least, literals }, index) => {
+    const record = recordsAt + index * MATCHER_BYTES;
+    view.setUint32(record + MATCHER_KIND, kind, true);
+    view.setUint32(record + MATCHER_BIN, binOf.get(index) ?? 0xffffffff, true);
+    view.setUint32(record + MATCHER_POSITIONS, positionsAt[index]!, true);
+    view.setUint32(record + MATCHER_BYTE_SETS, byteSetsAt[index]!, true);
+    view.setUint32(record + MATCHER_BYTE_SET_COUNT, byteSets.length, true);
+    view.setUint32(record + MATCHER_SHORTEST, least, true);
+    if (kind !== MATCHER_PHRASES && literals === null) section[unfilteredAt + (index >> 3)]! |= 1 << (index & 7);
+    byteSets.forEach((set, number) => {
+      const from = byteSetsAt[index]! + number * 32;
+      for (let byte = 0; byte < 256; byte++) if (set[byte]) section[from + (byte >> 3)]! |= 1 << (byte & 7);
+    });
+    if (positions) section.set(positions, positionsAt[index]!);
+  });
+  const directory = (from: number, offsets: readonly number[]): void => {
+    offsets.forEach((offset, index) => view.setUint32(from + index * 4, offset, true));
+  };
+  directory(prefiltersAt, prefilterAt);
+  directory(binsAt, binAt);
+  prefilters.forEach((bytes, index) => section.set(bytes, prefilterAt[index]!));
+  bins.forEach((bytes, index) => section.set(bytes, binAt[index]!));
+  const sum = (some: readonly Uint8Array[]): number => some.reduce((total, bytes) => total + bytes.length, 0);
+  return {
+    section,
+    report: {
+      matchers: matchers.length,
+      bins: machines.length,
+      partial: machines.filter((machine) => 'roots' in machine).length,
+      unfiltered: prepared.filter(({ kind, literals }) => kind === MATCHER_REGEX && literals === null).length,
+      binBytes: sum(bins),
+      prefilterBytes: sum(prefilters),
+      positionBytes: prepared.reduce((total, { positions }) => total + (positions?.length ?? 0), 0),
+    },
+  };
 }

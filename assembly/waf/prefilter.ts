@@ -1,0 +1,259 @@
+// Which matchers may match a text, by the literals and phrases that it holds. See PREFILTER in abi.ts.
+import { spend } from '../arena';
+import { REGEX_CHUNK } from '../abi';
+import {
+  MAX_PREFILTER_ENTRIES,
+  PREFILTER_ENTRIES,
+  PREFILTER_ENTRY_BYTES,
+  PREFILTER_FOLD,
+  PREFILTER_HASH,
+  PREFILTER_PAIRS,
+  PREFILTER_PAIR_FIRST,
+  PREFILTER_QUADS,
+  PREFILTER_QUAD_BUCKETS,
+  PREFILTER_QUAD_BUCKET_SHIFT,
+  PREFILTER_QUAD_FIRST,
+  PREFILTER_QUAD_SHIFT,
+  PREFILTER_RECORDS,
+  PREFILTER_SET,
+  PREFILTER_TEXT_BYTES,
+  PREFILTER_TRIPLES,
+  PREFILTER_TRIPLE_BUCKETS,
+  PREFILTER_TRIPLE_BUCKET_SHIFT,
+  PREFILTER_TRIPLE_FIRST,
+  PREFILTER_TRIPLE_SHIFT,
+} from './abi';
+
+// Registers of the scan at hand.
+let table: usize = 0;
+let setBytes: usize = 0;
+let records: usize = 0;
+let entries: usize = 0;
+let texts: usize = 0;
+let from: usize = 0;
+let end: usize = 0;
+let wanted: usize = 0;
+let found: usize = 0;
+
+function begin(prefilter: usize, bytesOfSet: usize, at: usize, length: i32, todo: usize, out: usize): void {
+  table = prefilter;
+  setBytes = bytesOfSet;
+  records = prefilter + PREFILTER_SET + bytesOfSet;
+  entries = records + <usize>load<u32>(prefilter, PREFILTER_RECORDS) * bytesOfSet;
+  texts = entries + <usize>load<u32>(prefilter, PREFILTER_ENTRIES) * PREFILTER_ENTRY_BYTES;
+  from = at;
+  end = at + <usize>length;
+  wanted = todo;
+  found = out;
+}
+
+// @ts-ignore: decorator
+@inline
+function quad(value: u32): u32 {
+  return (value * <u32>PREFILTER_HASH) >> PREFILTER_QUAD_SHIFT;
+}
+
+// @ts-ignore: decorator
+@inline
+function triple(value: u32): u32 {
+  return ((value & 0xffffff) * <u32>PREFILTER_HASH) >> PREFILTER_TRIPLE_SHIFT;
+}
+
+// @ts-ignore: decorator
+@inline
+function bit(bits: usize, index: u32): u32 {
+  return <u32>load<u8>(bits + <usize>(index >> 3)) >> (index & 7);
+}
+
+/**
+ * Adds to the set `out` the matchers of `todo` (sets of `bytesOfSet` bytes) one of whose literals or phrases stands in the
+ * text, and maybe others; false when the step budget is spent.
+ */
+export function prefilter(filter: usize, bytesOfSet: usize, at: usize, length: i32, todo: usize, out: usize): bool {
+  begin(filter, bytesOfSet, at, length, todo, out);
+  const quads = filter + PREFILTER_QUADS;
+  const triples = filter + PREFILTER_TRIPLES;
+  const pairs = filter + PREFILTER_PAIRS;
+  const stop = at + <usize>length;
+  while (at < stop) {
+    let chunk = at + REGEX_CHUNK;
+    if (chunk > stop) chunk = stop;
+    if (!spend(<i32>(chunk - at))) return false;
+    for (; at < chunk; at++) {
+      // SAFETY: up to 3 bytes behind the text are looked at, which is memory, since images follow it; what they say counts
+      // only if a literal that ends inside the text stands there.
+      const value = load<u32>(at) | <u32>PREFILTER_FOLD;
+      if ((bit(quads, quad(value)) | bit(triples, triple(value)) | bit(pairs, value & 0xffff)) & 1) {
+        if (!look(at, value)) return false;
+      }
+    }
+  }
+  return true;
+}
+
+function look(at: usize, value: u32): bool {
+  const q = quad(value);
+  if (bit(table + PREFILTER_QUADS, q) & 1) {
+    const first = table + PREFILTER_QUAD_FIRST + (<usize>(q >> PREFILTER_QUAD_BUCKET_SHIFT) << 1);
+    if (!bucket(first, at, value, 0xffffffff)) return false;
+  }
+  const t = triple(value);
+  if (bit(table + PREFILTER_TRIPLES, t) & 1) {
+    const first = table + PREFILTER_TRIPLE_FIRST + (<usize>(t >> PREFILTER_TRIPLE_BUCKET_SHIFT) << 1);
+    if (!bucket(first, at, value, 0xffffff)) return false;
+  }
+  if (bit(table + PREFILTER_PAIRS, value & 0xffff) & 1) {
+    const first = table + PREFILTER_PAIR_FIRST + (<usize>(value & 0xff) << 1);
+    if (!bucket(first, at, value, 0xffff)) return false;
+  }
+  return true;
+}
+
+function bucket(range: usize, at: usize, value: u32, mask: u32): bool {
+  const last = <u32>load<u16>(range, 2);
+  let index = <u32>load<u16>(range);
+  if (!spend(1 + <i32>(last - index))) return false;
+  for (; index < last; index++) {
+    const entry = entries + <usize>index * PREFILTER_ENTRY_BYTES;
+    const anchor = load<u32>(entry);
+    // A single byte has an anchor of one byte.
+    if (((anchor ^ value) & (anchor > 0xff ? mask : 0xff)) != 0) continue;
+    const record = records + <usize>load<u16>(entry, 12) * setBytes;
+    if (!isNew(record)) continue;
+    const length = <usize>load<u16>(entry, 8);
+    const start = at - <usize>load<u16>(entry, 10);
+    if (start < from || start + length > end) continue;
+    if (!spend(<i32>(length >> 2))) return false;
+    if (!same(start, texts + <usize>load<u32>(entry, 4), length)) continue;
+    for (let i: usize = 0; i < setBytes; i += 16) {
+      v128.store(found + i, v128.or(v128.load(found + i), v128.load(record + i)));
+    }
+  }
+  return true;
+}
+
+/** The record names a matcher that is wanted and not found. */
+function isNew(record: usize): bool {
+  for (let i: usize = 0; i < setBytes; i += 16) {
+    const more = v128.andnot(v128.and(v128.load(record + i), v128.load(wanted + i)), v128.load(found + i));
+    if (v128.any_true(more)) return true;
+  }
+  return false;
+}
+
+function same(at: usize, text: usize, length: usize): bool {
+  for (let i: usize = 0; i < length; i++) {
+    let byte = <u32>load<u8>(at + i);
+    if (byte - 0x41 < 26) byte |= 0x20;
+    if (byte != <u32>load<u8>(text + i)) return false;
+  }
+  return true;
+}
+
+/** Set of all matchers of the prefilter. */
+// @ts-ignore: decorator
+@inline
+export function prefilterSet(filter: usize): usize {
+  return filter + PREFILTER_SET;
+}
+
+// Where the phrase that ends first was found: see `phraseOf`.
+export let phraseAt: usize = 0;
+export let phraseLength: i32 = 0;
+
+/** Finds the phrase of `matcher` that ends first, of those the longest, and sets phraseAt and phraseLength; false without one. */
+export function phraseOf(filter: usize, bytesOfSet: usize, matcher: u32, at: usize, length: i32): bool {
+  begin(filter, bytesOfSet, at, length, 0, 0);
+  let best = end + 1;
+  phraseLength = 0;
+  // A phrase of at most 65,535 bytes that ends before `best` has its anchor before it.
+  for (let p = at; p < end && p < best; p++) {
+    if (!spend(1)) return false;
+    const value = load<u32>(p) | <u32>PREFILTER_FOLD;
+    for (let tier = 0; tier < 3; tier++) {
+      let range: usize;
+      let mask: u32;
+      if (tier == 0) {
+        if ((bit(table + PREFILTER_QUADS, quad(value)) & 1) == 0) continue;
+        range = table + PREFILTER_QUAD_FIRST + (<usize>(quad(value) >> PREFILTER_QUAD_BUCKET_SHIFT) << 1);
+        mask = 0xffffffff;
+      } else if (tier == 1) {
+        range = table + PREFILTER_TRIPLE_FIRST + (<usize>(triple(value) >> PREFILTER_TRIPLE_BUCKET_SHIFT) << 1);
+        mask = 0xffffff;
+      } else {
+        range = table + PREFILTER_PAIR_FIRST + (<usize>(value & 0xff) << 1);
+        mask = 0xffff;
+      }
+      const last = <u32>load<u16>(range, 2);
+      let index = <u32>load<u16>(range);
+      if (!spend(<i32>(last - index))) return false;
+      for (; index < last; index++) {
+        const entry = entries + <usize>index * PREFILTER_ENTRY_BYTES;
+        const anchor = load<u32>(entry);
+        if (((anchor ^ value) & (anchor > 0xff ? mask : 0xff)) != 0) continue;
+        const record = records + <usize>load<u16>(entry, 12) * setBytes;
+        if (((<u32>load<u8>(record + <usize>(matcher >> 3)) >> (matcher & 7)) & 1) == 0) continue;
+        const bytes = <usize>load<u16>(entry, 8);
+        const start = p - <usize>load<u16>(entry, 10);
+        if (start < from || start + bytes > end || start + bytes > best) continue;
+        if (start + bytes == best && <i32>bytes <= phraseLength) continue;
+        if (!spend(<i32>(bytes >> 2))) return false;
+        if (!same(start, texts + <usize>load<u32>(entry, 4), bytes)) continue;
+        best = start + bytes;
+        phraseAt = start;
+        phraseLength = <i32>bytes;
+      }
+    }
+  }
+  return phraseLength > 0;
+}
+
+/** Every number in the prefilter, so that the scan needs no checks. `count` bounds the matchers. */
+export function checkPrefilter(filter: usize, room: u32, bytesOfSet: u32, count: u32): bool {
+  if (room < <u32>PREFILTER_SET + bytesOfSet) return false;
+  const recordCount = load<u32>(filter, PREFILTER_RECORDS);
+  const entryCount = load<u32>(filter, PREFILTER_ENTRIES);
+  const textBytes = load<u32>(filter, PREFILTER_TEXT_BYTES);
+  if (recordCount > <u32>MAX_PREFILTER_ENTRIES || entryCount > <u32>MAX_PREFILTER_ENTRIES || textBytes > 0xffffff) return false;
+  // SAFETY: the terms are at most 2^24, 2^20 and 2^24: no overflow.
+  const need = <u32>PREFILTER_SET + bytesOfSet + recordCount * bytesOfSet + entryCount * PREFILTER_ENTRY_BYTES + textBytes;
+  if (need > room) return false;
+  begin(filter, <usize>bytesOfSet, 0, 0, 0, 0);
+  if (
+    !ascending(filter + PREFILTER_QUAD_FIRST, PREFILTER_QUAD_BUCKETS, entryCount) ||
+    !ascending(filter + PREFILTER_TRIPLE_FIRST, PREFILTER_TRIPLE_BUCKETS, entryCount) ||
+    !ascending(filter + PREFILTER_PAIR_FIRST, 256, entryCount)
+  ) {
+    return false;
+  }
+  // The prefilter's own set, then those of the records, all of one size.
+  for (let i: u32 = 0; i <= recordCount; i++) {
+    if (beyond(filter + PREFILTER_SET + <usize>(i * bytesOfSet), count, bytesOfSet)) return false;
+  }
+  for (let i: u32 = 0; i < entryCount; i++) {
+    const entry = entries + <usize>i * PREFILTER_ENTRY_BYTES;
+    const text = load<u32>(entry, 4);
+    const length = <u32>load<u16>(entry, 8);
+    if (text > textBytes || length > textBytes - text || length == 0) return false;
+    if (<u32>load<u16>(entry, 10) >= length || <u32>load<u16>(entry, 12) >= recordCount) return false;
+  }
+  return true;
+}
+
+function ascending(first: usize, buckets: i32, limit: u32): bool {
+  let before: u32 = 0;
+  for (let i = 0; i <= buckets; i++) {
+    const at = <u32>load<u16>(first + (<usize>i << 1));
+    if (at < before || at > limit) return false;
+    before = at;
+  }
+  return true;
+}
+
+/** A bit at or above `count` is set. */
+export function beyond(bits: usize, count: u32, bytesOfSet: u32): bool {
+  for (let i = count; i < bytesOfSet << 3; i++) {
+    if ((<u32>load<u8>(bits + <usize>(i >> 3)) >> (i & 7)) & 1) return true;
+  }
+  return false;
+}
