@@ -198,7 +198,7 @@ export const REASON_WAF = 22; // a WAF program without its rule set, or with ano
 export const REASON_STATE = 21; // more than fits the transaction state
 export const REASON_VALUES = 18; // more than MAX_WAF_VALUES values for the WAF to look at
 export const REASON_BODY_DEPTH = 19; // JSON or XML nested deeper than MAX_JSON_DEPTH or MAX_XML_DEPTH
-export const REASON_PARTS = 20; // more than MAX_PARTS parts of a multipart body, or MAX_PART_HEADER_BYTES of one part's header
+export const REASON_PARTS = 20; // more than MAX_PARTS parts of a multipart body
 
 // EFFECT records: { kind, rule or profile index, mode, a, b, valueAt, valueLength, spare }
 export const EFFECT_RULE = 1; // a rule matched; a = ACTION_*, b = field id, value = matched bytes

@@ -288,10 +288,10 @@ export const PROCESSOR_MULTIPART = 2;
 export const PROCESSOR_XML = 3;
 export const PROCESSOR_JSON = 4;
 
-// LIMITS of body processors. MAX_JSON_DEPTH, MAX_XML_DEPTH, MAX_PARTS and MAX_PART_HEADER_BYTES end the call as `limit`; the
-// next two are ModSecurity's own and make the body malformed.
+// LIMITS of body processors. MAX_JSON_DEPTH, MAX_XML_DEPTH and MAX_PARTS end the call as `limit`; those of headers make the
+// body malformed, and what is behind them is looked at as data.
 export const MAX_PART_HEADER_LINE = 4096; // bytes of one header line of a part, its line end included, and of a folded value
-export const MAX_PART_HEADERS = 64; // header lines of one part, folds joined; more ends the call as `limit`
+export const MAX_PART_HEADERS = 64; // header lines of one part, folds joined
 export const MAX_MULTIPART_TYPE_BYTES = 1024; // of the Content-Type of a multipart body
 // SECTION_WAF: u32 number of programs, u32 number of routes, u32 offset of each program from the section's start, then u8
 // program of each route (NO_PROGRAM for none), padded, then the programs in order, each up to the next.

@@ -296,7 +296,8 @@ describe('multipart', () => {
     const fits = read(part('name="a"', '1', more(waf.MAX_PART_HEADERS)) + END);
     assert.deepEqual([fits.complete, flags(fits)], [true, []]);
     const over = read(part('name="a"', '1', more(waf.MAX_PART_HEADERS + 1)) + END);
-    assert.deepEqual([over.complete, over.reason], [false, REASON_PARTS]);
+    assert.deepEqual([over.complete, flags(over)], [true, ['strict', 'error']]);
+    assert.deepEqual(fields(over), [['a', `X${waf.MAX_PART_HEADERS - 1}: y\r\n\r\n1`]]);
   });
   test('a header line shorter than MAX_PART_HEADER_LINE, and one as long', () => {
     const line = (bytes: number): string => `X: ${'y'.repeat(bytes - 5)}\r\n`;
@@ -309,8 +310,9 @@ describe('multipart', () => {
     const lines = (bytes: number): string => `X: ${'y'.repeat(4000)}\r\nY: ${'y'.repeat(bytes - 4000 - 10)}\r\n`;
     const fits = read(part('name="a"', '1', lines(rest)) + END);
     assert.deepEqual([fits.complete, fits.reason], [true, 0]);
-    const over = read(part('name="a"', '1', lines(rest + 1)) + END);
-    assert.deepEqual([over.complete, over.reason], [false, REASON_PARTS]);
+    const over = read(part('name="f"; filename="x"', '1', lines(rest + 1)) + END);
+    assert.deepEqual([over.complete, flags(over)], [true, ['strict', 'error']]);
+    assert.match(fields(over)[0]?.[1] ?? '', /^Y: y+\r\n\r\n1$/);
   });
   test('many folds of one header are joined once', () => {
     const of = read(part('name="a"', '1', `X: ${'\r\n y'.repeat(2000)}\r\n`) + END);

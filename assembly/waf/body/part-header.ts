@@ -1,6 +1,5 @@
 // The header of one part of a multipart body.
-import { REASON_PARTS } from '../../abi';
-import { alloc, fail } from '../../arena';
+import { alloc } from '../../arena';
 import { MAX_PART_HEADER_BYTES, MAX_PART_HEADER_LINE, MAX_PART_HEADERS, VARIABLE_MULTIPART_PART_HEADERS } from '../abi';
 import { addValue } from '../collections';
 import { isSpace } from './boundary';
@@ -54,8 +53,10 @@ export function readPartHeader(p: usize, stop: usize): bool {
       break;
     }
     if (<i32>(next - start) > MAX_PART_HEADER_BYTES || count == MAX_PART_HEADERS) {
-      fail(REASON_PARTS);
-      return false;
+      // The rest is data, so that it is looked at all the same.
+      invalid('Multipart parsing error: part header too long');
+      closed = true;
+      break;
     }
     if (isSpace(load<u8>(p))) {
       raise(FLAG_HEADER_FOLDING);
@@ -141,8 +142,8 @@ function fold(p: usize, header: usize): usize {
   const nameLength = load<i32>(header, 8);
   const valueLength = load<i32>(header, 16);
   if (valueLength + total > MAX_PART_HEADER_BYTES) {
-    fail(REASON_PARTS);
-    return 0;
+    invalid('Multipart parsing error: part header too long');
+    return p;
   }
   const line = alloc(nameLength + 2 + valueLength + total);
   if (line == 0) return 0;
