@@ -67,6 +67,22 @@ export function compact(block: v128, kept: i32, to: usize): usize {
   return to + popcnt(high);
 }
 
+/** For each byte its two hexadecimal digits, in lower case. */
+const DIGITS = memory.data(512, 16);
+for (let byte: u32 = 0; byte < 256; byte++) {
+  const high = byte >> 4;
+  const low = byte & 15;
+  store<u8>(DIGITS + <usize>(byte << 1), <u8>(high < 10 ? 0x30 + high : 0x57 + high));
+  store<u8>(DIGITS + <usize>(byte << 1), <u8>(low < 10 ? 0x30 + low : 0x57 + low), 1);
+}
+
+/** Stores the two hexadecimal digits of a byte. */
+// @ts-ignore: decorator
+@inline
+export function putHex(to: usize, byte: u32): void {
+  store<u16>(to, load<u16>(DIGITS + <usize>(byte << 1)));
+}
+
 /** C's `isspace`: tab, line feed, vertical tab, form feed, carriage return, space. */
 // @ts-ignore: decorator
 @inline

@@ -1,5 +1,5 @@
 // hexDecode, hexEncode and sqlHexDecode.
-import { hexByte, isHex } from './bytes';
+import { hexByte, isHex, putHex } from './bytes';
 import { begin, finish } from './output';
 
 /** Two bytes make one, whether or not they are digits; a last one alone vanishes. */
@@ -15,15 +15,8 @@ export function hexDecode(at: usize, length: i32): bool {
 export function hexEncode(at: usize, length: i32): bool {
   const start = begin(length, length << 1);
   if (start == 0) return false;
-  let to = start;
-  for (let i: usize = 0; i < <usize>length; i++, to += 2) {
-    const byte = <u32>load<u8>(at + i);
-    const high = byte >> 4;
-    const low = byte & 15;
-    store<u8>(to, <u8>(high < 10 ? 0x30 + high : 0x57 + high));
-    store<u8>(to, <u8>(low < 10 ? 0x30 + low : 0x57 + low), 1);
-  }
-  return finish(at, length, start, to);
+  for (let i: usize = 0; i < <usize>length; i++) putHex(start + (i << 1), load<u8>(at + i));
+  return finish(at, length, start, start + <usize>(length << 1));
 }
 
 /**

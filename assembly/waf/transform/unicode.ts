@@ -1,4 +1,5 @@
 // utf8toUnicode: characters of UTF-8 as `%uXXXX`, for a urlDecodeUni behind.
+import { putHex } from './bytes';
 import { begin, finish, keep } from './output';
 
 /** Bytes, of the 16 at `at`, that don't stay: those of 0x80 and above, and NUL. */
@@ -35,20 +36,20 @@ export function utf8toUnicode(at: usize, length: i32): bool {
   let to = start;
   from = at;
   while (from < end) {
-    // SAFETY: as copyRun in bytes.ts.
-    while (from + 16 <= end) {
-      const block = v128.load(from);
-      v128.store(to, block);
-      const mask = others(block);
-      const run: usize = mask ? ctz(mask) : 16;
+    const first = <u32>load<u8>(from);
+    if (first - 1 < 0x7f) {
+      // SAFETY: as copyRun in bytes.ts.
+      let run: usize = 1;
+      if (from + 16 <= end) {
+        const block = v128.load(from);
+        v128.store(to, block);
+        run = ctz(others(block) | 0x10000);
+      } else store<u8>(to, <u8>first);
       from += run;
       to += run;
-      if (mask) break;
+      continue;
     }
-    if (from == end) break;
-    const first = <u32>load<u8>(from);
-    if (first < 0x80) {
-      if (first != 0) store<u8>(to++, <u8>first);
+    if (first == 0) {
       from++;
       continue;
     }
@@ -79,10 +80,15 @@ export function utf8toUnicode(at: usize, length: i32): bool {
 function putNumber(to: usize, point: u32): usize {
   store<u16>(to, 0x7525); // %u
   to += 2;
-  let shift = point > 0xfffff ? 20 : point > 0xffff ? 16 : 12;
-  for (; shift >= 0; shift -= 4) {
-    const digit = (point >> shift) & 15;
-    store<u8>(to++, <u8>(digit < 10 ? 0x30 + digit : 0x57 + digit));
+  if (point > 0xffff) {
+    putHex(to, point >> 16);
+    to += 2;
+    if (point <= 0xfffff) {
+      to--; // the first of the two digits is a zero too many
+      store<u8>(to - 1, load<u8>(to));
+    }
   }
-  return to;
+  putHex(to, (point >> 8) & 0xff);
+  putHex(to + 2, point & 0xff);
+  return to + 4;
 }

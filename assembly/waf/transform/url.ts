@@ -1,5 +1,5 @@
 // urlDecode, urlDecodeUni and urlEncode.
-import { copyRun, findEither, fullWidth, hexByte, isHex } from './bytes';
+import { copyRun, findEither, fullWidth, hexByte, isHex, putHex } from './bytes';
 import { begin, finish, keep } from './output';
 
 const PERCENT: u32 = 0x25;
@@ -80,11 +80,8 @@ export function urlEncode(at: usize, length: i32): bool {
     if (byte == 0x20) store<u8>(to++, <u8>PLUS);
     else if (stays(byte)) store<u8>(to++, <u8>byte);
     else {
-      const high = byte >> 4;
-      const low = byte & 15;
       store<u8>(to, <u8>PERCENT);
-      store<u8>(to, <u8>(high < 10 ? 0x30 + high : 0x57 + high), 1);
-      store<u8>(to, <u8>(low < 10 ? 0x30 + low : 0x57 + low), 2);
+      putHex(to + 1, byte);
       to += 3;
     }
   }
