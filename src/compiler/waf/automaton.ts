@@ -11,7 +11,6 @@
 import {
   ASSERT_END,
   ASSERT_END_LINE,
-  ASSERT_NOT_WORD,
   ASSERT_START,
   ASSERT_START_LINE,
   ASSERT_WORD,
@@ -22,7 +21,7 @@ import {
 } from '../../../assembly/abi.ts';
 import type { Dfa } from '../regex/dfa.ts';
 import type { Nfa } from '../regex/nfa.ts';
-import { contains, WORD_BYTES } from '../regex/ranges.ts';
+import { EDGE, LINE, OTHER, partition, WORD } from './columns.ts';
 import { Pruning } from './pruning.ts';
 
 export interface AutomatonLimits {
@@ -30,11 +29,6 @@ export interface AutomatonLimits {
   readonly work: number; // elementary steps
 }
 
-// Kinds of neighbouring byte, as bits.
-const EDGE = 1; // the start before, the end behind
-const WORD = 2;
-const LINE = 4;
-const OTHER = 8;
 const KINDS = [EDGE, WORD, LINE, OTHER]; // in the order of BEFORE_*
 
 export const DEAD = 0;
@@ -50,12 +44,12 @@ export class Determinization {
   readonly limits: AutomatonLimits;
   work = 0;
 
-  readonly classes = new Uint8Array(256);
-  columns = 0; // with the one for the end of input
-  kinds: number[] = []; // of each column
+  readonly classes: Uint8Array;
+  readonly columns: number; // with the one for the end of input
+  readonly kinds: readonly number[]; // of each column
   private readonly usedAsserts = new Set<number>();
   /** Columns of each leaf that takes a byte. */
-  private readonly columnsOf: (Uint8Array | null)[];
+  private readonly columnsOf: readonly (Uint8Array | null)[];
   private readonly closures: (Int32Array | null)[];
   private readonly mark: Uint32Array;
   private generation = 0;
@@ -80,10 +74,13 @@ export class Determinization {
     this.mark = new Uint32Array(nfa.states.length);
     this.isStart = new Uint8Array(nfa.states.length);
     this.closures = new Array<Int32Array | null>(nfa.states.length).fill(null);
-    this.columnsOf = new Array<Uint8Array | null>(nfa.states.length).fill(null);
     this.out = new Int32Array(nfa.states.length + 1);
     for (const state of nfa.states) if (state.op === NFA_ASSERT) this.usedAsserts.add(state.kind);
-    this.partitionBytes();
+    const { classes, kinds, columnsOf } = partition(nfa, this.usedAsserts);
+    this.classes = classes;
+    this.kinds = kinds;
+    this.columnsOf = columnsOf;
+    this.columns = kinds.length;
     this.startLeaves = this.closure(nfa.start);
     for (const leaf of this.startLeaves) this.isStart[leaf] = 1;
     this.startLooksBack = this.startLeaves.some((leaf) => nfa.states[leaf]!.op === NFA_ASSERT);
@@ -132,67 +129,6 @@ export class Determinization {
     for (const leaf of this.startLeaves) if (this.nfa.states[leaf]!.op === NFA_MATCH) return MATCHED;
     this.outLength = 0;
     return this.intern(EDGE);
-  }
-
-  private partitionBytes(): void {
-    const { states } = this.nfa;
-    const cut = new Uint8Array(257);
-    const range = (low: number, high: number): void => {
-      cut[low] = 1;
-      cut[high + 1] = 1;
-    };
-    for (const state of states) {
-      if (state.op === NFA_RANGES) for (const { low, high } of state.transitions) range(low, high);
-    }
-    const words = this.usedAsserts.has(ASSERT_WORD) || this.usedAsserts.has(ASSERT_NOT_WORD);
-    const lines = this.usedAsserts.has(ASSERT_START_LINE) || this.usedAsserts.has(ASSERT_END_LINE);
-    if (lines) range(10, 10);
-    if (words) for (let i = 0; i < WORD_BYTES.length; i += 2) range(WORD_BYTES[i]!, WORD_BYTES[i + 1]!);
-    // Intervals that all leaves treat alike are one column, however many intervals there are.
-    const first: number[] = [];
-    for (let byte = 0; byte < 256; byte++) if (byte === 0 || cut[byte]) first.push(byte);
-    const signatures: string[] = first.map((byte) =>
-      words && contains(WORD_BYTES, byte) ? 'w' : lines && byte === 10 ? 'l' : 'o',
-    );
-    const distinct = new Map<string, number>();
-    states.forEach((state) => {
-      if (state.op !== NFA_RANGES) return;
-      const key = state.transitions.map(({ low, high }) => `${low}-${high}`).join();
-      if (!distinct.has(key)) {
-        distinct.set(key, distinct.size);
-        first.forEach((byte, i) => {
-          signatures[i] += state.transitions.some(({ low, high }) => low <= byte && byte <= high) ? '1' : '0';
-        });
-      }
-    });
-    const column = new Map<string, number>();
-    let interval = -1;
-    for (let byte = 0; byte < 256; byte++) {
-      if (byte === 0 || cut[byte]) interval++;
-      const signature = signatures[interval]!;
-      let known = column.get(signature);
-      if (known === undefined) {
-        column.set(signature, (known = column.size));
-        this.kinds.push(signature[0] === 'w' ? WORD : signature[0] === 'l' ? LINE : OTHER);
-      }
-      this.classes[byte] = known;
-    }
-    this.kinds.push(EDGE);
-    this.columns = this.kinds.length;
-    const columnsOf = new Map<string, Uint8Array>();
-    states.forEach((state, id) => {
-      if (state.op !== NFA_RANGES) return;
-      const key = state.transitions.map(({ low, high }) => `${low}-${high}`).join();
-      let list = columnsOf.get(key);
-      if (!list) {
-        const some = new Set<number>();
-        for (const { low, high } of state.transitions) {
-          for (let byte = low; byte <= high; byte++) some.add(this.classes[byte]!);
-        }
-        columnsOf.set(key, (list = Uint8Array.from([...some].sort((a, b) => a - b))));
-      }
-      this.columnsOf[id] = list;
-    });
   }
 
   /** Leaves that `from` reaches without a byte and without an assertion. */
