@@ -313,12 +313,12 @@ export const ATTACKS: readonly Attack[] = [
 /** Seen at level 2 only: level 1 lets them pass. */
 export const LEVEL_2: readonly Attack[] = [
   noted('broken encoding', 9010300, request({ uri: '/?q=100%' })),
-  noted('another boundary', 9010310, withBody('multipart/form-data; boundary=x', '--y\r\n\r\n--x--\r\n')),
+  attack('another boundary', 9010310, withBody('multipart/form-data; boundary=x', '--y\r\n\r\n--x--\r\n')),
   noted('no type', 9010320, request({ method: 'POST', headers: [['Content-Length', '1']] })),
   attack('SQL in the path', 9020100, request({ uri: "/items/1'%20or%20'1'='1" })),
   noted('quote and comment', 9020120, inQuery('see "this" -- and \'that\'/* too')),
   attack('script in the path', 9030100, request({ uri: '/%3Cscript%3Ealert(1)%3C/script%3E' })),
-  attack('markup', 9030120, inQuery('<style > p { color: red }')),
+  attack('markup', 9030120, inQuery('a <form > of thanks')),
   attack('command behind a separator', 9050210, inQuery('name; id card')),
   attack('PHP', 9050220, inQuery('what is <?php good for')),
   attack(
@@ -328,7 +328,7 @@ export const LEVEL_2: readonly Attack[] = [
   ),
   attack('backup', 9040100, request({ uri: '/db.sql.gz' })),
   attack('one step up', 9040110, inQuery('../index')),
-  attack('constants', 9020110, inQuery('x and 1=1 so what')),
+  attack('constants', 9020110, inQuery('salt and 1 is enough')),
   attack('own network', 9060100, inQuery('http://192.168.1.1/admin')),
   attack('words of scripts', 9030110, inQuery('what does document.cookie hold')),
   attack('backticks', 9050200, inQuery('`id`')),

@@ -1,5 +1,10 @@
 /** What people send all day, hard cases first: none of it may reach the threshold, or score at all, at level 1. */
 
+/**
+ * A whole statement of SQL, or a condition of constants (`1 < 2 and 3 > 2`), is not among them: it is what an injection
+ * looks like. Who sends SQL on purpose excludes the field.
+ */
+
 /** Values: each is sent in a query, in a form and in JSON. */
 export const BENIGN: readonly string[] = [
   // Names and places
@@ -29,7 +34,6 @@ export const BENIGN: readonly string[] = [
   // Punctuation
   'What?! #1 -- "the best" (really); 100% sure & <3',
   'x < y && y > z || a == b',
-  '1 < 2 and 3 > 2',
   'C++ / C# / F# -- which one?',
   "AT&T; R&D; Q&A; M&M's",
   'cost: $5.00 (was $10), save 50%!',
@@ -55,7 +59,6 @@ export const BENIGN: readonly string[] = [
   'for (let i = 0; i < n; i++) { total += prices[i] * 2; }',
   'def f(self):\n    return self.__class__.__name__\n',
   'import time\ntime.sleep(5)\nprint("done; next")',
-  'SELECT * FROM orders WHERE total > 100 ORDER BY created DESC;',
   '{"scripts": {"build": "tsc && node dist/index.js", "clean": "rm -rf dist"}}',
   'npm ci && npm test; echo done',
   'git commit -m "fix: a; b" && git push',
