@@ -460,3 +460,8 @@ export const MAX_EVENT_TEXT = 512; // bytes of a message or log data
 // then their bytes: method, target, protocol, peer (of an answer: status, empty, protocol, empty), then names and values.
 export const RAW_HEADER_BYTES = 8;
 export const RAW_FIXED_FIELDS = 4;
+
+// BUNDLE, what `sallyport/waf` is given: u32 BUNDLE_MAGIC, u32 length of a header in UTF-8 JSON { manifest, images: [{ hash,
+// length }] }, the header padded to 4 bytes, then the images in that order, each padded to 4.
+export const BUNDLE_MAGIC = 0x42575053; // "SPWB"
+export const MAX_BUNDLE_HEADER_BYTES = 65536;
