@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import pc from 'picocolors';
 import { compile, formatDiagnostics, type Compiled, type Target } from '../compiler/index.ts';
-import { readPolicy } from './deployment.ts';
+import { readPolicy, ruleSetFinder } from './deployment.ts';
 import { Failure } from './failure.ts';
 import type { GatewayStatus } from './gateway.ts';
 import { policyFiles } from './options.ts';
@@ -27,7 +27,7 @@ export async function check(files: readonly string[], target: Target): Promise<C
   for (const file of files) texts.set(file, readPolicy(file).text);
   // Whatever is wrong with a policy, the table of agents is not: it is left out, which saves a second.
   const policies = [...texts].map(([path, text]) => ({ path, text }));
-  const compiled = await compile({ files: policies, target, agents: null });
+  const compiled = await compile({ files: policies, target, agents: null, rulesets: ruleSetFinder(process.cwd()) });
   return { compiled, texts };
 }
 

@@ -1,10 +1,21 @@
 /** Policy files compiled into what is served: the manifest, the images it names, and what they need around them. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compile, type Compiled, type Diagnostic, type Target } from '../compiler/index.ts';
+import {
+  compile,
+  type AvailableRules,
+  type Compiled,
+  type CompileInput,
+  type Diagnostic,
+  type MissingRules,
+  type Target,
+} from '../compiler/index.ts';
+import { nearest } from '../compiler/spelling.ts';
 import type { Manifest } from '../plan.ts';
 import { Failure, sentence } from './failure.ts';
 import { renderDiagnostics } from './report.ts';
+import { readLock } from './lock.ts';
+import { compiledRules, EMBEDDED, type Progress } from './rule-images.ts';
 import { artefact } from './workerd.ts';
 
 export interface Deployment {
@@ -28,12 +39,14 @@ export async function compileFiles(
   files: readonly string[],
   target: Target = 'workerd',
   controlHost?: string,
+  onProgress: Progress = reportProgress,
 ): Promise<CompiledFiles> {
   const { manifest, images, dials, plans, diagnostics } = await compile({
     files: files.map(readPolicy),
     target,
     controlHost,
     agents: readFileSync(artefact('agents.img')),
+    rulesets: ruleSetFinder(process.cwd(), onProgress),
   });
   if (manifest === null) return { diagnostics, deployment: null };
   const secrets = [...new Set(plans.flatMap((plan) => plan.secrets))];
@@ -56,4 +69,37 @@ export function requireDeployment({ diagnostics, deployment }: CompiledFiles, js
   if (!json && diagnostics.length > 0) process.stderr.write(`${renderDiagnostics(diagnostics)}\n`);
   if (deployment !== null) return deployment;
   throw new Failure('the policy has errors', { diagnostics });
+}
+
+/** Rule sets of the project as the compiler asks for them; each is compiled at most once. */
+export function ruleSetFinder(project: string, onProgress?: Progress): NonNullable<CompileInput['rulesets']> {
+  const found = new Map<string, Promise<AvailableRules | MissingRules>>();
+  const find = async (name: string): Promise<AvailableRules | MissingRules> => {
+    try {
+      return await compiledRules(project, name, onProgress);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      const known = [EMBEDDED, ...Object.keys(readLock(project)), 'none'];
+      const meant = nearest(name, known);
+      const fix = meant === null || meant === name ? `known here: ${known.join(', ')}` : `did you mean \`${meant}\`?`;
+      return { problem: error.message, fix };
+    }
+  };
+  return (name) => {
+    const known = found.get(name) ?? find(name);
+    found.set(name, known);
+    return known;
+  };
+}
+
+let told = -1;
+
+/** On a terminal a line that counts; elsewhere one line at the start, so that nobody wonders what takes so long. */
+function reportProgress(name: string, done: number, total: number): void {
+  const percent = Math.floor((done / Math.max(1, total)) * 100);
+  if (percent === told) return;
+  if (process.stderr.isTTY === true)
+    process.stderr.write(`\r\u001b[2K${percent < 100 ? `compiling ${name}: ${percent} %` : ''}`);
+  else if (told < 0) process.stderr.write(`compiling the rule set ${name}; the result is kept in .sallyport/cache\n`);
+  told = percent;
 }

@@ -1,16 +1,14 @@
 /** `sallyport explain`: runs one request through the engine and the phases offline, and prints who decided what and why. */
 import { defineCommand } from 'citty';
-import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { pathToFileURL } from 'node:url';
-import type { Bundle } from '../platform/bindings.ts';
-import type { DryRun, Explanation, openDry as open } from '../router/explain.ts';
+import type { Explanation } from '../router/explain.ts';
 import { printable } from './accesslog.ts';
-import { compileFiles, requireDeployment, type Deployment } from './deployment.ts';
+import { compileFiles, readPolicy, requireDeployment } from './deployment.ts';
+import { openDeployment } from './dry.ts';
+import { proposeExclusion, type Proposal } from './exclusion.ts';
 import { Failure } from './failure.ts';
 import { every } from './options.ts';
 import { makeRequest } from './request.ts';
-import { artefact } from './workerd.ts';
 
 const explainArguments = {
   policy: { type: 'positional', description: 'policy file', required: true },
@@ -36,29 +34,18 @@ export default defineCommand({
   async run({ args, rawArgs }) {
     if (isIP(args.peer) === 0) throw new Failure(`--peer takes an IP address, not "${args.peer}"`);
     const deployment = requireDeployment(await compileFiles([args.policy]), args.json === true);
-    const request = readRequest(args.request, every(rawArgs, explainArguments, 'header'), args.data);
+    const lines = every(rawArgs, explainArguments, 'header');
+    const request = () => readRequest(args.request, lines, args.data);
     const dry = await openDeployment(deployment);
-    const explanation = await dry.explain({ request, peer: args.peer, plain: true });
+    const explanation = await dry.explain({ request: request(), peer: args.peer, plain: true });
+    const proposal = await proposeExclusion(readPolicy(args.policy), explanation, request, args.peer);
     process.stdout.write(
-      args.json ? `${JSON.stringify({ ok: true, ...explanation })}\n` : `${describe(explanation)}\n`,
+      args.json
+        ? `${JSON.stringify({ ok: true, ...explanation, exclusion: proposal })}\n`
+        : `${describe(explanation)}${describeWaf(explanation, proposal)}\n`,
     );
   },
 });
-
-/** The pipeline of a deployment in this process; nothing of it leaves. */
-export async function openDeployment(deployment: Deployment): Promise<DryRun> {
-  const { openDry } = (await import(pathToFileURL(artefact('explain.js')).href)) as { openDry: typeof open };
-  const engine = await WebAssembly.compile(readFileSync(artefact('engine.wasm')));
-  return openDry({ engine, bundle: bundleOf(deployment) });
-}
-
-function bundleOf({ manifest, images }: Deployment): Bundle {
-  // A copy each: the worker gets buffers of its own too.
-  return {
-    manifest,
-    images: Object.fromEntries([...images].map(([hash, bytes]) => [hash, new Uint8Array(bytes).buffer])),
-  };
-}
 
 /** The request that a command line describes. */
 export function readRequest(line: string, headerLines: readonly string[], data: string | undefined): Request {
@@ -78,6 +65,24 @@ export function readRequest(line: string, headerLines: readonly string[], data: 
     ...(data === undefined ? [] : ([['content-type', 'application/x-www-form-urlencoded']] as [string, string][])),
   ];
   return makeRequest(method, parts[2] ?? '', headers, data === undefined ? null : Buffer.from(data), defaults);
+}
+
+/** What the WAF saw, and how to let the request through if that was a false alarm. */
+function describeWaf({ waf }: Explanation, proposal: Proposal | null): string {
+  if (waf === null) return '';
+  const score = `inbound score ${waf.inbound}${waf.outbound > 0 ? `, outbound ${waf.outbound}` : ''}`;
+  const said = waf.blocked ? (waf.mode === 'enforce' ? 'blocked' : 'would block') : 'passed';
+  const lines = ['', '', `waf       ${waf.ruleset}, mode ${waf.mode}: ${said}, ${waf.matches} matches, ${score}`];
+  for (const { rule, phase, severity, score: points, target, matched, message, transformations } of waf.events) {
+    const head = [`${rule}`, `phase ${phase}`, severity, points > 0 ? `+${points}` : '', printable(target)];
+    lines.push(`  ${head.filter((part) => part !== '').join('  ')}`, `    ${printable(message)}`);
+    const chain = transformations.length > 0 ? `  after ${transformations.join(', ')}` : '';
+    if (matched !== '') lines.push(`    matched ${printable(matched)}${chain}`);
+  }
+  if (proposal !== null)
+    lines.push('', 'If this is a false alarm, the narrowest exclusion that lets it through:', '', proposal.yaml);
+  else if (waf.blocked) lines.push('', 'No exclusion for this host and path alone lets it through.');
+  return lines.join('\n');
 }
 
 function describe(explanation: Explanation): string {

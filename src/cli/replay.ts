@@ -9,7 +9,7 @@ import type { DryRun, Explanation } from '../router/explain.ts';
 import type { WafEvidence } from '../waf/evidence.ts';
 import { printable } from './accesslog.ts';
 import { compileFiles, requireDeployment } from './deployment.ts';
-import { openDeployment } from './explain.ts';
+import { openDeployment } from './dry.ts';
 import { Failure } from './failure.ts';
 import { readHar, readLog, type Recorded, type RecordedResponse, type Recording } from './recording.ts';
 import { makeRequest } from './request.ts';

@@ -28,11 +28,14 @@ import { compileRoutes } from './routes.ts';
 import { compileRules } from './rules.ts';
 import { compileSettings } from './settings.ts';
 import { shown } from './spelling.ts';
+import { CodeWriter } from './expression/code.ts';
+import { compileWaf, type AvailableRules } from './waf/policy.ts';
 
 export type { Target } from './policy/reading.ts';
 export { parseAddress } from './lists.ts';
 export { isHostname } from './policy/hostname.ts';
 export { parseDial, type Dial } from './policy/backend.ts';
+export type { AvailableRules } from './waf/policy.ts';
 export { countDiagnostics, formatDiagnostics, type Diagnostic } from './diagnostics.ts';
 
 export interface CompileInput {
@@ -46,6 +49,14 @@ export interface CompileInput {
    * which is what happens when it is left out. Null: no table, `agent.*` is empty.
    */
   readonly agents?: Uint8Array | null | undefined;
+  /** A compiled rule set by name, or why it is not to be had. Left out: there is none. */
+  readonly rulesets?: ((name: string) => Promise<AvailableRules | MissingRules>) | undefined;
+}
+
+/** Why a rule set is not there, and what to do. */
+export interface MissingRules {
+  readonly problem: string;
+  readonly fix: string;
 }
 
 export interface Compiled {
@@ -73,7 +84,9 @@ export async function compile(input: CompileInput): Promise<Compiled> {
   }
   checkClaims(policies);
   if (input.controlHost !== undefined) checkControlHost(policies, input.controlHost);
-  const apps = policies.map((policy) => compilePolicy(policy));
+  const available = await findRuleSets(policies, input.rulesets);
+  const apps: { plan: Plan; image: Uint8Array }[] = [];
+  for (const policy of policies) apps.push(await compilePolicy(policy, available));
   const files = input.files.map(({ path }) => path);
   const sorted = sortDiagnostics(diagnostics, files);
   if (sorted.some(({ severity }) => severity === 'error')) {
@@ -89,6 +102,9 @@ export async function compile(input: CompileInput): Promise<Compiled> {
   const hosts = await keep(compileHosts(policies.map(({ app, hostnames }) => ({ name: app, hostnames }))));
   const table = input.agents === undefined ? await agentTable() : input.agents;
   const agents = table === null ? null : await keep(table);
+  for (const rules of available.values())
+    if (rules !== null && apps.some(({ plan }) => plan.rulesets.includes(rules.hash)))
+      images.set(rules.hash, rules.image);
   const named: ManifestApp[] = [];
   for (const { plan, image } of apps) named.push({ name: plan.app, image: await keep(image), rulesets: plan.rulesets });
   const generation = (await sha256(encoder.encode(JSON.stringify([hosts, agents, named])))).slice(0, 16);
@@ -175,32 +191,71 @@ function checkControlHost(policies: readonly Policy[], controlHost: string): voi
   }
 }
 
+/** Every rule set that some policy names, null after reporting that it is not to be had. */
+async function findRuleSets(
+  policies: readonly Policy[],
+  find: CompileInput['rulesets'],
+): Promise<ReadonlyMap<string, AvailableRules | null>> {
+  const available = new Map<string, AvailableRules | null>();
+  for (const { document, wafs } of policies)
+    for (const { ruleset: name, path } of wafs.programs) {
+      if (name === 'none') continue;
+      const found = available.get(name) ?? (await find?.(name)) ?? NO_RULES;
+      if (!('problem' in found)) {
+        available.set(name, found);
+        continue;
+      }
+      available.set(name, null);
+      document.report('error', [...path, 'ruleset'], 'unknown-ruleset', `the rule set \`${shown(name)}\` is not here`, {
+        cause: found.problem,
+        fix: found.fix,
+      });
+    }
+  return available;
+}
+
+const NO_RULES: MissingRules = { problem: 'no rule sets are known here', fix: 'compile with the command line' };
+
 /** One app's plan and image; the image is worth nothing when errors were reported. */
-function compilePolicy(policy: Policy): { plan: Plan; image: Uint8Array } {
+async function compilePolicy(
+  policy: Policy,
+  available: ReadonlyMap<string, AvailableRules | null>,
+): Promise<{ plan: Plan; image: Uint8Array }> {
   const { document } = policy;
   const pools = newPools();
   const on = policy.rules.filter((rule) => rule.on).map(({ source }) => source);
   const off = policy.rules.filter((rule) => !rule.on).map(({ source }) => ({ ...source, skipRules: [] }));
   const image = new ImageWriter(KIND_POLICY);
   const stages = { body: false, response: false };
+  const rulesets: string[] = [];
   try {
     // Rules that are off are checked all the same, into pools that are thrown away.
     if (off.length > 0) compileRules(off, policy.lists, newPools(), document);
-    const rules = compileRules(on, policy.lists, pools, document);
+    const code = new CodeWriter(pools);
+    const rules = compileRules(on, policy.lists, pools, document, code);
     Object.assign(stages, rules.stages);
+    const lists = new Map(policy.lists.map((list) => [list.name, list.items]));
+    const waf = await compileWaf(policy.wafs.programs, programOfRoutes(policy), available, {
+      document,
+      lists,
+      code,
+      pools,
+    });
+    for (const [id, bytes] of waf.sections) image.section(id, bytes);
+    rulesets.push(...waf.rulesets);
     image.section(SECTION_SETTINGS, compileSettings(policy.settings, pools));
     const routes = policy.routes.map(({ route }) => route);
     const { sections } = compileRoutes(routes, pools, document, { mergeSlashes: policy.settings.mergeSlashes });
     for (const [id, bytes] of sections) image.section(id, bytes);
     image.section(SECTION_RULES, rules.rules);
-    image.section(SECTION_CODE, rules.code);
+    image.section(SECTION_CODE, code.bytes());
     image.section(SECTION_INSPECTION, compileInspections(policy.inspections, pools, document));
   } catch (error) {
     // Pools throw RangeError where a limit of the format is reached; anything else is a fault of ours.
     if (!(error instanceof RangeError)) throw error;
     document.report('error', [], 'policy-too-large', error.message);
   }
-  const plan = buildPlan(policy, stages);
+  const plan = buildPlan(policy, stages, rulesets);
   image.section(SECTION_PLAN, encoder.encode(JSON.stringify(plan)));
   image.section(SECTION_REGEXES, pools.regexes.bytes());
   image.section(SECTION_LISTS, pools.lists.bytes());
@@ -213,4 +268,9 @@ function compilePolicy(policy: Policy): { plan: Plan; image: Uint8Array } {
     document.report('error', [], 'policy-too-large', error.message, { fix: 'split the app in two' });
     return { plan, image: new Uint8Array() };
   }
+}
+
+/** WAF program of each route, -1 for none. */
+function programOfRoutes({ routes, wafs }: Policy): number[] {
+  return routes.map(({ action: { waf } }) => (waf < 0 ? -1 : wafs.plans[waf]!.program));
 }

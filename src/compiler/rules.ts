@@ -40,15 +40,18 @@ interface Staged {
   readonly operands: readonly (readonly [kind: number, index: number, code: number])[];
 }
 
-/** Faults are reported; what is returned after an error is only good for finding further ones. */
+/**
+ * Faults are reported; what is returned after an error is only good for finding further ones. `code`: where programs go,
+ * for who has others to add.
+ */
 export function compileRules(
   rules: readonly RuleSource[],
   lists: readonly ListSource[],
   pools: Pools,
   reporter: Reporter,
+  code = new CodeWriter(pools),
 ): CompiledRules {
   const named: Lists = new Map(lists.map((list) => [list.name, list.items]));
-  const code = new CodeWriter(pools);
   if (rules.length > abi.MAX_RULES) {
     reporter.report(
       'error',
