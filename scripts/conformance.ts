@@ -1,11 +1,13 @@
 /** `npm run conformance -- NAME`: other people's suites, told in our words, with a scorecard as the last line. */
 import { runCrs, runCrsPeers } from '../test/conformance/crs.ts';
+import { runDetectors } from '../test/conformance/detectors.ts';
 import { runWafDifferential } from '../test/conformance/waf-differential.ts';
 import { runGatewayApi, type Outcome } from '../test/conformance/gateway-api.ts';
 
 const SUITES: Record<string, (only: readonly string[], report: (outcome: Outcome) => void) => Promise<Outcome[]>> = {
   'gateway-api': runGatewayApi,
   crs: runCrs,
+  detectors: runDetectors,
   'crs-peers': runCrsPeers,
   'waf-differential': runWafDifferential,
 };

@@ -1,6 +1,6 @@
 // The words of HTML that can make a page run something, chosen from the HTML standard (elements, event handler content
 // attributes, attributes that hold a URL), SVG 2, Pointer Events, CSS Animations and what older browsers ran.
-import { addWords, wordHash, wordKind } from './words';
+import { addWords, FILTER_BYTES, wordHash, wordKind } from './words';
 
 // KINDS. Elements and attributes are in one table: what a word is, its place tells.
 export const HTML_NONE: u32 = 0;
@@ -14,7 +14,7 @@ export const ATTRIBUTE_LINK: u32 = 7; // of SVG and MathML
 export const ELEMENT_STYLE: u32 = 8; // both an element that runs and the attribute
 
 const SLOTS: u32 = 512;
-const TABLE = memory.data(<i32>SLOTS * 4, 4);
+const TABLE = memory.data(<i32>SLOTS * 4 + FILTER_BYTES, 4);
 let ready = false;
 
 function build(): void {

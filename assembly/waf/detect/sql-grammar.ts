@@ -49,19 +49,10 @@ export const F_SPOKEN: u32 = 268435456; // the comparison is a word: LIKE, IS
 /** What evidence a call or a group passes on to what is around it. */
 export const EVIDENCE: u32 = F_INFORMANT | F_WEAPON | F_SELECT | F_FAINT_SELECT | F_STUMP | F_PROBE;
 
-/** Calls within calls at most; deeper ones are passed over without a look inside. */
-const MAX_NESTING: i32 = 24;
+/** Operands within operands at most. */
+const MAX_NESTING: i32 = 40;
 let nesting: i32 = 0;
 
-/** One level deeper; false when that is too deep. `ascend` ends it. */
-export function descend(): bool {
-  if (nesting >= MAX_NESTING) return false;
-  nesting++;
-  return true;
-}
-export function ascend(): void {
-  nesting--;
-}
 
 /** The quote that the value broke out of, or 0. */
 let surrounding: u32 = 0;
@@ -236,6 +227,19 @@ function isTest(): u32 {
 
 /** One operand with what stands before it; 0 when there is none, and then nothing more is known. */
 export function operand(): u32 {
+  // All recursion of the grammar passes here. Nobody nests so deep but to get past somebody who counts.
+  if (nesting >= MAX_NESTING) {
+    if (kind == END || kind == COMMENT) return 0;
+    next();
+    return F_WEAPON;
+  }
+  nesting++;
+  const flags = signed();
+  nesting--;
+  return flags;
+}
+
+function signed(): u32 {
   let unary: u32 = 0;
   for (;;) {
     if (kind == OPERATOR && (word == SIGN || word == BANG || word == TILDE)) unary |= F_UNARY;
@@ -406,8 +410,6 @@ function group(): u32 {
     opened++;
     next();
   }
-  if (nesting >= MAX_NESTING) return passGroup(opened);
-  nesting++;
   let all: u32 = 0;
   while (opened > 0) {
     const value = atWord(WORD_VALUES) ? valuesOperand() : expression();
@@ -428,7 +430,6 @@ function group(): u32 {
       all |= F_SELECT;
     } else if (value == 0 || from == start) break;
   }
-  nesting--;
   return all == 0 ? 0 : (all & ~(F_LOGIC | F_PIPES)) | F_GROUP;
 }
 
@@ -439,24 +440,9 @@ function valuesOperand(): u32 {
   return more(F_NAME);
 }
 
-/** Beyond MAX_NESTING: passes to where the parentheses close. */
-function passGroup(opened: i32): u32 {
-  while (opened > 0 && kind != END && kind != COMMENT) {
-    if (kind == LEFT) opened++;
-    else if (kind == RIGHT) opened--;
-    next();
-  }
-  return F_GROUP;
-}
-
 /** Arguments of a call, from their parenthesis on: everything up to its end, whatever it is. */
 export function arguments(): u32 {
   next();
-  if (nesting >= MAX_NESTING) {
-    passGroup(1);
-    return 0;
-  }
-  nesting++;
   let all: u32 = 0;
   let depth = 1;
   while (kind != END && kind != COMMENT) {
@@ -480,7 +466,6 @@ export function arguments(): u32 {
       if (kind != END && kind != COMMENT) next();
     }
   }
-  nesting--;
   return all;
 }
 

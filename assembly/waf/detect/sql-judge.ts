@@ -169,7 +169,7 @@ function tail(left: u32, closed: bool): u32 {
       next();
       continue;
     }
-    if (kind == SEMICOLON) return stacked();
+    if (kind == SEMICOLON) return stacked(0);
     if (kind == COMMA) {
       next();
       const value = expression();
@@ -233,7 +233,7 @@ function judgeBareExpression(all: u32, part: u32): u32 {
       if ((part & F_COMPARE) != 0 && (part & (LITERAL & ~F_GROUP)) != 0) return S_CONDITION;
       if ((part & F_FUNCTION) != 0) return S_CONDITION;
       if (kind == COMMENT && part != 0 && (part & (F_NAME | F_CALL)) == 0) return S_CONDITION;
-      if ((part & F_VARIABLE) != 0 && (all & F_PIPES) == 0 && isOver()) return S_CONDITION;
+      if ((part & F_VARIABLE) != 0 && (all & F_PIPES) == 0 && isOver() && kind != END) return S_CONDITION;
     }
     return S_NONE;
   }
@@ -383,7 +383,7 @@ function clause(left: u32, closed: bool): u32 {
 }
 
 /** At the semicolon. */
-export function stacked(): u32 {
+export function stacked(depth: i32): u32 {
   while (kind == SEMICOLON || kind == RIGHT) next();
   if (kind == LEFT) {
     while (kind == LEFT) next();
@@ -398,5 +398,5 @@ export function stacked(): u32 {
   }
   if (kind == WORD && word == WORD_WAITFOR) return clause(F_NUMBER, false);
   if (kind != WORD || !startsStatement(word)) return S_NONE;
-  return statement(0, true) != S_NONE ? S_STACKED : S_NONE;
+  return statement(depth, true) != S_NONE ? S_STACKED : S_NONE;
 }

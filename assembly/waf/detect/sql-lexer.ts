@@ -1,8 +1,8 @@
 // Cuts a text into tokens of SQL as several dialects read it at once: where they differ, the reading that lets an attack
 // through counts. One pass, one token at a time, nothing kept but the current token; `keep` and `back` go one token ahead.
 import { extend, HASH_START } from '../../hash';
+import { wordByte } from './bytes';
 import { sqlWord, WORD_NAME } from './sql-words';
-import { lower } from './words';
 
 export const END: u32 = 0;
 export const NUMBER: u32 = 1;
@@ -38,6 +38,10 @@ export const ODD: u32 = 10; // arithmetic that no sentence and no search has: | 
 let at: usize = 0;
 let end: usize = 0;
 let begin: usize = 0;
+/** Looks for the end of a literal with an end of its own, q'[..]' or $tag$..$tag$, that may still fail: each may go to the
+ *  end of the text, so that without a limit a text of their beginnings would cost its length squared. */
+let searches: i32 = 0;
+const MAX_SEARCHES: i32 = 8;
 /** Every `--` begins a comment; MySQL wants white space behind it. */
 let dashes = true;
 /** A backslash takes the meaning from a quote. */
@@ -80,6 +84,7 @@ export function begins(first: usize, start: usize, stop: usize, everyDash: bool,
   kind = END;
   versioned = false;
   nested = false;
+  searches = MAX_SEARCHES;
 }
 
 /** Goes back to the token that began at `place`. */
@@ -127,7 +132,7 @@ export function isDigit(byte: u32): bool {
 // @ts-ignore: decorator
 @inline
 export function isWordByte(byte: u32): bool {
-  return (byte | 0x20) - 0x61 < 26 || byte - 0x30 < 10 || byte == 0x5f || byte == 0x24 || byte >= 0x80;
+  return wordByte(byte) != 0;
 }
 
 function isHexDigit(byte: u32): bool {
@@ -403,17 +408,26 @@ function backslash(): u32 {
   return NAME;
 }
 
+/** Whether the byte here goes on a word: a no-break space does not, in Latin-1 or UTF-8. */
+function inWord(byte: u32): bool {
+  if (!isWordByte(byte)) return false;
+  return !(byte == 0xa0 && load<u8>(at - 1) < 0x80) && !(byte == 0xc2 && peek(1) == 0xa0);
+}
+
 /** Passes a run of word bytes; gives its kind. */
 function scanWord(): u32 {
   const start = at;
   let hash = HASH_START;
+  let least: u32 = 0xff;
   while (at < end) {
-    const byte = <u32>load<u8>(at);
-    if (!isWordByte(byte) || (byte == 0xa0 && load<u8>(at - 1) < 0x80)) break;
-    hash = extend(hash, lower(byte));
-    if (byte == 0x5f || byte == 0x24 || isDigit(byte)) technical = true;
+    const byte = wordByte(<u32>load<u8>(at));
+    if (byte == 0 || (byte >= 0xa0 && !inWord(byte))) break;
+    hash = extend(hash, byte);
+    least = min(least, byte);
     at++;
   }
+  // Digits, $ and _ lie below the small letters.
+  if (least < 0x60) technical = true;
   return sqlWord(hash, start, <i32>(at - start));
 }
 
@@ -449,7 +463,7 @@ function number(): u32 {
       }
     }
   }
-  if (!isWordByte(peek(0)) || peek(0) == 0xa0) return NUMBER;
+  if (!inWord(peek(0))) return NUMBER;
   const start = at;
   const was = technical;
   if (followsOperand(scanWord()) || !whole) {
@@ -489,7 +503,7 @@ function name(): u32 {
     if ((length == 1 && byte == 0x27 && prefixes(letter)) || (first == 0x5f && length > 2)) {
       word = 0;
       const close = at;
-      const literal = letter == 0x71 ? oracleQuote() : text(byte);
+      const literal = letter != 0x71 ? text(byte) : searches > 0 ? oracleQuote() : OPEN_STRING;
       if (literal == STRING) return literal;
       at = close; // not closed, so that the letter is a name: `the '-x' flag`
       return NAME;
@@ -516,6 +530,7 @@ function oracleQuote(): u32 {
     }
     at++;
   }
+  searches--;
   at = end;
   return OPEN_STRING;
 }
@@ -529,7 +544,7 @@ function dollarString(): u32 {
   }
   let place = at + 1;
   while (place < end && load<u8>(place) != 0x24 && isWordByte(<u32>load<u8>(place))) place++;
-  if (place >= end || load<u8>(place) != 0x24 || place - at > 32) return 0;
+  if (place >= end || load<u8>(place) != 0x24 || place - at > 32 || searches <= 0) return 0;
   const tag = place + 1 - at;
   // Only `$` at each byte starts a comparison, and a tag is at most 33 bytes: linear.
   for (let close = place + 1; close + tag <= end; close++) {
@@ -540,5 +555,6 @@ function dollarString(): u32 {
       return STRING;
     }
   }
+  searches--;
   return 0;
 }

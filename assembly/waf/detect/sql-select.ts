@@ -1,12 +1,12 @@
 // SELECT statements, for the grammar of sql-grammar.ts: which of them only SQL writes, and which a sentence may.
 import {
-  ascend, atWord, descend, dotted, EVIDENCE, expression, F_CALL, F_CASE, F_COMPARE, F_CONSTANT, F_FAINT_SELECT,
-  F_FUNCTION, F_GROUP, F_INFORMANT, F_NAME, F_NUMBER, F_REOPENED, F_SELECT, F_STRING, F_STUMP, F_TECHNICAL, F_UNARY,
-  F_VARIABLE, F_WEAPON, operand, startsStatement,
+  atWord, dotted, EVIDENCE, expression, F_CALL, F_CASE, F_COMPARE, F_CONSTANT, F_FAINT_SELECT, F_FUNCTION, F_GROUP,
+  F_INFORMANT, F_NAME, F_NUMBER, F_REOPENED, F_SELECT, F_STRING, F_STUMP, F_TECHNICAL, F_UNARY, F_VARIABLE,
+  F_WEAPON, operand, startsStatement,
 } from './sql-grammar';
 import {
   back, COLON, COMMA, DOT, END, keep, kind, LEFT, NAME, next, NUMBER, OPERATOR, RIGHT, SEMICOLON, STAR, STRING,
-  stump, VARIABLE, WORD, word,
+  stump, VARIABLE, word, WORD,
 } from './sql-lexer';
 import {
   WORD_ALL, WORD_AS, WORD_BY, WORD_END, WORD_FOR, WORD_FROM, WORD_FUNCTION, WORD_HAVING, WORD_INFORMANT, WORD_INTO,
@@ -18,13 +18,6 @@ import {
  * in parentheses or behind an operator, where a lone value is enough.
  */
 export function selectStatement(inside: bool): u32 {
-  if (!descend()) return 0;
-  const found = selectParts(inside);
-  ascend();
-  return found;
-}
-
-function selectParts(inside: bool): u32 {
   next();
   let sure = false;
   while (atWord(WORD_ALL) || atWord(WORD_TOP)) {

@@ -5,7 +5,7 @@ import {
 import { mark, S_NONE, S_STATEMENT, S_VERSIONED, stacked } from './sql-judge';
 import {
   COLON, COMMENT, COMPARISON, DOT, END, from, kind, LEFT, NAME, next, NUMBER, OPERATOR, SEMICOLON, STRING,
-  technical, VARIABLE, versioned, WORD, word,
+  technical, VARIABLE, versioned, word, WORD,
 } from './sql-lexer';
 import { selectStatement } from './sql-select';
 import {
@@ -25,7 +25,7 @@ export function statement(depth: i32, behind: bool): u32 {
     if (found == F_SELECT) return S_STATEMENT;
     if (versioned) return S_VERSIONED;
     if (found != 0 && (behind || mark != 0 || depth > 0)) return S_STATEMENT;
-    if (kind == SEMICOLON && depth < MAX_STATEMENTS) return stacked();
+    if (kind == SEMICOLON && depth < MAX_STATEMENTS) return stacked(depth + 1);
     if (kind == WORD && startsStatement(word) && word != WORD_SELECT && depth < MAX_STATEMENTS) {
       return statement(depth + 1, false);
     }

@@ -1,7 +1,7 @@
 // The words of SQL by what they do in a sentence of it, chosen from the manuals of MySQL and MariaDB, PostgreSQL, Microsoft
 // SQL Server, Oracle and SQLite. Not every word of a dialect: what ordinary text uses as often stays out unless a
 // structure needs it. Whether a word counts depends on the structure around it (judge.ts), never on the word alone.
-import { addWords, wordKind } from './words';
+import { addWords, FILTER_BYTES, wordKind } from './words';
 
 // KINDS, as the judge asks for them
 export const WORD_NAME: u32 = 0; // any other word
@@ -67,7 +67,7 @@ export const WORD_OFFSET: u32 = 59;
 export const WORD_PROBE: u32 = 60; // a function that takes a text apart or puts one together, byte by byte
 
 const SLOTS: u32 = 2048;
-const TABLE = memory.data(<i32>SLOTS * 4, 4);
+const TABLE = memory.data(<i32>SLOTS * 4 + FILTER_BYTES, 4);
 let ready = false;
 
 function addCommon(): void {

@@ -5,6 +5,7 @@
 // Linear: at most three places with at most three readings each, every reading one pass that stops at the first token
 // that fits no statement, which in ordinary text is the second word.
 import { spend } from '../../arena';
+import { MARK_BACKSLASH, MARK_DASH, MARK_DOUBLE, MARK_PARTS, MARK_SINGLE, MARK_SLASH, marksOf } from './bytes';
 import { begins, NUMBER, kind, next, VARIABLE, STRING, WORD, word } from './sql-lexer';
 import {
   judgeBare,
@@ -27,34 +28,14 @@ import { WORD_SELECT, WORD_UNION } from './sql-words';
 export const fingerprintAt: usize = memory.data(24);
 export let fingerprintLength: i32 = 0;
 
-// What a byte can mean, for the look at the whole text
-const SINGLE: u32 = 1;
-const DOUBLE: u32 = 2;
-const MARKS: u32 = 4; // can part two words
-const BACKSLASH: u32 = 8;
-const DASH: u32 = 16;
-const SLASH: u32 = 32;
-const CLASSES = memory.data(256);
-let ready = false;
-
-function build(): void {
-  ready = true;
-  for (let byte: u32 = 0; byte < 256; byte++) {
-    const letter = (byte | 0x20) - 0x61 < 26 || byte - 0x30 < 10 || byte == 0x5f || byte == 0x24 || byte >= 0x80;
-    let flags: u32 = letter && byte != 0xa0 ? 0 : MARKS;
-    if (byte == 0x2e || byte == 0x2d || byte == 0x2f) flags = byte == 0x2d ? DASH : byte == 0x2f ? SLASH : 0;
-    if (byte == 0x27) flags |= SINGLE;
-    if (byte == 0x22) flags |= DOUBLE;
-    if (byte == 0x5c) flags |= BACKSLASH;
-    store<u8>(CLASSES + <usize>byte, <u8>flags);
-  }
-}
+/** Comments within comments whose next words are looked at; each look may go to the end of a line. */
+const MAX_NESTED: i32 = 8;
 
 /** True when the text is an attack by its structure; `fingerprintAt` then names it. False too when the budget is spent. */
 export function detectSql(at: usize, length: i32): bool {
   fingerprintLength = 0;
   if (length < 3 || !spend(1 + (length >> 2))) return false;
-  const seen = classesOf(at, length);
+  const seen = marksOf(at, length);
   if (!mayBeSql(seen, at, length)) return false;
   return judgePlaces(at, length, seen);
 }
@@ -63,20 +44,13 @@ export function detectSql(at: usize, length: i32): bool {
 export function detectSqlSlowly(at: usize, length: i32): bool {
   fingerprintLength = 0;
   if (!spend(1 + (length >> 2))) return false;
-  return judgePlaces(at, length, classesOf(at, length));
-}
-
-function classesOf(at: usize, length: i32): u32 {
-  if (!ready) build();
-  let seen: u32 = 0;
-  for (const end = at + <usize>length; at < end; at++) seen |= <u32>load<u8>(CLASSES + <usize>load<u8>(at));
-  return seen;
+  return judgePlaces(at, length, marksOf(at, length));
 }
 
 /** Two words need something between them; a lone one, a number, a date or a path breaks out of nothing. */
 function mayBeSql(seen: u32, at: usize, length: i32): bool {
-  if ((seen & ~(DASH | SLASH)) != 0) return true;
-  return (seen & DASH) != 0 && has(at, at + <usize>length, 0x2d, 0x2d);
+  if ((seen & (MARK_PARTS | MARK_BACKSLASH)) != 0) return true;
+  return (seen & MARK_DASH) != 0 && has(at, at + <usize>length, 0x2d, 0x2d);
 }
 
 /** Whether `first` stands right before `second` anywhere. */
@@ -87,13 +61,13 @@ function has(at: usize, end: usize, first: u32, second: u32): bool {
 
 function judgePlaces(at: usize, length: i32, seen: u32): bool {
   const end = at + <usize>length;
-  const touching = (seen & DASH) != 0 && touchingDashes(at, end);
+  const touching = (seen & MARK_DASH) != 0 && touchingDashes(at, end);
   let found = bare(at, end, true);
   if (found == S_NONE && touching) found = bare(at, end, false);
   if (found != S_NONE) return tell(0x3d, found);
-  if ((seen & SLASH) != 0 && nestedComment(at, end)) return tell(0x3d, S_COMMENT);
-  if ((seen & SINGLE) != 0 && quoted(at, end, 0x27, touching, (seen & BACKSLASH) != 0)) return true;
-  return (seen & DOUBLE) != 0 && quoted(at, end, 0x22, touching, (seen & BACKSLASH) != 0);
+  if ((seen & MARK_SLASH) != 0 && nestedComment(at, end)) return tell(0x3d, S_COMMENT);
+  if ((seen & MARK_SINGLE) != 0 && quoted(at, end, 0x27, touching, (seen & MARK_BACKSLASH) != 0)) return true;
+  return (seen & MARK_DOUBLE) != 0 && quoted(at, end, 0x22, touching, (seen & MARK_BACKSLASH) != 0);
 }
 
 /** `--` with a word right behind it: a comment for all but MySQL, which subtracts a negative number. */
@@ -148,7 +122,8 @@ function breakout(at: usize, end: usize, mark: u32, escapes: bool): usize {
  * it is for. Looked for wherever it stands, so that a path in front of it hides nothing.
  */
 function nestedComment(at: usize, end: usize): bool {
-  while (at + 3 < end) {
+  let left = MAX_NESTED;
+  while (left > 0 && at + 3 < end) {
     if (load<u8>(at) != 0x2f || load<u8>(at, 1) != 0x2a) {
       at++;
       continue;
@@ -161,6 +136,7 @@ function nestedComment(at: usize, end: usize): bool {
     }
     at += 2;
     if (!again || at >= end) continue;
+    left--;
     begins(at, at, end, true, true);
     next();
     if (kind == NUMBER || kind == VARIABLE || kind == STRING) next();
