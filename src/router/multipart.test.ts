@@ -116,6 +116,11 @@ describe('contents of files', () => {
     assert.equal(tracker.counted, head.length + 505);
   });
 
+  test('there are at most MAX_PARTS ranges', () => {
+    const left = leftOut(part(FILE, 'one\r\n--two') + part(FILE, 'one').repeat(waf.MAX_PARTS) + END);
+    assert.equal(left.length, waf.MAX_PARTS);
+  });
+
   test('a boundary of dashes in a file of dashes is still found', () => {
     const boundary = `${'-'.repeat(60)}x`;
     const body = part(FILE, '-'.repeat(5000)).replace('bound', boundary) + `--${boundary}--\r\n`;

@@ -34,7 +34,7 @@ const CR = 0x0d;
 const LF = 0x0a;
 
 export class FileTracker {
-  /** Contents of files so far that nobody has to look at, ascending. */
+  /** Contents of files so far that nobody has to look at, ascending; at most MAX_PARTS. */
   readonly ranges: Range[] = [];
   readonly #pattern: Uint8Array; // `--` and the boundary
   readonly #fallback: Uint16Array; // KMP: a boundary may be all dashes, and the search has to stay linear
@@ -168,7 +168,7 @@ export class FileTracker {
     if (closed) {
       const lines = String.fromCharCode(...header.slice(0, -4)).split('\r\n');
       this.#sure = lines.every((line) => !line.includes('\n') && !line.startsWith('--'));
-      this.#state = this.#sure && !this.#doubtful && this.#parts < MAX_PARTS && isFile(lines) ? FILE : PREAMBLE;
+      this.#state = this.#sure && !this.#doubtful && this.#parts < MAX_PARTS - 1 && isFile(lines) ? FILE : PREAMBLE;
       this.#start = this.#dataAt;
       this.#parts++;
     } else if (length === MAX_PART_HEADER_BYTES || (length === 2 && header[0] === CR && byte === LF)) {

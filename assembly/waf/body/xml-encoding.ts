@@ -1,5 +1,5 @@
-// The encoding of an XML document. UTF-16 becomes UTF-8, so that rules see the same text in both; of what remains only
-// encodings that extend ASCII byte by byte are read.
+// The encoding of an XML document. UTF-16 and ISO-8859-1 become UTF-8, so that rules see the same text in all; of what remains
+// only encodings that extend ASCII byte by byte are read, as they are.
 import { alloc, release, spend } from '../../arena';
 import { putCodePoint } from '../../json';
 import { setMalformed } from './malformed';
@@ -8,6 +8,7 @@ import { isUtf8 } from './utf8';
 export let transcodedLength: i32 = 0;
 let utf8: bool = true;
 let wide: bool = false; // it was UTF-16
+let latin: bool = false; // it is ISO-8859-1
 
 /** The document without a byte order mark, in the arena when it had to be converted; 0 when a limit is reached. */
 export function transcode(at: usize, length: i32): usize {
@@ -52,6 +53,22 @@ export function transcode(at: usize, length: i32): usize {
   return start;
 }
 
+/** The document as UTF-8 where it is declared as ISO-8859-1 and is not ASCII alone; 0 when a limit is reached. */
+export function widen(at: usize): usize {
+  if (!latin) return at;
+  const end = at + <usize>transcodedLength;
+  if (!spend(transcodedLength)) return 0;
+  let high = 0;
+  for (let q = at; q < end; q++) high += <i32>(load<u8>(q) >> 7);
+  if (high == 0) return at;
+  const start = alloc(transcodedLength + high);
+  if (start == 0) return 0;
+  let to = start;
+  for (let q = at; q < end; q++) to = putCodePoint(to, <i32>load<u8>(q));
+  transcodedLength = <i32>(to - start);
+  return start;
+}
+
 function codeUnit(q: usize, big: bool): i32 {
   const unit = <i32>load<u16>(q);
   return big ? ((unit & 0xff) << 8) | (unit >> 8) : unit;
@@ -60,6 +77,7 @@ function codeUnit(q: usize, big: bool): i32 {
 /** Judges the XML declaration at p, if there is one, and reads the encoding in it. `whole` as of processBody. */
 export function readEncoding(p: usize, end: usize, whole: bool): void {
   utf8 = true;
+  latin = false;
   // `<?xml`, and not the beginning of another name
   if (p + 6 >= end || load<u32>(p) != 0x6d783f3c || load<u8>(p, 4) != 0x6c || load<u8>(p, 5) > 0x20) return;
   p += 5;
@@ -121,6 +139,7 @@ function takeEncoding(name: usize, length: i32): void {
   }
   if (begins(name, length, 'utf-8') || begins(name, length, 'utf8') || begins(name, length, 'us-ascii')) return;
   utf8 = false;
+  latin = length == 10 && begins(name, length, 'iso-8859-1');
   if (!begins(name, length, 'iso-8859-') && !begins(name, length, 'windows-125') && !begins(name, length, 'latin')) {
     setMalformed('XML parsing error: an encoding that is not supported');
   }

@@ -15,7 +15,7 @@ import { hexDigit } from '../../pairs';
 import { MAX_XML_DEPTH, VARIABLE_XML } from '../abi';
 import { addValue } from '../collections';
 import { setMalformed } from './malformed';
-import { isPlainText, readEncoding, transcode, transcodedLength } from './xml-encoding';
+import { isPlainText, readEncoding, transcode, transcodedLength, widen } from './xml-encoding';
 
 const TEXT_NAME = memory.data<u8>([0x2f, 0x2a]); // /*
 const ATTRIBUTE_NAME = memory.data<u8>([0x2f, 0x2f, 0x40, 0x2a]); // //@*
@@ -39,6 +39,9 @@ export function parseXml(at: usize, length: i32, whole: bool): bool {
   complete = whole;
   p = transcode(at, length);
   if (p == 0) return false;
+  readEncoding(p, p + <usize>transcodedLength, whole);
+  p = widen(p);
+  if (p == 0) return false;
   end = p + <usize>transcodedLength;
   depth = 0;
   roots = 0;
@@ -48,7 +51,6 @@ export function parseXml(at: usize, length: i32, whole: bool): bool {
   if (buffer == 0) return false;
   text = buffer;
   attributes = buffer + <usize>transcodedLength + 16;
-  readEncoding(p, end, whole);
   if (!isPlainText(p, end, whole)) setMalformed('XML parsing error: bytes that the encoding does not have');
   const read = document();
   if (read && complete && depth > 0) setMalformed('XML parsing error: an element is not closed');
