@@ -134,42 +134,54 @@ function fillTarget(target: usize, length: i32): bool {
     queryEnd = query;
     while (queryEnd < end && load<u8>(queryEnd) != 0x23) queryEnd++;
   }
-  if (!setText(VARIABLE_REQUEST_URI, path, <i32>(queryEnd - path))) return false;
   if (hasQuery && !setText(VARIABLE_QUERY_STRING, query, <i32>(queryEnd - query))) return false;
-  if (!fillFilename(path, pathEnd, escaped)) return false;
-  return parseQuery(query, <i32>(queryEnd - query));
+  let uri = path;
+  let uriLength = <i32>(queryEnd - path);
+  let pathLength = <i32>(pathEnd - path);
+  if (escaped) {
+    uri = alloc(uriLength);
+    if (uri == 0) return false;
+    pathLength = decodePath(path, pathEnd, uri);
+    const rest = <i32>(queryEnd - pathEnd);
+    memory.copy(uri + <usize>pathLength, pathEnd, rest);
+    uriLength = pathLength + rest;
+  }
+  return (
+    setText(VARIABLE_REQUEST_URI, uri, uriLength) &&
+    setText(VARIABLE_REQUEST_FILENAME, uri, pathLength) &&
+    fillBasename(uri, pathLength) &&
+    parseQuery(query, <i32>(queryEnd - query))
+  );
 }
 
 /**
- * REQUEST_FILENAME and REQUEST_BASENAME. SPEC: Apache has decoded the path by phase 2, where most rules look at it, and not
- * yet in phase 1; ModSecurity v3 shows it decoded always, and so do we. REQUEST_URI keeps the path as it came.
+ * The path of REQUEST_URI and REQUEST_FILENAME; its length. SPEC: Apache has decoded it by phase 2, where most rules look at
+ * it, and not yet in phase 1; ModSecurity v3 shows it decoded always, and so do we. REQUEST_URI_RAW keeps it as it came, and
+ * so does the query of REQUEST_URI.
  */
-function fillFilename(path: usize, end: usize, escaped: bool): bool {
-  if (escaped) {
-    const copy = alloc(<i32>(end - path));
-    if (copy == 0) return false;
-    let to = copy;
-    for (let p = path; p < end; p++, to++) {
-      let byte = load<u8>(p);
-      if (byte == 0x25 && p + 2 < end) {
-        const high = hexDigit(load<u8>(p, 1));
-        const low = hexDigit(load<u8>(p, 2));
-        if ((high | low) >= 0) {
-          byte = <u8>((high << 4) | low);
-          p += 2;
-        }
+function decodePath(path: usize, end: usize, to: usize): i32 {
+  const start = to;
+  for (let p = path; p < end; p++, to++) {
+    let byte = load<u8>(p);
+    if (byte == 0x25 && p + 2 < end) {
+      const high = hexDigit(load<u8>(p, 1));
+      const low = hexDigit(load<u8>(p, 2));
+      if ((high | low) >= 0) {
+        byte = <u8>((high << 4) | low);
+        p += 2;
       }
-      store<u8>(to, byte);
     }
-    path = copy;
-    end = to;
+    store<u8>(to, byte);
   }
+  return <i32>(to - start);
+}
+
+function fillBasename(path: usize, length: i32): bool {
+  const end = path + <usize>length;
   let base = path;
   for (let p = path; p < end; p++) if (load<u8>(p) == 0x2f) base = p + 1;
   for (let p = base; p < end; p++) if (load<u8>(p) == 0x5c) base = p + 1;
-  return (
-    setText(VARIABLE_REQUEST_FILENAME, path, <i32>(end - path)) && setText(VARIABLE_REQUEST_BASENAME, base, <i32>(end - base))
-  );
+  return setText(VARIABLE_REQUEST_BASENAME, base, <i32>(end - base));
 }
 
 // @ts-ignore: decorator

@@ -146,8 +146,8 @@ function* between(
   other: Other,
   transaction: RawTransaction,
 ): Generator<Disagreement> {
-  for (const rule of mine) if (!theirs.has(rule)) yield { other, rule, side: 'ours', transaction };
-  for (const rule of theirs) if (!mine.has(rule)) yield { other, rule, side: 'theirs', transaction };
+  for (const rule of mine) if (!theirs.has(rule)) yield { other, rule, side: 'ours', transaction, mine, theirs };
+  for (const rule of theirs) if (!mine.has(rule)) yield { other, rule, side: 'theirs', transaction, mine, theirs };
 }
 
 function shown({ method, uri, protocol, headers, body }: RawTransaction): string {

@@ -105,7 +105,10 @@ export class Apache {
       // The half-close tells Apache that no more of the body comes.
       socket.end(wire(transaction));
     });
-    const hits = this.#lines.filter((line) => line.includes('ModSecurity: ')).map(hitOf);
+    // "Execution error" names a rule that could not be run, not one that matched.
+    const hits = this.#lines
+      .filter((line) => line.includes('ModSecurity: ') && !line.includes('Execution error'))
+      .map(hitOf);
     const seen = this.#lines.some((line) => line.includes('[id "999000"]'));
     const due = transaction.response?.status ?? status;
     return {
@@ -154,6 +157,9 @@ ProxyPass / http://127.0.0.1:${(this.#origin.address() as AddressInfo).port}/ no
 ProxyPreserveHost On
 SecDataDir ${this.#folder}
 SecTmpDir ${this.#folder}
+# With the limits that Debian sets, long values count as no match.
+SecPcreMatchLimit 10000000
+SecPcreMatchLimitRecursion 10000000
 # Tells that ModSecurity has seen the request.
 SecAction "id:999000,phase:1,pass,log,t:none"
 Include ${rules}

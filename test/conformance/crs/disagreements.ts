@@ -13,6 +13,9 @@ export interface Disagreement {
   /** Whose rule fired. */
   readonly side: 'ours' | 'theirs';
   readonly transaction: RawTransaction;
+  /** All rules that fired. */
+  readonly mine: ReadonlySet<number>;
+  readonly theirs: ReadonlySet<number>;
 }
 
 export interface Cause {
@@ -28,7 +31,28 @@ const text = (octets: Octets): string => (typeof octets === 'string' ? octets : 
 const headerOf = ({ headers }: RawTransaction, name: string): string =>
   headers.filter(([other]) => text(other).toLowerCase() === name).map(([, value]) => text(value))[0] ?? '';
 
-export const CAUSES: readonly Cause[] = [];
+const DETECTOR_RULES = new Set([941100, 941101, 942100, 942101]);
+
+export const CAUSES: readonly Cause[] = [
+  {
+    id: 'detectors',
+    others: ['libmodsecurity', 'coraza', 'apache'],
+    right: 'ours',
+    why:
+      '@detectSQLi and @detectXSS are our own detectors, not libinjection: they judge structure and are measured by ' +
+      '`conformance -- detectors` on attacks and on harmless text.',
+    covers: ({ rule }) => DETECTOR_RULES.has(rule),
+  },
+  {
+    id: 'malformed-body',
+    others: ['apache', 'libmodsecurity', 'coraza'],
+    right: 'ours',
+    why:
+      'The body cannot be parsed as its Content-Type says. ModSecurity stops there and leaves the request to a rule on ' +
+      'REQBODY_ERROR; we set REQBODY_ERROR too, and still look at the whole body as it came.',
+    covers: ({ side, mine }) => side === 'ours' && mine.has(200002),
+  },
+];
 
 export function causeOf(disagreement: Disagreement): Cause | undefined {
   return CAUSES.find((cause) => cause.others.includes(disagreement.other) && cause.covers(disagreement));
