@@ -73,6 +73,13 @@ export const BENIGN: readonly string[] = [
   'margin: 0 auto; background: url(/img/a.png)',
   '/usr/bin/env python3',
   'C:\\Users\\anna\\Documents\\report.docx',
+  "x === 'a' ? 'b' : 'c'",
+  "$array = array('a' => 'b', 'c' => 'd');",
+  'f(a)(b)(c); (async () => { await g(); })();',
+  'cat and dog /home insurance, find /home page',
+  'sort -u, cut -d, then see /etc/*.conf and /usr/bin/*',
+  'foreach ($items as $item) { echo $item->name; }',
+  'for 5% in (total) and 10% off',
   'export PATH="$HOME/bin:$PATH"',
   // URLs and identifiers
   'https://example.com/a?b=c&d=e#f',
