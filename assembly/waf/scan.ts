@@ -32,7 +32,7 @@ import { match } from './match';
 import { equalFolded } from './name';
 import { presence } from './presence';
 import { kinds, maskBytes, masks, matchers, names, nodeCount, nodes, profiles, setAt, setCount, setFirst, strings, uses } from './program';
-import { canChange, outAt, outLength, transform } from './transform/transform';
+import { changing, outAt, outLength, transform } from './transform/transform';
 
 // Longer strings are walked depth first, each output given back when it is done with: memory is depth x length.
 const LONG: i32 = 8192;
@@ -234,12 +234,7 @@ function fillEntry(entry: usize, at: usize, length: i32): void {
 /** Bits of the transformations that might change a string. */
 function changesOf(at: usize, length: i32): u64 {
   presence(at, length, BITMAP);
-  let changes: u64 = 0;
-  for (let rest = transformsUsed; rest != 0; rest &= rest - 1) {
-    const id = <i32>ctz(rest);
-    if (canChange(id, BITMAP)) changes |= (<u64>1) << <u64>id;
-  }
-  return changes;
+  return transformsUsed & changing(BITMAP);
 }
 
 function findEntry(at: usize, length: i32): usize {

@@ -98,8 +98,3 @@ export function changing(bitmap: usize): u64 {
   }
   return ids;
 }
-
-/** False only when TRANSFORM_ `id` surely leaves such a string alone. For more than one, see `changing`. */
-export function canChange(id: i32, bitmap: usize): bool {
-  return (changing(bitmap) & bit(id)) != 0;
-}

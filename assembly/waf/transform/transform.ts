@@ -58,7 +58,7 @@ import {
   trimRight,
 } from './whitespace';
 
-export { canChange, changing } from './changing';
+export { changing } from './changing';
 export { outAt, outLength } from './output';
 
 /**

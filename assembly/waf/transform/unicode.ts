@@ -68,7 +68,7 @@ export function utf8toUnicode(at: usize, length: i32): bool {
     ) {
       continue;
     }
-    let point = first & (0x3f >> more);
+    let point = first & (0x3f >> <u32>more);
     for (const next = from + more; from < next; from++) point = (point << 6) | (<u32>load<u8>(from) & 0x3f);
     to = putNumber(to, point);
     const least: u32 = more == 1 ? 0x80 : more == 2 ? 0x800 : 0x10000;
