@@ -240,6 +240,7 @@ function predefined(q: usize, length: i32): i32 {
 function nameEnd(q: usize): usize {
   for (; q < end; q++) {
     const byte = load<u8>(q);
+    if (<u32>(byte | 0x20) - 0x61 < 26) continue; // nearly all are letters
     if (blank(byte) || byte == 0x2f || byte == 0x3e || byte == 0x3d || byte == 0x3c) break;
     if (!nameStart(byte) && <u32>byte - 0x30 >= 10 && byte != 0x2d && byte != 0x2e) {
       setMalformed('XML parsing error: a name with a character that names do not have');
