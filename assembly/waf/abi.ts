@@ -215,7 +215,7 @@ export const MAX_PREFILTER_ENTRIES = 65535;
 // lists are { u16 matcher }, with BIN_UNSURE where a partial automaton does not know how to go on. Parts in order: header,
 // classes, rows, u16 list at the end of the text of each state, edges, u32 first[lists + 1], u16 entries.
 export const BIN_STATES = 0;
-export const BIN_SHIFT = 4;
+export const BIN_SHIFT = 4; // BIN_NARROW_SHIFT or BIN_WIDE_SHIFT
 export const BIN_START = 8;
 export const BIN_DEAD = 12; // 1 = state 0 is never left and says nothing
 export const BIN_EDGES = 16;
@@ -226,6 +226,8 @@ export const BIN_ROOT = 32; // u16 x 4: root state by what stands before it (BEF
 export const BIN_MOVES = 40; // partial: offset from the bin's start of its moves, see below
 export const BIN_CLASSES = 44;
 export const BIN_TABLE = 44 + 256;
+export const BIN_NARROW_SHIFT = 6;
+export const BIN_WIDE_SHIFT = 8;
 export const BIN_SAYS = 0x8000;
 export const BIN_UNSURE = 0x8000;
 export const MAX_BIN_STATES = 32767;

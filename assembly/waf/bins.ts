@@ -9,6 +9,7 @@ import {
   BIN_ENTRIES,
   BIN_LISTS,
   BIN_MOVES,
+  BIN_NARROW_SHIFT,
   BIN_ROOT,
   BIN_ROOTS,
   BIN_SAYS,
@@ -17,6 +18,7 @@ import {
   BIN_STATES,
   BIN_TABLE,
   BIN_UNSURE,
+  BIN_WIDE_SHIFT,
   MAX_BIN_STATES,
   MOVES_COLUMNS,
   MOVES_FIRST,
@@ -82,13 +84,22 @@ function step(bin: usize, state: u32, shift: u32, byte: usize): u32 {
   return <u32>load<u16>(bin + (<usize>state << shift) + (<usize>load<u8>(bin + byte, BIN_CLASSES) << 1), BIN_TABLE);
 }
 
-/**
- * Runs `count` bins whose addresses stand at `list`; sets the bits of what matched in the set `out`, and of what the
- * positions have to decide in the set `ask`. False when the step budget is spent.
- */
-export function runBins(list: usize, count: i32, at: usize, length: i32, out: usize, ask: usize): bool {
+/** True when the bin's rows are as long as runBins wants them. */
+// @ts-ignore: decorator
+@inline
+export function isNarrow(bin: usize): bool {
+  return load<u32>(bin, BIN_SHIFT) == BIN_NARROW_SHIFT;
+}
+
+/** Where bins report: what matched to the set `out`, what the positions have to decide to the set `ask`. */
+export function reportTo(out: usize, ask: usize): void {
   found = out;
   unsure = ask;
+}
+
+/** Runs `count` narrow bins whose addresses stand at `list`; false when the step budget is spent. */
+// PERF: rows of one length, since a shift by a variable needs a register that four of them would queue for.
+export function runBins(list: usize, count: i32, at: usize, length: i32): bool {
   const end = at + <usize>length;
   for (; count >= 4; count -= 4, list += 16) {
     if (!runFour(load<u32>(list), load<u32>(list, 4), load<u32>(list, 8), load<u32>(list, 12), at, end)) return false;
@@ -98,10 +109,12 @@ export function runBins(list: usize, count: i32, at: usize, length: i32, out: us
     count -= 2;
     list += 8;
   }
-  return count == 0 || runOne(load<u32>(list), at, end);
+  return count == 0 || runOne(load<u32>(list), at, length);
 }
 
-function runOne(bin: usize, at: usize, end: usize): bool {
+/** Runs one bin of any kind; false when the step budget is spent. */
+export function runOne(bin: usize, at: usize, length: i32): bool {
+  const end = at + <usize>length;
   const shift = load<u32>(bin, BIN_SHIFT) + 1;
   const dies = load<u32>(bin, BIN_DEAD) != 0;
   let state = load<u32>(bin, BIN_START);
@@ -120,9 +133,14 @@ function runOne(bin: usize, at: usize, end: usize): bool {
   return true;
 }
 
+// @ts-ignore: decorator
+@inline
+function narrow(bin: usize, state: u32, byte: usize): u32 {
+  // SAFETY: as in step; the bin is narrow.
+  return <u32>load<u16>(bin + (<usize>state << (BIN_NARROW_SHIFT + 1)) + (<usize>load<u8>(bin + byte, BIN_CLASSES) << 1), BIN_TABLE);
+}
+
 function runTwo(bin0: usize, bin1: usize, at: usize, end: usize): bool {
-  const shift0 = load<u32>(bin0, BIN_SHIFT) + 1;
-  const shift1 = load<u32>(bin1, BIN_SHIFT) + 1;
   const die = load<u32>(bin0, BIN_DEAD) != 0 && load<u32>(bin1, BIN_DEAD) != 0;
   let state0 = load<u32>(bin0, BIN_START);
   let state1 = load<u32>(bin1, BIN_START);
@@ -133,8 +151,8 @@ function runTwo(bin0: usize, bin1: usize, at: usize, end: usize): bool {
     if (!spend(<i32>(stop - at))) return false;
     for (; at < stop; at++) {
       const byte = <usize>load<u8>(at);
-      state0 = step(bin0, state0, shift0, byte);
-      state1 = step(bin1, state1, shift1, byte);
+      state0 = narrow(bin0, state0, byte);
+      state1 = narrow(bin1, state1, byte);
       if ((state0 | state1) & BIN_SAYS) {
         if (state0 & BIN_SAYS) state0 = say(bin0, state0);
         if (state1 & BIN_SAYS) state1 = say(bin1, state1);
@@ -147,12 +165,8 @@ function runTwo(bin0: usize, bin1: usize, at: usize, end: usize): bool {
   return true;
 }
 
-// PERF: four cost what one does: a step waits 5 to 6 cycles for its two loads, and four fit side by side.
+// PERF: four cost not much more than one, since each waits 5 to 6 cycles for its two loads.
 function runFour(bin0: usize, bin1: usize, bin2: usize, bin3: usize, at: usize, end: usize): bool {
-  const shift0 = load<u32>(bin0, BIN_SHIFT) + 1;
-  const shift1 = load<u32>(bin1, BIN_SHIFT) + 1;
-  const shift2 = load<u32>(bin2, BIN_SHIFT) + 1;
-  const shift3 = load<u32>(bin3, BIN_SHIFT) + 1;
   const die =
     load<u32>(bin0, BIN_DEAD) != 0 &&
     load<u32>(bin1, BIN_DEAD) != 0 &&
@@ -169,10 +183,10 @@ function runFour(bin0: usize, bin1: usize, bin2: usize, bin3: usize, at: usize, 
     if (!spend(<i32>(stop - at))) return false;
     for (; at < stop; at++) {
       const byte = <usize>load<u8>(at);
-      state0 = step(bin0, state0, shift0, byte);
-      state1 = step(bin1, state1, shift1, byte);
-      state2 = step(bin2, state2, shift2, byte);
-      state3 = step(bin3, state3, shift3, byte);
+      state0 = narrow(bin0, state0, byte);
+      state1 = narrow(bin1, state1, byte);
+      state2 = narrow(bin2, state2, byte);
+      state3 = narrow(bin3, state3, byte);
       if ((state0 | state1 | state2 | state3) & BIN_SAYS) {
         if (state0 & BIN_SAYS) state0 = say(bin0, state0);
         if (state1 & BIN_SAYS) state1 = say(bin1, state1);
@@ -214,17 +228,19 @@ export function walk(bin: usize, state: u32, at: usize, end: usize): i32 {
   while (at < end) {
     let stop = at + REGEX_CHUNK;
     if (stop > end) stop = end;
-    if (!spend(<i32>(stop - at))) return SAYS_NOTHING;
+    const from = at;
     for (; at < stop; at++) {
       if (state < roots) safe = at;
       const cell = step(bin, state, shift, <usize>load<u8>(at));
       if (cell & BIN_SAYS) {
         safeAt = safe;
         stoppedAt = at;
+        if (!spend(<i32>(at - from) + 1)) return SAYS_NOTHING;
         return meaning(bin, <u32>load<u16>(edgesOf(bin) + (<usize>(cell & ~BIN_SAYS) << 2), 2));
       }
       state = cell;
     }
+    if (!spend(<i32>(at - from))) return SAYS_NOTHING;
   }
   safeAt = safe;
   stoppedAt = end;
@@ -259,9 +275,10 @@ export function checkBin(bin: usize, room: u32, count: u32): bool {
   const listCount = load<u32>(bin, BIN_LISTS);
   const entryCount = load<u32>(bin, BIN_ENTRIES);
   const roots = load<u32>(bin, BIN_ROOTS);
-  if (states == 0 || states > <u32>MAX_BIN_STATES || shift == 0 || shift > 8 || roots > states) return false;
+  if (states == 0 || states > <u32>MAX_BIN_STATES || roots > states) return false;
   if (edgeCount > <u32>MAX_BIN_STATES || listCount == 0 || listCount > 0xffff || entryCount > 0xffffff) return false;
   if (load<u32>(bin, BIN_START) >= states || load<u32>(bin, BIN_DEAD) > 1) return false;
+  if (shift != BIN_NARROW_SHIFT && shift != BIN_WIDE_SHIFT) return false;
   const columns: u32 = 1 << shift;
   const tableBytes = states << (shift + 1);
   // SAFETY: the terms are at most 2^24, 2^16, 2^17, 2^18 and 2^25: no overflow.

@@ -27,7 +27,7 @@ import {
   MAX_CAPTURES,
   MAX_MATCHERS,
 } from './abi';
-import { checkBin, checkMoves, runBins } from './bins';
+import { checkBin, checkMoves, isNarrow, reportTo, runBins, runOne } from './bins';
 import { checkPositions, runPositions, verify } from './positions';
 import { beyond, checkPrefilter, phraseAt, phraseLength, phraseOf, prefilter, prefilterSet } from './prefilter';
 import { presence } from './presence';
@@ -99,6 +99,7 @@ function scan(
     v128.store(unsure + i, i64x2.splat(0));
   }
   if (!any) return true;
+  any = false; // from here: a bin has been listed
   const filters = load<u32>(section, MATCHERS_PREFILTER_COUNT);
   for (let i: u32 = 0; i < filters; i++) {
     const filter = entryOf(section, MATCHERS_PREFILTERS, i);
@@ -133,11 +134,17 @@ function scan(
         set(unsure, matcher);
         continue;
       }
-      if (front + (binCount - back) == 0) memory.fill(listed, 0, <usize>binCount);
+      if (!any) {
+        memory.fill(listed, 0, <usize>binCount);
+        any = true;
+      }
       if (load<u8>(listed + <usize>bin)) continue;
       store<u8>(listed + <usize>bin, 1);
       const address = entryOf(section, MATCHERS_BINS, bin);
-      if (load<u32>(address, BIN_DEAD) != 0) {
+      if (!isNarrow(address)) {
+        reportTo(found, unsure);
+        if (!runOne(address, at, length)) return false;
+      } else if (load<u32>(address, BIN_DEAD) != 0) {
         store<u32>(list + (<usize>front << 2), <u32>address);
         front++;
       } else {
@@ -146,8 +153,9 @@ function scan(
       }
     }
   }
-  if (!runBins(list, <i32>front, at, length, found, unsure)) return false;
-  if (!runBins(list + (<usize>back << 2), <i32>(binCount - back), at, length, found, unsure)) return false;
+  reportTo(found, unsure);
+  if (!runBins(list, <i32>front, at, length)) return false;
+  if (!runBins(list + (<usize>back << 2), <i32>(binCount - back), at, length)) return false;
 
   for (let place: usize = 0; place < bytes; place += 8) {
     let word = load<u64>(unsure + place) & load<u64>(todo + place) & ~load<u64>(found + place);

@@ -71,8 +71,14 @@ export function machineOf(dfa: Dfa, matcher: number): Machine {
 
 const NONE = -1;
 
-/** Both machines in one; null with more than `maxStates` states or `maxCells` cells. */
-export function product(a: Machine, b: Machine, maxStates: number, maxCells: number): Machine | null {
+/** Both machines in one; null with more than so many states, columns or cells. */
+export function product(
+  a: Machine,
+  b: Machine,
+  maxStates: number,
+  maxColumns: number,
+  maxCells: number,
+): Machine | null {
   const classes = new Uint8Array(256);
   const pairs = new Map<number, number>();
   const columnA: number[] = [];
@@ -88,6 +94,7 @@ export function product(a: Machine, b: Machine, maxStates: number, maxCells: num
     classes[byte] = column;
   }
   const columns = columnA.length;
+  if (columns > maxColumns) return null;
   maxStates = Math.min(maxStates, MAX_MACHINE_STATES, Math.floor(maxCells / columns));
   if (a.states > maxStates || b.states > maxStates) return null;
 

@@ -6,6 +6,7 @@ import {
   BIN_ENTRIES,
   BIN_LISTS,
   BIN_MOVES,
+  BIN_NARROW_SHIFT,
   BIN_ROOT,
   BIN_ROOTS,
   BIN_SAYS,
@@ -13,6 +14,7 @@ import {
   BIN_START,
   BIN_STATES,
   BIN_TABLE,
+  BIN_WIDE_SHIFT,
   MOVES_COLUMNS,
   MOVES_FIRST,
 } from '../../../assembly/waf/abi.ts';
@@ -33,7 +35,7 @@ export function pack(machines: readonly Machine[], maxStates: number): Machine[]
     let together: Machine | null = null;
     let growth = Math.max(FREE_CELLS, cellsOf(machine) * MAX_GROWTH);
     bins.forEach((bin, index) => {
-      const both = product(bin, machine, maxStates, MAX_CELLS);
+      const both = product(bin, machine, maxStates, 1 << BIN_NARROW_SHIFT, MAX_CELLS);
       if (!both || cellsOf(both) - cellsOf(bin) >= growth) return;
       growth = cellsOf(both) - cellsOf(bin);
       best = index;
@@ -46,9 +48,10 @@ export function pack(machines: readonly Machine[], maxStates: number): Machine[]
 }
 
 /** Length a multiple of 4. */
-export function binBytes(machine: Machine | PartialMachine): Uint8Array {
+export function binBytes(unsorted: Machine | PartialMachine): Uint8Array {
+  const machine = sortRows(unsorted);
   const { states, columns, cells } = machine;
-  const shift = Math.max(1, Math.ceil(Math.log2(columns)));
+  const shift = columns > 1 << BIN_NARROW_SHIFT ? BIN_WIDE_SHIFT : BIN_NARROW_SHIFT;
   const partial = 'roots' in machine ? machine : null;
 
   // Cells that say something are edges; equal ones are one.
@@ -103,6 +106,36 @@ export function binBytes(machine: Machine | PartialMachine): Uint8Array {
   entries.forEach((entry, index) => view.setUint16(entriesAt + index * 2, entry, true));
   bytes.set(moves, movesAt);
   return bytes;
+}
+
+/** Like rows together. State 0 of one that can die, and the roots of a partial one, stay in front. */
+// PERF: nothing but the size of the compressed image depends on it: bins of CRS 4.28 take 499 KB instead of 622.
+function sortRows<M extends Machine>(machine: M): M {
+  const { states, columns, cells, ends } = machine;
+  const fixed = 'roots' in machine ? (machine.roots as number) : machine.dead === 0 ? 1 : 0;
+  const order = Array.from({ length: states }, (_, state) => state).sort((a, b) => {
+    if (a < fixed || b < fixed) return a - b;
+    for (let column = 0; column < columns; column++) {
+      const difference = cells[a * columns + column]! - cells[b * columns + column]!;
+      if (difference !== 0) return difference;
+    }
+    return a - b;
+  });
+  const number = new Int32Array(states);
+  order.forEach((state, index) => (number[state] = index));
+  const sorted = new Int32Array(cells.length);
+  order.forEach((state, index) => {
+    for (let column = 0; column < columns; column++) {
+      const cell = cells[state * columns + column]!;
+      sorted[index * columns + column] = (cell & ~NEXT_MASK) | number[cell & NEXT_MASK]!;
+    }
+  });
+  return {
+    ...machine,
+    cells: sorted,
+    ends: Int32Array.from(order, (state) => ends[state]!),
+    start: number[machine.start]!,
+  };
 }
 
 function movesBytes(partial: PartialMachine): Uint8Array {
