@@ -56,6 +56,19 @@ const parts: readonly Part[] = [
     },
   },
   {
+    name: 'core.img',
+    inputs: [
+      ...['rules/**/*', 'assembly/abi.ts', 'assembly/waf/abi.ts', 'src/compiler/image.ts'],
+      ...['src/compiler/{regex,seclang,waf}/*.ts', 'src/cli/{archive,rulesets,rule-images}.ts'],
+    ],
+    outputs: ['dist/core.img', 'dist/core.ir.json'],
+    async make() {
+      const { readFolder } = await import('../src/cli/archive.ts');
+      const { compileFilesOf, EMBEDDED, writeKept } = await import('../src/cli/rule-images.ts');
+      writeKept(join(dist, EMBEDDED), await compileFilesOf(EMBEDDED, readFolder(join(root, 'rules'))));
+    },
+  },
+  {
     name: 'worker.js',
     inputs: ['src/**/*.ts', 'assembly/abi.ts'],
     outputs: ['dist/worker.js'],

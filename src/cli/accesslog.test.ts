@@ -34,5 +34,10 @@ test('a line says what was decided, by which rule and why', () => {
   const line = stripVTControlCharacters(renderAccess(JSON.stringify(entry)));
   assert.equal(line, '08:00:00.123  403  GET   a/search  2 ms  127.0.0.1  shop/web  block sqli: SQL in the query');
   assert.match(stripVTControlCharacters(renderAccess(JSON.stringify({ ...entry, verdict: [] }))), /allow$/);
+  const event = { rule: 942100, target: 'ARGS:q', score: 5 };
+  const waf = { events: [event, { rule: 949110, target: 'TX:score', score: 0 }] };
+  assert.match(stripVTControlCharacters(renderAccess(JSON.stringify({ ...entry, waf }))), / {2}waf 942100 ARGS:q$/);
+  const many = { events: Array.from({ length: 6 }, () => event) };
+  assert.match(stripVTControlCharacters(renderAccess(JSON.stringify({ ...entry, waf: many }))), / and 2 more$/);
   assert.equal(renderAccess('{"cut'), '{"cut');
 });

@@ -13,6 +13,9 @@ interface AccessEntry {
   readonly client?: string;
   readonly agent?: string;
   readonly upstream?: { readonly backend?: string; readonly attempts?: number; readonly error?: string };
+  readonly waf?: {
+    readonly events?: readonly { readonly rule: number; readonly target: string; readonly score: number }[];
+  };
   readonly verdict?: readonly {
     readonly action: string;
     readonly rule: string;
@@ -58,6 +61,7 @@ export function renderAccess(line: string): string {
     dim(origin),
     agent === '' ? '' : dim(`agent ${agent}`),
     verdictText(entry.verdict ?? []),
+    wafText(entry.waf?.events ?? []),
   ];
   return parts.filter(Boolean).join('  ');
 }
@@ -73,6 +77,17 @@ function verdictText(verdicts: NonNullable<AccessEntry['verdict']>): string {
     return mode === 'log' ? pc.yellow(text) : pc.red(text);
   });
   return words.join(', ');
+}
+
+const MAX_WAF_RULES = 4; // in one line
+
+/** The rules that scored, each with what it looked at. */
+function wafText(events: NonNullable<NonNullable<AccessEntry['waf']>['events']>): string {
+  const scored = events.filter(({ score }) => score > 0);
+  if (scored.length === 0) return '';
+  const more = scored.length > MAX_WAF_RULES ? ` and ${scored.length - MAX_WAF_RULES} more` : '';
+  const words = scored.slice(0, MAX_WAF_RULES).map(({ rule, target }) => `${rule} ${printable(target)}`);
+  return pc.dim(`waf ${words.join(', ')}${more}`);
 }
 
 /** SAFETY: requests are hostile, and a terminal obeys escape sequences: control characters are shown, not sent. */

@@ -72,7 +72,11 @@ function describeWaf({ waf }: Explanation, proposal: Proposal | null): string {
   if (waf === null) return '';
   const score = `inbound score ${waf.inbound}${waf.outbound > 0 ? `, outbound ${waf.outbound}` : ''}`;
   const said = waf.blocked ? (waf.mode === 'enforce' ? 'blocked' : 'would block') : 'passed';
-  const lines = ['', '', `waf       ${waf.ruleset}, mode ${waf.mode}: ${said}, ${waf.matches} matches, ${score}`];
+  const lines = [
+    '',
+    '',
+    `waf       ${waf.ruleset}, mode ${waf.mode}: ${said}, ${score}${waf.truncated ? ', more events than are shown' : ''}`,
+  ];
   for (const { rule, phase, severity, score: points, target, matched, message, transformations } of waf.events) {
     const head = [`${rule}`, `phase ${phase}`, severity, points > 0 ? `+${points}` : '', printable(target)];
     lines.push(`  ${head.filter((part) => part !== '').join('  ')}`, `    ${printable(message)}`);

@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { cancel, confirm, intro, isCancel, outro, text } from '@clack/prompts';
 import { defineCommand } from 'citty';
 import { compile, formatDiagnostics } from '../compiler/index.ts';
+import { ruleSetFinder } from './deployment.ts';
 import { Failure, sentence } from './failure.ts';
 import { ensureOperatorKey, operatorKeyFile, type OperatorKey } from './operator.ts';
 
@@ -120,6 +121,7 @@ export async function policyFor(upstream: string): Promise<string> {
     files: [{ path: 'sallyport.yaml', text: policy }],
     target: 'workerd',
     agents: null,
+    rulesets: ruleSetFinder(process.cwd()),
   });
   if (!ok)
     throw new Failure(
@@ -158,6 +160,12 @@ backends:
 # Who is the client? The TCP peer, unless a proxy of yours stands in front:
 # clientAddress: { from: xff, trustedCIDRs: [10.0.0.0/8] }
 
+# The web application firewall, with the rules that come with Sallyport. mode: log only records what it would block;
+# then write enforce. \`sallyport explain\` proposes exclusions for false alarms. Other rules: sallyport rules add crs@4.28.0
+waf:
+  mode: log
+  # exclude: [{ rule: 9020010, target: "ARGS:q" }]
+
 # lists:
 #   office: [192.0.2.0/24]             # then, in a rule: ip.src in $office
 
@@ -169,12 +177,6 @@ rules:
     action: block
     status: 404
     reason: not found
-
-  - name: sql-injection
-    when: url_decode(http.request.uri.query) matches "(?i)union\\s+(all\\s+)?select"
-    action: block
-    mode: log                          # see what it finds, then write enforce
-    reason: the query looks like SQL injection
 
   - name: training-crawlers
     when: agent.category eq "training"

@@ -102,8 +102,9 @@ export interface Exchange {
 export interface WafRecord {
   readonly plan: WafPlan;
   readonly events: WafEvidence[];
-  /** Events in all; there may be more than `events` has. */
+  /** Events of rules that log; `truncated`: there were more than `events` has. */
   matches: number;
+  truncated: boolean;
   /** Anomaly scores as the rule set left them. */
   inbound: number;
   outbound: number;

@@ -65,7 +65,7 @@ export interface WafExplanation {
   readonly blocked: boolean;
   readonly inbound: number; // anomaly scores
   readonly outbound: number;
-  readonly matches: number;
+  readonly truncated: boolean; // there were more events
   readonly events: readonly WafEvidence[];
 }
 
@@ -133,8 +133,8 @@ async function explainOne(
   };
 }
 
-function explainWaf({ plan, blocked, inbound, outbound, matches, events }: WafRecord): WafExplanation {
-  return { ruleset: plan.ruleset, mode: plan.mode, blocked, inbound, outbound, matches, events };
+function explainWaf({ plan, blocked, inbound, outbound, truncated, events }: WafRecord): WafExplanation {
+  return { ruleset: plan.ruleset, mode: plan.mode, blocked, inbound, outbound, truncated, events };
 }
 
 const sentenceOf = ({ action, rule, reason, status, mode }: Verdict): string =>

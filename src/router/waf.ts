@@ -20,14 +20,13 @@ export function startWaf(exchange: Exchange, plan: Plan): void {
   const index = exchange.action?.waf ?? -1;
   const found: WafPlan | undefined = index < 0 ? undefined : plan.wafs[index];
   if (found !== undefined)
-    exchange.waf = { plan: found, events: [], matches: 0, inbound: 0, outbound: 0, blocked: false };
+    exchange.waf = { plan: found, events: [], matches: 0, truncated: false, inbound: 0, outbound: 0, blocked: false };
 }
 
 /** Records what was found; answers the exchange when that ends it. `verdict` null: the WAF did not run in this call. */
 export function judgeWaf(exchange: Exchange, verdict: WafVerdict | null, stage: 'request' | 'response'): void {
   const record = exchange.waf;
   if (record === null || verdict === null) return;
-  record.matches += verdict.matches;
   record.inbound = scoreOf(verdict, 'inbound') ?? record.inbound;
   record.outbound = scoreOf(verdict, 'outbound') ?? record.outbound;
   const found = addEvents(exchange, record, verdict);
@@ -87,6 +86,8 @@ function addEvents(exchange: Exchange, record: WafRecord, verdict: WafVerdict): 
     };
     found.push(evidenceOf(event, verdict.scores, options));
   }
+  record.matches += found.length;
+  record.truncated ||= verdict.truncated || record.matches > MAX_RECORDED_EVENTS;
   record.events.push(...found.slice(0, MAX_RECORDED_EVENTS - record.events.length));
   return found;
 }
