@@ -1,4 +1,5 @@
 /** The detectors of the engine alone, for their tests. */
+import fc from 'fast-check';
 import { compileAssembly } from './assembly.ts';
 
 const entry = `
@@ -25,9 +26,10 @@ interface Exports {
 
 export interface Detectors {
   readonly exports: Exports;
+  readonly memory: WebAssembly.Memory;
   /** What was found, such as `' condition`, or ''. */
   sql(text: string | Uint8Array): string;
-  /** The same without the way out for plain words. */
+  /** The same with every place judged in every reading. */
   sqlSlowly(text: string | Uint8Array): string;
   xss(text: string | Uint8Array): boolean;
   xssSlowly(text: string | Uint8Array): boolean;
@@ -55,10 +57,80 @@ export async function loadDetectors(): Promise<Detectors> {
   };
   return {
     exports,
+    memory,
     sql: (text) => sql(exports.detectSql, text),
     sqlSlowly: (text) => sql(exports.detectSqlSlowly, text),
     xss: (text) => call(exports.detectXss, text),
     xssSlowly: (text) => call(exports.detectXssSlowly, text),
     steps: () => used,
   };
+}
+
+/** Parts of SQL, of HTML and of what hides them. */
+const pieces = fc.constantFrom(
+  ...[
+    "'",
+    '"',
+    '`',
+    '\\',
+    ' ',
+    '\n',
+    '\0',
+    '(',
+    ')',
+    ',',
+    ';',
+    '.',
+    '--',
+    '#',
+    '/*',
+    '*/',
+    '/*!',
+    '/*!50000',
+    '@',
+    '@@',
+  ],
+  ...[
+    '7',
+    '0x',
+    '1e',
+    '.7',
+    'a',
+    'x',
+    'q',
+    'N',
+    '_utf8',
+    '$',
+    '$$',
+    '[',
+    ']',
+    '{',
+    '}',
+    '\\N',
+    '=',
+    '<',
+    '>',
+    '!',
+    '|',
+  ],
+  ...['||', '&&', '&', '+', '-', '*', '/', '%', '^', '~', ':', ':=', '::', 'é', '\u00a0'],
+  ...['select', 'union', 'all', 'from', 'where', 'or', 'and', 'not', 'like', 'in', 'between', 'is', 'null', 'case'],
+  ...['when', 'then', 'end', 'if', 'begin', 'declare', 'exec', 'drop', 'table', 'order', 'by', 'having', 'limit'],
+  ...['into', 'outfile', 'sleep', 'version', 'substring', 'values', 'with', 'as', 'set', 'goto', 'interval', 'match'],
+  ...['<', '</', '<!', '<!--', '-->', '<?', '<%', '%>', '>', '/>', 'script', 'img', 'svg', 'onerror', 'href', 'style'],
+  ...['=', 'javascript:', 'data:', '&#106;', '&colon;', '&', 'expression(', 'url(', ';url='],
+);
+
+/** Any bytes, and texts that come close to what the detectors look for; `near`: texts of which one byte is changed. */
+export function hostileTexts(near: readonly string[], parts = 24): fc.Arbitrary<Buffer> {
+  return fc.oneof(
+    fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes)),
+    fc.array(pieces, { maxLength: parts }).map((words) => Buffer.from(words.join(''))),
+    fc.array(pieces, { maxLength: parts }).map((words) => Buffer.from(words.join(' '))),
+    fc.tuple(fc.constantFrom("'", ...near), fc.nat(), fc.nat(255)).map(([text, at, byte]) => {
+      const bytes = Buffer.from(text);
+      bytes[at % bytes.length] = byte;
+      return bytes;
+    }),
+  );
 }

@@ -1,6 +1,6 @@
 // The words of HTML that can make a page run something, chosen from the HTML standard (elements, event handler content
 // attributes, attributes that hold a URL), SVG 2, Pointer Events, CSS Animations and what older browsers ran.
-import { addWords, FILTER_BYTES, wordHash, wordKind } from './words';
+import { addWords, clearTable, HTML_SLOTS, HTML_TABLE, wordHash, wordKind } from './words';
 
 // KINDS. Elements and attributes are in one table: what a word is, its place tells.
 export const HTML_NONE: u32 = 0;
@@ -13,12 +13,11 @@ export const ATTRIBUTE_MARKUP: u32 = 6; // its value is a document
 export const ATTRIBUTE_LINK: u32 = 7; // of SVG and MathML
 export const ELEMENT_STYLE: u32 = 8; // both an element that runs and the attribute
 
-const SLOTS: u32 = 512;
-const TABLE = memory.data(<i32>SLOTS * 4 + FILTER_BYTES, 4);
 let ready = false;
 
 function build(): void {
   ready = true;
+  clearTable(HTML_TABLE, HTML_SLOTS);
   add(ELEMENT_RUNS, 'script iframe frame frameset isindex bgsound vmlframe xss scriptlet xml comment listener');
   add(ELEMENT_LOADS, 'object embed applet base link meta portal import noscript event-source math animate set handler');
   add(ELEMENT_STYLE, 'style');
@@ -61,11 +60,11 @@ function addOlderHandlers(): void {
 }
 
 function add(kind: u32, list: string): void {
-  addWords(TABLE, SLOTS, kind, list);
+  addWords(HTML_TABLE, HTML_SLOTS, kind, list);
 }
 
 /** Kind of a word of HTML. */
 export function htmlWord(at: usize, length: i32): u32 {
   if (!ready) build();
-  return wordKind(TABLE, SLOTS, wordHash(at, length), at, length);
+  return wordKind(HTML_TABLE, HTML_SLOTS, wordHash(at, length), at, length);
 }

@@ -1,7 +1,7 @@
 // The words of SQL by what they do in a sentence of it, chosen from the manuals of MySQL and MariaDB, PostgreSQL, Microsoft
 // SQL Server, Oracle and SQLite. Not every word of a dialect: what ordinary text uses as often stays out unless a
 // structure needs it. Whether a word counts depends on the structure around it (judge.ts), never on the word alone.
-import { addWords, FILTER_BYTES, wordKind } from './words';
+import { addWords, clearTable, SQL_SLOTS, SQL_TABLE, wordKind } from './words';
 
 // KINDS, as the judge asks for them
 export const WORD_NAME: u32 = 0; // any other word
@@ -66,8 +66,6 @@ export const WORD_ANALYSE: u32 = 58;
 export const WORD_OFFSET: u32 = 59;
 export const WORD_PROBE: u32 = 60; // a function that takes a text apart or puts one together, byte by byte
 
-const SLOTS: u32 = 2048;
-const TABLE = memory.data(<i32>SLOTS * 4 + FILTER_BYTES, 4);
 let ready = false;
 
 function addCommon(): void {
@@ -139,6 +137,7 @@ function addCatalogs(): void {
 }
 function build(): void {
   ready = true;
+  clearTable(SQL_TABLE, SQL_SLOTS);
   add(WORD_AND, 'and or xor');
   add(WORD_NOT, 'not');
   add(WORD_LIKE, 'like rlike regexp ilike');
@@ -207,11 +206,11 @@ function build(): void {
 }
 
 function add(kind: u32, list: string): void {
-  addWords(TABLE, SLOTS, kind, list);
+  addWords(SQL_TABLE, SQL_SLOTS, kind, list);
 }
 
 /** Kind of a word, from the hash of its letters in lower case. */
 export function sqlWord(hash: u32, at: usize, length: i32): u32 {
   if (!ready) build();
-  return wordKind(TABLE, SLOTS, hash, at, length);
+  return wordKind(SQL_TABLE, SQL_SLOTS, hash, at, length);
 }

@@ -5,7 +5,7 @@
 // Linear: at most three places with at most three readings each, every reading one pass that stops at the first token
 // that fits no statement, which in ordinary text is the second word.
 import { spend } from '../../arena';
-import { MARK_BACKSLASH, MARK_DASH, MARK_DOUBLE, MARK_PARTS, MARK_SINGLE, MARK_SLASH, marksOf } from './bytes';
+import { MARK_ALL, MARK_BACKSLASH, MARK_DASH, MARK_DOUBLE, MARK_PARTS, MARK_SINGLE, MARK_SLASH, marksOf } from './bytes';
 import { begins, NUMBER, kind, next, VARIABLE, STRING, WORD, word } from './sql-lexer';
 import {
   judgeBare,
@@ -40,14 +40,14 @@ export function detectSql(at: usize, length: i32): bool {
   return judgePlaces(at, length, seen);
 }
 
-/** `detectSql` without the way out for plain words; for the test that it changes no verdict. */
+/** `detectSql` that judges every place in every reading; for the test that what it leaves out changes no verdict. */
 export function detectSqlSlowly(at: usize, length: i32): bool {
   fingerprintLength = 0;
   if (!spend(1 + (length >> 2))) return false;
-  return judgePlaces(at, length, marksOf(at, length));
+  return mayBeSql(marksOf(at, length), at, length) && judgePlaces(at, length, MARK_ALL);
 }
 
-/** Two words need something between them; a lone one, a number, a date or a path breaks out of nothing. */
+/** Words of SQL need something between them: a lone one, a number, a path or `choose-one-of-7` breaks out of nothing. */
 function mayBeSql(seen: u32, at: usize, length: i32): bool {
   if ((seen & (MARK_PARTS | MARK_BACKSLASH)) != 0) return true;
   return (seen & MARK_DASH) != 0 && has(at, at + <usize>length, 0x2d, 0x2d);

@@ -1,13 +1,27 @@
 // Word tables of the detectors: hash tables over the word lists in sql-words.ts and html-words.ts, made once per instance
-// in fixed memory. A slot is u32 { length: 8, kind: 8, address: 16 }: static data lies below 64 KiB, so that a slot can
+// in fixed memory (DETECT_AT). A slot is u32 { length: 8, kind: 8, address: 16 }: static data lies below 64 KiB, so that a slot can
 // name its word, and a lookup is exact. A client gains nothing from collisions: the tables are fixed and at most half full.
+import { DETECT_AT } from '../../abi';
 import { extend, finish, HASH_START } from '../../hash';
+
+// TABLES: where they lie. A table is slots, then its filter.
+export const SQL_SLOTS: u32 = 2048;
+export const HTML_SLOTS: u32 = 512;
+/** Bytes of a filter: a bit for each value of the upper 13 bits of a hash. */
+export const FILTER_BYTES: i32 = 1024;
+export const SQL_TABLE: usize = DETECT_AT;
+export const HTML_TABLE: usize = SQL_TABLE + <usize>SQL_SLOTS * 4 + FILTER_BYTES;
+export const MARKS_TABLE: usize = HTML_TABLE + <usize>HTML_SLOTS * 4 + FILTER_BYTES;
+export const WORDS_TABLE: usize = MARKS_TABLE + 512;
+export const TABLES_END: usize = WORDS_TABLE + 256;
+
+/** Empties a table. An instance that takes the place of another finds its tables in the memory, and makes its own. */
+export function clearTable(table: usize, slots: u32): void {
+  memory.fill(table, 0, (<usize>slots << 2) + FILTER_BYTES);
+}
 
 /** Letters of a word at most; longer ones are in no list. */
 export const MAX_WORD_LETTERS: i32 = 30;
-
-/** Bytes behind a table, for its filter: a bit for each value of the upper 13 bits of a hash. */
-export const FILTER_BYTES: i32 = 1024;
 
 /** Puts the words of a list, parted by single spaces and in lower case, into a table of `slots` (a power of two). */
 export function addWords(table: usize, slots: u32, kind: u32, list: string): void {
@@ -42,7 +56,7 @@ export function wordKind(table: usize, slots: u32, hash: u32, at: usize, length:
   if (((<u32>load<u8>(table + (<usize>slots << 2) + <usize>(bit >> 3)) >> (bit & 7)) & 1) == 0) return 0;
   if (length > MAX_WORD_LETTERS) return 0;
   let i = mixed & (slots - 1);
-  // SAFETY: at most half of the slots are taken (words.test.ts), so that a free one ends the search.
+  // SAFETY: at most half of the slots are taken (detect.test.ts), so that a free one ends the search.
   let slot = load<u32>(table + (<usize>i << 2));
   while (slot != 0) {
     if ((slot & 0xff) == <u32>length && sameWord(<usize>(slot >> 16), at, length)) return (slot >> 8) & 0xff;
