@@ -12,6 +12,7 @@ import { PROJECTS, typeErrors } from './types.ts';
 const CONCURRENCY = 2; // files at once: each scenario file keeps a workerd busy beside itself
 const TIMEOUT = 240_000; // ms for one file
 const PATTERNS = [
+  'assembly/**/*.test.ts',
   'src/**/*.test.ts',
   'scripts/**/*.test.ts',
   'test/**/*.test.ts',
