@@ -352,5 +352,6 @@ export const LEVEL_2: readonly Attack[] = [
   attack('words of scripts', 9030110, inQuery('what does document.cookie hold')),
   attack('backticks', 9050200, inQuery('`id`')),
   attack('filter of a document store', 9020130, request({ uri: '/items?price%5B%24gte%5D=5' })),
+  attack('script', 9080220, answer(200, 'text/plain', '#!/bin/sh\nset -e\n')),
   attack('name of a key', 9080200, answer(200, 'text/html', 'AKIAIOSFODNN7EXAMPLE')),
 ];

@@ -152,4 +152,6 @@ export const BENIGN_ANSWERS: readonly (readonly [status: number, type: string, b
   [200, 'text/html', '<p>An SQL error tells you that the syntax is wrong</p>'],
   [200, 'text/html', '<pre>&lt;?php echo 1; ?&gt;</pre>'],
   [200, 'text/plain', 'index of terms: a, b, c'],
+  [200, 'text/plain', '#!/bin/sh\n# installs it\nset -e\n'],
+  [200, 'application/json', '{"error":"SELECT is not a table","at":"line 5"}'],
 ];

@@ -232,6 +232,14 @@ describe('actions', () => {
     ]));
 });
 
+test('block that stops nothing is told, unless it scores', () =>
+  check([
+    ['SecAction "id:1,block"', ['warning 1:17 idle-block'], /phase:2,deny/],
+    ['SecDefaultAction "phase:2,deny"\nSecAction "id:1,block"', []],
+    ['SecAction "id:1,block,setvar:tx.a=+1"', []],
+    ['SecAction "id:1,block"\nSecRuleUpdateActionById 1 deny', []],
+  ]));
+
 describe('rules together', () => {
   test('ids, markers', () =>
     check([

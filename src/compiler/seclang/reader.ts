@@ -41,6 +41,7 @@ export class Reader implements Rules {
   private readonly removed = new Set<Draft>();
   private readonly ids = new Map<number, Place>();
   private readonly skips = new Map<Draft, Text>();
+  private readonly blocks = new Map<Draft, Text>();
   private readonly unmatched: { selection: Selection; written: Text }[] = [];
   private readonly defaults = new Map<number, Actions>();
   private lastDefaults: Actions | null = null;
@@ -232,6 +233,8 @@ export class Reader implements Rules {
     this.entries.push(rule);
     const skip = actions.places.get('skipafter');
     if (skip !== undefined && rule.skipAfter !== '') this.skips.set(rule, skip);
+    const block = actions.places.get('block');
+    if (block !== undefined) this.blocks.set(rule, block);
     // SPEC: add_rule: nothing can be stopped in the logging phase.
     if (rule.phase === 5 && !['pass', 'allow'].includes(rule.disruptive)) {
       const written = ['deny', 'drop', 'redirect', 'block'].map((name) => actions.places.get(name)).find(Boolean);
@@ -326,6 +329,7 @@ export class Reader implements Rules {
 
   finish(): RuleSet {
     reportMissed(this.unmatched, this.rules, this.problems);
+    this.reportIdleBlocks();
     const ordered =
       this.input.position === 'before' ? [...this.entries, ...this.base] : [...this.base, ...this.entries];
     const kept = ordered.filter((entry) => entry.kind === 'marker' || !this.removed.has(entry));
@@ -335,6 +339,18 @@ export class Reader implements Rules {
       entries: this.resolveSkips(kept) as (RuleEntry | MarkerEntry)[],
       settings: Object.fromEntries(this.settings),
     };
+  }
+
+  /** Rules of a scoring rule set block by what they add up; one that adds nothing was meant to stop the request. */
+  private reportIdleBlocks(): void {
+    for (const [rule, block] of this.blocks) {
+      if (this.removed.has(rule) || !rule.blocks || rule.disruptive !== 'pass') continue;
+      if (rule.links.some(({ setvars }) => setvars.length > 0)) continue;
+      this.problems.warning('idle-block', block, 'block stands for pass here', {
+        cause: 'so says SecDefaultAction, and so it is where there is none',
+        fix: `write deny, or SecDefaultAction "phase:${rule.phase},deny" above the rule`,
+      });
+    }
   }
 
   /**

@@ -343,7 +343,7 @@ SecDefaultAction "phase:1,nolog,pass"
 SecAction "id:4,phase:1,block"
 SecAction "id:5,phase:2"
 SecAction "id:6,phase:2,pass"`);
-    assert.deepEqual(problems, []);
+    assert.deepEqual(problems, ['warning 1:25 idle-block', 'warning 6:25 idle-block']);
     assert.deepEqual(
       rules.map(({ id, disruptive, blocks, status, log, auditlog }) => [id, disruptive, blocks, status, log, auditlog]),
       [
