@@ -97,6 +97,28 @@ const parts: readonly Part[] = [
     },
   },
   {
+    name: 'pkg',
+    inputs: [
+      'src/waf/*.ts',
+      'src/plan.ts',
+      'assembly/**/*.ts',
+      'rules/**/*',
+      'src/compiler/**/*.ts',
+      'scripts/package.ts',
+    ],
+    outputs: ['pkg/index.js', 'pkg/engine.wasm', 'pkg/core.bin', 'pkg/types/src/waf/index.d.ts', 'pkg/package.json'],
+    async make() {
+      const { metafile } = await bundle({
+        ...workerOptions,
+        entryPoints: [join(root, 'src/waf/index.ts')],
+        outfile: join(root, 'pkg/index.js'),
+      });
+      refuseNode(metafile!, 'index.js');
+      const { writePackage } = await import('./package.ts');
+      await writePackage(join(root, 'pkg'));
+    },
+  },
+  {
     name: 'cli.js',
     inputs: ['src/**/*.ts', 'assembly/abi.ts'],
     outputs: ['dist/cli.js'],

@@ -1,23 +1,30 @@
 /** `sallyport rules`: brings rule sets here, lists them, shows their rules, and compiles them for a test. */
 import { defineCommand } from 'citty';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import pc from 'picocolors';
 import { formatDiagnostics, type Diagnostic } from '../compiler/diagnostics.ts';
 import { severityName, writeRule, type RuleEntry, type RuleSet } from '../compiler/seclang/index.ts';
 import { isRule, paranoiaOf } from '../compiler/waf/artefact.ts';
+import { writeBundle } from '../compiler/waf/bundle.ts';
 import { printable } from './accesslog.ts';
 import type { RuleFiles } from './archive.ts';
+import { compileFiles, requireDeployment } from './deployment.ts';
 import { Failure } from './failure.ts';
 import { readLock } from './lock.ts';
 import { compiledRules, compileFilesOf, EMBEDDED, readFiles } from './rule-images.ts';
 import { addRules, folderOf, lockedFiles, parseName } from './rulesets.ts';
 
 const rulesArguments = {
-  action: { type: 'positional', description: 'add, list, show or test', required: true },
-  name: { type: 'positional', description: 'a rule set (crs@4.28.0), or the id of a rule for show', required: false },
+  action: { type: 'positional', description: 'add, list, show, test or bundle', required: true },
+  name: {
+    type: 'positional',
+    description: 'a rule set (crs@4.28.0); show: the id of a rule; bundle: a policy',
+    required: false,
+  },
   from: { type: 'string', description: 'add: a directory or archive on this machine', valueHint: 'path' },
   url: { type: 'string', description: 'add: another place to download from', valueHint: 'url' },
   ruleset: { type: 'string', description: 'show: the rule set to look in', valueHint: 'name' },
+  out: { type: 'string', description: 'bundle: where to write', valueHint: 'file', default: 'waf.bin' },
   json: { type: 'boolean', description: 'print JSON' },
 } as const;
 
@@ -27,6 +34,7 @@ interface Parsed {
   readonly from?: string | undefined;
   readonly url?: string | undefined;
   readonly ruleset?: string | undefined;
+  readonly out: string;
   readonly json?: boolean | undefined;
 }
 
@@ -35,6 +43,7 @@ const ACTIONS: Readonly<Record<string, (args: Parsed, project: string) => void |
   list,
   show,
   test: testRules,
+  bundle,
 };
 
 export default defineCommand({
@@ -198,6 +207,16 @@ async function testRules(args: Parsed, project: string): Promise<void> {
     }
   }
   if (errors > 0) process.exitCode = 1;
+}
+
+/** The WAF of a policy as one file, for `sallyport/waf` in a worker of one's own. */
+async function bundle(args: Parsed): Promise<void> {
+  if (args.name === undefined)
+    throw new Failure('which policy? Write sallyport rules bundle sallyport.yaml --out waf.bin');
+  const { manifest, images } = requireDeployment(await compileFiles([args.name]), args.json === true);
+  const bytes = writeBundle(manifest, images);
+  writeFileSync(args.out, bytes);
+  print(args, { file: args.out, bytes: bytes.length }, `${String(bytes.length)} bytes  ${args.out}`);
 }
 
 const textOf = (bytes: Uint8Array | undefined): string | undefined =>
