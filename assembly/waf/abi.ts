@@ -183,12 +183,13 @@ export const MATCHER_PHRASES = 2; // prefilters find and verify them
 export const MATCHER_ALWAYS = 3; // a regex that matches any text, with positions for captures
 
 // PREFILTER: literals of regexes and phrases, found by hashing the bytes at every place of a text: no step waits for the one
-// before it. Each literal has an anchor in it of 4, 3 or at most 2 bytes (its tier), read as little-endian u32 with
-// PREFILTER_FOLD or-ed in, of 3 with the last byte cleared. A bit says that the hash of an anchor occurs; its bucket then
-// has the entries to compare { u32 anchor, u32 at in the text, u16 length, u16 of it before the anchor, u16 record, u16 0 }.
-// Parts in order: header, bits of quads, of triples, of pairs (by the two bytes themselves, a single one with any second),
-// u16 first[buckets + 1] of quads, triples and pairs (by the first byte), set of all its matchers, records (sets of
-// matchers), entries, text (ASCII lower case).
+// before it. A literal of one byte is looked up among the bytes that occur. A longer one has an anchor in it of 4, 3 or 2
+// bytes, read as little-endian u32; a bit says that the hash of an anchor occurs, and its bucket then has the entries to
+// compare { u32 anchor, u32 at in the text, u16 length, u16 of it before the anchor, u16 record, u16 0 }. All this is about
+// the text with ASCII letters in lower case.
+// Parts in order: header, bits of quads, of triples, of pairs (by the two bytes themselves), u16 first[buckets + 1] of quads,
+// triples and pairs (by the first byte), set of the single bytes, u16 record of each, set of all its matchers, records (sets
+// of matchers), entries, text.
 export const PREFILTER_RECORDS = 0;
 export const PREFILTER_ENTRIES = 4;
 export const PREFILTER_TEXT_BYTES = 8;
@@ -204,9 +205,10 @@ export const PREFILTER_PAIRS = 12 + 16384 + 8192;
 export const PREFILTER_QUAD_FIRST = 12 + 16384 + 8192 + 8192;
 export const PREFILTER_TRIPLE_FIRST = 12 + 16384 + 8192 + 8192 + 4097 * 2;
 export const PREFILTER_PAIR_FIRST = 12 + 16384 + 8192 + 8192 + 4097 * 2 + 1025 * 2;
-export const PREFILTER_SET = 12 + 16384 + 8192 + 8192 + 4097 * 2 + 1025 * 2 + 257 * 2 + 2; // and what follows
+export const PREFILTER_SINGLES = 12 + 16384 + 8192 + 8192 + 4097 * 2 + 1025 * 2 + 257 * 2 + 2;
+export const PREFILTER_SINGLE_RECORDS = 12 + 16384 + 8192 + 8192 + 4097 * 2 + 1025 * 2 + 257 * 2 + 2 + 32;
+export const PREFILTER_SET = 12 + 16384 + 8192 + 8192 + 4097 * 2 + 1025 * 2 + 257 * 2 + 2 + 32 + 512; // and what follows
 export const PREFILTER_ENTRY_BYTES = 16;
-export const PREFILTER_FOLD = 0x20202020;
 export const PREFILTER_HASH = 0x9e3779b1;
 export const MAX_PREFILTER_ENTRIES = 65535;
 

@@ -29,7 +29,7 @@ import {
 } from './abi';
 import { checkBin, checkMoves, isNarrow, reportTo, runBins, runOne } from './bins';
 import { checkPositions, runPositions, verify } from './positions';
-import { beyond, checkPrefilter, phraseAt, phraseLength, phraseOf, prefilter, prefilterSet } from './prefilter';
+import { beyond, checkPrefilter, phraseAt, phraseLength, phraseOf, prefilter, prefilterScratch, prefilterSet } from './prefilter';
 import { presence } from './presence';
 
 /** Number of matchers of the section. */
@@ -65,8 +65,8 @@ export function match(section: usize, at: usize, length: i32, applicable: usize,
   const before = mark();
   const binCount = load<u32>(section, MATCHERS_BIN_COUNT);
   // Sets: what is left to find, what may match, what matches, what the positions decide; presence; bins that run, those
-  // that may die from the front and the others from the back, and whether one is listed already.
-  const sets = alloc(<i32>((bytes << 2) + 32 + (<usize>binCount << 3)));
+  // that may die from the front and the others from the back, and whether one is listed already; scratch.
+  const sets = alloc(<i32>((bytes << 2) + 32 + (<usize>binCount << 3)) + prefilterScratch(length));
   const ok = sets != 0 && scan(section, at, length, applicable, hits, bytes, sets, binCount);
   release(before);
   return ok;
@@ -100,13 +100,14 @@ function scan(
   }
   if (!any) return true;
   any = false; // from here: a bin has been listed
+  presence(at, length, bitmap);
   const filters = load<u32>(section, MATCHERS_PREFILTER_COUNT);
   for (let i: u32 = 0; i < filters; i++) {
     const filter = entryOf(section, MATCHERS_PREFILTERS, i);
-    if (meets(prefilterSet(filter), todo, bytes) && !prefilter(filter, bytes, at, length, todo, maybe)) return false;
+    if (!meets(prefilterSet(filter), todo, bytes)) continue;
+    if (!prefilter(filter, bytes, at, length, todo, maybe, bitmap, list + (<usize>binCount << 3))) return false;
   }
 
-  let present = false; // the presence bitmap has been made
   let front: u32 = 0;
   let back = binCount;
   for (let place: usize = 0; place < bytes; place += 8) {
@@ -122,13 +123,7 @@ function scan(
         continue;
       }
       const byteSets = load<u32>(record, MATCHER_BYTE_SET_COUNT);
-      if (byteSets != 0) {
-        if (!present) {
-          presence(at, length, bitmap);
-          present = true;
-        }
-        if (!occurs(section + <usize>load<u32>(record, MATCHER_BYTE_SETS), byteSets, bitmap)) continue;
-      }
+      if (byteSets != 0 && !occurs(section + <usize>load<u32>(record, MATCHER_BYTE_SETS), byteSets, bitmap)) continue;
       const bin = load<u32>(record, MATCHER_BIN);
       if (bin >= binCount) {
         set(unsure, matcher);

@@ -5,7 +5,6 @@ import {
   MAX_PREFILTER_ENTRIES,
   PREFILTER_ENTRIES,
   PREFILTER_ENTRY_BYTES,
-  PREFILTER_FOLD,
   PREFILTER_HASH,
   PREFILTER_PAIRS,
   PREFILTER_PAIR_FIRST,
@@ -16,6 +15,8 @@ import {
   PREFILTER_QUAD_SHIFT,
   PREFILTER_RECORDS,
   PREFILTER_SET,
+  PREFILTER_SINGLES,
+  PREFILTER_SINGLE_RECORDS,
   PREFILTER_TEXT_BYTES,
   PREFILTER_TRIPLES,
   PREFILTER_TRIPLE_BUCKETS,
@@ -65,30 +66,74 @@ function bit(bits: usize, index: u32): u32 {
   return <u32>load<u8>(bits + <usize>(index >> 3)) >> (index & 7);
 }
 
+/** Bytes of scratch that `prefilter` takes for a text of so many. */
+export function prefilterScratch(length: i32): i32 {
+  return (length < REGEX_CHUNK ? length : REGEX_CHUNK) + 32;
+}
+
+/** Copies at least `bytes` bytes with ASCII letters in lower case; reads and writes up to 15 more. */
+function fold(at: usize, bytes: usize, out: usize): void {
+  const upper = i8x16.splat(0x41);
+  const letters = i8x16.splat(26);
+  const lower = i8x16.splat(0x20);
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const block = v128.load(at + i);
+    const isUpper = i8x16.lt_u(i8x16.sub(block, upper), letters);
+    v128.store(out + i, v128.or(block, v128.and(isUpper, lower)));
+  }
+}
+
 /**
  * Adds to the set `out` the matchers of `todo` (sets of `bytesOfSet` bytes) one of whose literals or phrases stands in the
- * text, and maybe others; false when the step budget is spent.
+ * text, and maybe others; false when the step budget is spent. `bitmap`: presence of the text; `scratch`: prefilterScratch.
  */
-export function prefilter(filter: usize, bytesOfSet: usize, at: usize, length: i32, todo: usize, out: usize): bool {
+export function prefilter(
+  filter: usize,
+  bytesOfSet: usize,
+  at: usize,
+  length: i32,
+  todo: usize,
+  out: usize,
+  bitmap: usize,
+  scratch: usize,
+): bool {
   begin(filter, bytesOfSet, at, length, todo, out);
+  for (let place: usize = 0; place < 32; place += 8) {
+    let word = load<u64>(bitmap + place) & load<u64>(filter + place, PREFILTER_SINGLES);
+    while (word != 0) {
+      const byte = (place << 3) + <usize>ctz(word);
+      word &= word - 1;
+      add(records + <usize>load<u16>(filter + (byte << 1), PREFILTER_SINGLE_RECORDS) * bytesOfSet);
+    }
+  }
   const quads = filter + PREFILTER_QUADS;
   const triples = filter + PREFILTER_TRIPLES;
   const pairs = filter + PREFILTER_PAIRS;
   const stop = at + <usize>length;
   while (at < stop) {
-    let chunk = at + REGEX_CHUNK;
-    if (chunk > stop) chunk = stop;
-    if (!spend(<i32>(chunk - at))) return false;
-    for (; at < chunk; at++) {
-      // SAFETY: up to 3 bytes behind the text are looked at, which is memory, since images follow it; what they say counts
-      // only if a literal that ends inside the text stands there.
-      const value = load<u32>(at) | <u32>PREFILTER_FOLD;
+    let bytes = stop - at;
+    if (bytes > <usize>REGEX_CHUNK) bytes = REGEX_CHUNK;
+    if (!spend(<i32>bytes)) return false;
+    // SAFETY: up to 18 bytes behind the text are looked at, which is memory, since images follow it; what they say counts
+    // only if a literal that ends inside the text stands there.
+    fold(at, bytes + 3, scratch);
+    for (let i: usize = 0; i < bytes; i++) {
+      const value = load<u32>(scratch + i);
       if ((bit(quads, quad(value)) | bit(triples, triple(value)) | bit(pairs, value & 0xffff)) & 1) {
-        if (!look(at, value)) return false;
+        if (!look(at + i, value)) return false;
       }
     }
+    at += bytes;
   }
   return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function add(record: usize): void {
+  for (let i: usize = 0; i < setBytes; i += 16) {
+    v128.store(found + i, v128.or(v128.load(found + i), v128.load(record + i)));
+  }
 }
 
 function look(at: usize, value: u32): bool {
@@ -116,8 +161,7 @@ function bucket(range: usize, at: usize, value: u32, mask: u32): bool {
   for (; index < last; index++) {
     const entry = entries + <usize>index * PREFILTER_ENTRY_BYTES;
     const anchor = load<u32>(entry);
-    // A single byte has an anchor of one byte.
-    if (((anchor ^ value) & (anchor > 0xff ? mask : 0xff)) != 0) continue;
+    if (((anchor ^ value) & mask) != 0) continue;
     const record = records + <usize>load<u16>(entry, 12) * setBytes;
     if (!isNew(record)) continue;
     const length = <usize>load<u16>(entry, 8);
@@ -125,9 +169,7 @@ function bucket(range: usize, at: usize, value: u32, mask: u32): bool {
     if (start < from || start + length > end) continue;
     if (!spend(<i32>(length >> 2))) return false;
     if (!same(start, texts + <usize>load<u32>(entry, 4), length)) continue;
-    for (let i: usize = 0; i < setBytes; i += 16) {
-      v128.store(found + i, v128.or(v128.load(found + i), v128.load(record + i)));
-    }
+    add(record);
   }
   return true;
 }
@@ -141,11 +183,22 @@ function isNew(record: usize): bool {
   return false;
 }
 
+// @ts-ignore: decorator
+@inline
+function lowered(at: usize): u32 {
+  const byte = <u32>load<u8>(at);
+  return byte - 0x41 < 26 ? byte | 0x20 : byte;
+}
+
+// @ts-ignore: decorator
+@inline
+function holds(set: usize, index: u32): bool {
+  return ((<u32>load<u8>(set + <usize>(index >> 3)) >> (index & 7)) & 1) != 0;
+}
+
 function same(at: usize, text: usize, length: usize): bool {
   for (let i: usize = 0; i < length; i++) {
-    let byte = <u32>load<u8>(at + i);
-    if (byte - 0x41 < 26) byte |= 0x20;
-    if (byte != <u32>load<u8>(text + i)) return false;
+    if (lowered(at + i) != <u32>load<u8>(text + i)) return false;
   }
   return true;
 }
@@ -169,7 +222,16 @@ export function phraseOf(filter: usize, bytesOfSet: usize, matcher: u32, at: usi
   // A phrase of at most 65,535 bytes that ends before `best` has its anchor before it.
   for (let p = at; p < end && p < best; p++) {
     if (!spend(1)) return false;
-    const value = load<u32>(p) | <u32>PREFILTER_FOLD;
+    const byte = <usize>load<u8>(p);
+    if (holds(filter + PREFILTER_SINGLES, <u32>byte)) {
+      const record = records + <usize>load<u16>(filter + (byte << 1), PREFILTER_SINGLE_RECORDS) * setBytes;
+      if (p + 1 < best && holds(record, matcher)) {
+        best = p + 1;
+        phraseAt = p;
+        phraseLength = 1;
+      }
+    }
+    const value = lowered(p) | (lowered(p + 1) << 8) | (lowered(p + 2) << 16) | (lowered(p + 3) << 24);
     for (let tier = 0; tier < 3; tier++) {
       let range: usize;
       let mask: u32;
@@ -190,9 +252,9 @@ export function phraseOf(filter: usize, bytesOfSet: usize, matcher: u32, at: usi
       for (; index < last; index++) {
         const entry = entries + <usize>index * PREFILTER_ENTRY_BYTES;
         const anchor = load<u32>(entry);
-        if (((anchor ^ value) & (anchor > 0xff ? mask : 0xff)) != 0) continue;
+        if (((anchor ^ value) & mask) != 0) continue;
         const record = records + <usize>load<u16>(entry, 12) * setBytes;
-        if (((<u32>load<u8>(record + <usize>(matcher >> 3)) >> (matcher & 7)) & 1) == 0) continue;
+        if (!holds(record, matcher)) continue;
         const bytes = <usize>load<u16>(entry, 8);
         const start = p - <usize>load<u16>(entry, 10);
         if (start < from || start + bytes > end || start + bytes > best) continue;
@@ -230,6 +292,10 @@ export function checkPrefilter(filter: usize, room: u32, bytesOfSet: u32, count:
   for (let i: u32 = 0; i <= recordCount; i++) {
     if (beyond(filter + PREFILTER_SET + <usize>(i * bytesOfSet), count, bytesOfSet)) return false;
   }
+  for (let byte: u32 = 0; byte < 256; byte++) {
+    if (!holds(filter + PREFILTER_SINGLES, byte)) continue;
+    if (<u32>load<u16>(filter + <usize>(byte << 1), PREFILTER_SINGLE_RECORDS) >= recordCount) return false;
+  }
   for (let i: u32 = 0; i < entryCount; i++) {
     const entry = entries + <usize>i * PREFILTER_ENTRY_BYTES;
     const text = load<u32>(entry, 4);
@@ -253,7 +319,7 @@ function ascending(first: usize, buckets: i32, limit: u32): bool {
 /** A bit at or above `count` is set. */
 export function beyond(bits: usize, count: u32, bytesOfSet: u32): bool {
   for (let i = count; i < bytesOfSet << 3; i++) {
-    if ((<u32>load<u8>(bits + <usize>(i >> 3)) >> (i & 7)) & 1) return true;
+    if (holds(bits, i)) return true;
   }
   return false;
 }

@@ -3,7 +3,6 @@ import {
   MAX_PREFILTER_ENTRIES,
   PREFILTER_ENTRIES,
   PREFILTER_ENTRY_BYTES,
-  PREFILTER_FOLD,
   PREFILTER_HASH,
   PREFILTER_PAIRS,
   PREFILTER_PAIR_FIRST,
@@ -14,6 +13,8 @@ import {
   PREFILTER_QUAD_SHIFT,
   PREFILTER_RECORDS,
   PREFILTER_SET,
+  PREFILTER_SINGLES,
+  PREFILTER_SINGLE_RECORDS,
   PREFILTER_TEXT_BYTES,
   PREFILTER_TRIPLES,
   PREFILTER_TRIPLE_BUCKETS,
@@ -51,6 +52,13 @@ export function prefilterBytes(wanted: readonly Wanted[], vectors: number): Uint
     throw new RangeError(`a rule set looks for ${matchersOf.size} literals, more than ${MAX_PREFILTER_ENTRIES}`);
   }
   const records = new Map<string, { index: number; matchers: readonly number[] }>();
+  const recordOf = (matchers: readonly number[]): number => {
+    const key = matchers.join();
+    let record = records.get(key);
+    if (!record) records.set(key, (record = { index: records.size, matchers }));
+    return record.index;
+  };
+  const singles: { byte: number; record: number }[] = [];
   const tiers: Entry[][] = [[], [], []]; // quads, triples, pairs
   const bits = [new Uint8Array(16384), new Uint8Array(8192), new Uint8Array(8192)];
   const set = (tier: number, bit: number): void => {
@@ -60,9 +68,11 @@ export function prefilterBytes(wanted: readonly Wanted[], vectors: number): Uint
   const crowd = new Map<string, number>();
   for (const text of [...matchersOf.keys()].sort((a, b) => a.length - b.length || (a < b ? -1 : 1))) {
     const matchers = matchersOf.get(text)!;
-    const key = matchers.join();
-    let record = records.get(key);
-    if (!record) records.set(key, (record = { index: records.size, matchers }));
+    const record = recordOf(matchers);
+    if (text.length === 1) {
+      singles.push({ byte: text.charCodeAt(0), record });
+      continue;
+    }
     const before = rarestAnchor(text, (anchor) => crowd.get(anchor) ?? 0);
     const tier = text.length >= 4 ? 0 : text.length === 3 ? 1 : 2;
     const anchorText = text.slice(before, before + 4);
@@ -77,17 +87,16 @@ export function prefilterBytes(wanted: readonly Wanted[], vectors: number): Uint
       const hash = Math.imul(anchor, PREFILTER_HASH) >>> PREFILTER_TRIPLE_SHIFT;
       bucket = hash >>> PREFILTER_TRIPLE_BUCKET_SHIFT;
       set(1, hash);
-    } else if (text.length === 2) set(2, anchor & 0xffff);
-    else for (let second = 0; second < 256; second++) set(2, bucket | (second << 8));
-    tiers[tier]!.push({ text, before, anchor, bucket, record: record.index });
+    } else set(2, anchor);
+    tiers[tier]!.push({ text, before, anchor, bucket, record });
   }
-  return serialize(wanted, vectors, bits, tiers, [...records.values()]);
+  return serialize(wanted, vectors, bits, tiers, singles, [...records.values()]);
 }
 
 /** The first 4 bytes as the engine reads them; 0 for what is not there. */
 function anchorOf(text: string): number {
   let value = 0;
-  for (let i = 0; i < text.length; i++) value |= (text.charCodeAt(i) | (PREFILTER_FOLD & 0xff)) << (i * 8);
+  for (let i = 0; i < text.length; i++) value |= text.charCodeAt(i) << (i * 8);
   return value >>> 0;
 }
 
@@ -96,6 +105,7 @@ function serialize(
   vectors: number,
   bits: readonly Uint8Array[],
   tiers: readonly Entry[][],
+  singles: readonly { byte: number; record: number }[],
   records: readonly { matchers: readonly number[] }[],
 ): Uint8Array {
   const texts = new Map<string, number>();
@@ -122,6 +132,12 @@ function serialize(
   records.forEach(({ matchers }, index) => {
     for (const matcher of matchers) mark(recordsAt + index * setBytes, matcher);
   });
+  for (const { byte, record } of singles) {
+    for (const one of byte >= 0x61 && byte <= 0x7a ? [byte, byte - 32] : [byte]) {
+      bytes[PREFILTER_SINGLES + (one >> 3)]! |= 1 << (one & 7);
+      view.setUint16(PREFILTER_SINGLE_RECORDS + one * 2, record, true);
+    }
+  }
   let index = 0;
   const buckets = [PREFILTER_QUAD_BUCKETS, PREFILTER_TRIPLE_BUCKETS, 256];
   [PREFILTER_QUAD_FIRST, PREFILTER_TRIPLE_FIRST, PREFILTER_PAIR_FIRST].forEach((firstAt, tier) => {
