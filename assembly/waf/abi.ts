@@ -185,8 +185,8 @@ export const MATCHER_ALWAYS = 3; // a regex that matches any text, with position
 // PREFILTER: literals of regexes and phrases, found by hashing the bytes at every place of a text: no step waits for the one
 // before it. A literal of one byte is looked up among the bytes that occur. A longer one has an anchor in it of 4, 3 or 2
 // bytes, read as little-endian u32; a bit says that the hash of an anchor occurs, and its bucket then has the entries to
-// compare { u32 anchor, u32 at in the text, u16 length, u16 of it before the anchor, u16 record, u16 0 }. All this is about
-// the text with ASCII letters in lower case.
+// compare { u32 anchor, u32 at in the text, u16 length, u16 of it before the anchor, u16 record, u16 its matcher or 0xffff
+// for several }. All this is about the text with ASCII letters in lower case.
 // Parts in order: header, bits of quads, of triples, of pairs (by the two bytes themselves), u16 first[buckets + 1] of quads,
 // triples and pairs (by the first byte), set of the single bytes, u16 record of each, set of all its matchers, records (sets
 // of matchers), entries, text.

@@ -68,7 +68,8 @@ function bit(bits: usize, index: u32): u32 {
 
 /** Bytes of scratch that `prefilter` takes for a text of so many. */
 export function prefilterScratch(length: i32): i32 {
-  return (length < REGEX_CHUNK ? length : REGEX_CHUNK) + 32;
+  const bytes = length < REGEX_CHUNK ? length : REGEX_CHUNK;
+  return bytes + 36 + (bytes << 1);
 }
 
 /** Copies at least `bytes` bytes with ASCII letters in lower case; reads and writes up to 15 more. */
@@ -117,11 +118,18 @@ export function prefilter(
     // SAFETY: up to 18 bytes behind the text are looked at, which is memory, since images follow it; what they say counts
     // only if a literal that ends inside the text stands there.
     fold(at, bytes + 3, scratch);
+    // PERF: first all places where something may stand, then those: one place in six is, and a guess that a processor gets
+    // wrong so often costs more than the place.
+    const places = scratch + ((bytes + 33) & ~1);
+    let next = places;
     for (let i: usize = 0; i < bytes; i++) {
       const value = load<u32>(scratch + i);
-      if ((bit(quads, quad(value)) | bit(triples, triple(value)) | bit(pairs, value & 0xffff)) & 1) {
-        if (!look(at + i, value)) return false;
-      }
+      store<u16>(next, <u32>i);
+      next += <usize>((bit(quads, quad(value)) | bit(triples, triple(value)) | bit(pairs, value & 0xffff)) & 1) << 1;
+    }
+    for (let place = places; place < next; place += 2) {
+      const i = <usize>load<u16>(place);
+      if (!look(at + i, load<u32>(scratch + i))) return false;
     }
     at += bytes;
   }
@@ -163,7 +171,9 @@ function bucket(range: usize, at: usize, value: u32, mask: u32): bool {
     const anchor = load<u32>(entry);
     if (((anchor ^ value) & mask) != 0) continue;
     const record = records + <usize>load<u16>(entry, 12) * setBytes;
-    if (!isNew(record)) continue;
+    const only = <u32>load<u16>(entry, 14);
+    // SAFETY: a matcher is below the number of bits of the sets: checkPrefilter.
+    if (only == 0xffff ? !isNew(record) : !holds(wanted, only) || holds(found, only)) continue;
     const length = <usize>load<u16>(entry, 8);
     const start = at - <usize>load<u16>(entry, 10);
     if (start < from || start + length > end) continue;
@@ -302,6 +312,8 @@ export function checkPrefilter(filter: usize, room: u32, bytesOfSet: u32, count:
     const length = <u32>load<u16>(entry, 8);
     if (text > textBytes || length > textBytes - text || length == 0) return false;
     if (<u32>load<u16>(entry, 10) >= length || <u32>load<u16>(entry, 12) >= recordCount) return false;
+    const only = <u32>load<u16>(entry, 14);
+    if (only != 0xffff && only >= count) return false;
   }
   return true;
 }

@@ -153,6 +153,8 @@ function serialize(
         view.setUint16(at + 8, text.length, true);
         view.setUint16(at + 10, before, true);
         view.setUint16(at + 12, record, true);
+        const { matchers } = records[record]!;
+        view.setUint16(at + 14, matchers.length === 1 ? matchers[0]! : 0xffff, true);
       }
     }
   });
