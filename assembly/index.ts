@@ -56,7 +56,8 @@ import * as request from './request';
 import { clearResult, getResult, setResult } from './result';
 import { matchIndex, prefixLength, route, routeIndex } from './route';
 import { clearRulesState, runStage, stateEnd } from './rules';
-import { WAF_PHASE_1, WAF_PHASE_2, WAF_PHASE_3, WAF_PHASE_4 } from './waf/abi';
+import { MAX_PARTS, WAF_PHASE_1, WAF_PHASE_2, WAF_PHASE_3, WAF_PHASE_4 } from './waf/abi';
+import { setElided } from './waf/body/multipart';
 import { fillRequest, fillResponse } from './waf/message';
 import { programOf } from './waf/program';
 import { fillRawRequest, fillRawResponse } from './waf/raw';
@@ -101,7 +102,10 @@ export function head(generation: usize, length: i32, fields: i32, hasBody: i32, 
   return finish();
 }
 
-/** Judges the body window at BODY_AT by the rules of stage body of app `app`, which the head call has found. */
+/**
+ * Judges the body window at BODY_AT by the rules of stage body of app `app`, which the head call has found, and by the WAF.
+ * `elided`: how many pieces of a multipart body were left out of the window, { offset in it, bytes } at RESPONSE_HEAD_AT.
+ */
 export function body(
   generation: usize,
   app: i32,
@@ -110,6 +114,7 @@ export function body(
   bodyLength: i32,
   size: i32,
   truncated: i32,
+  elided: i32,
   stateLength: i32,
   seed: i32,
   now: i32,
@@ -123,6 +128,7 @@ export function body(
   runStage(image, STAGE_BODY, stateLength);
   if (program >= 0 && getResult(RESULT_TERMINAL) == 0 && !isSkipped() && failure() == REASON_NONE) {
     if (openWaf(generation, image, program, stateLength, seed)) {
+      setElided(RESPONSE_HEAD_AT, min(elided, MAX_PARTS));
       runTransaction(WAF_PHASE_2, true, bodyLength, size, truncated != 0, false);
     }
     endTransaction();

@@ -21,6 +21,7 @@ import {
   STATE_AT,
   STATE_BYTES,
 } from '../../assembly/abi.ts';
+import { MAX_PARTS } from '../../assembly/waf/abi.ts';
 import type { Plan } from '../plan.ts';
 import { ImageError, OpenImages, type AgentName, type Loaded, type LoadedApp, type OpenImage } from './images.ts';
 import { SlotMemory } from './memory.ts';
@@ -102,6 +103,7 @@ interface Exports {
     bodyLength: number,
     size: number,
     truncated: number,
+    elided: number,
     stateLength: number,
     seed: number,
     now: number,
@@ -122,6 +124,7 @@ interface Exports {
 
 const encoder = new TextEncoder();
 const NO_BYTES = new Uint8Array(0);
+const NOTHING_ELIDED = new Uint32Array(0);
 
 /** The engine over a compiled assembly/; it has its own memory, so one per isolate is enough. */
 export function createEngine(module: WebAssembly.Module): Engine {
@@ -244,17 +247,20 @@ class WasmEngine implements Engine {
     seed: number,
     now: number,
     state: Uint8Array | null = null,
+    elided: Uint32Array = NOTHING_ELIDED,
   ): StageResult {
     refuseReleased(generation);
     const length = this.#writeHead(head);
     if (length < 0) return refusedStage(OUTCOME_REJECT, REASON_HEADERS);
+    const left = Math.min(elided.length >> 1, MAX_PARTS);
+    if (left > 0) new Uint32Array(this.#bytes.buffer, RESPONSE_HEAD_AT, left * 2).set(elided.subarray(0, left * 2));
     const window = body.length > MAX_BODY_BYTES ? body.subarray(0, MAX_BODY_BYTES) : body;
     const cut = truncated || window.length < body.length ? 1 : 0;
     const total = Math.min(size, 0x7fffffff);
     this.#bytes.set(window, BODY_AT);
     const kept = this.#writeState(state);
     return this.#stage(generation, () =>
-      this.#exports.body(generation.at, app, length, head.fields, window.length, total, cut, kept, seed, now),
+      this.#exports.body(generation.at, app, length, head.fields, window.length, total, cut, left, kept, seed, now),
     );
   }
 

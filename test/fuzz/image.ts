@@ -102,7 +102,7 @@ async function run(seed: number, more: (round: number) => boolean): Promise<Fuzz
         const body = memory.write(BODY_AT, randomBody(next));
         memory.write(HEAD_AT, encoder.encode(head.text));
         timed(() =>
-          exports.body(generation, 0, length, head.fields, body, body, next() & 1, memory.stateLength(), 1, 1),
+          exports.body(generation, 0, length, head.fields, body, body, next() & 1, 0, memory.stateLength(), 1, 1),
         );
         const response = randomResponse(next);
         const bytes = memory.write(RESPONSE_HEAD_AT, encoder.encode(response.text));
