@@ -67,7 +67,7 @@ import * as tx from './tx';
 export let decidedRule: i32 = -1;
 export let decided: i32 = DISRUPTIVE_PASS;
 export let decidedPhase: i32 = 0;
-/** Values that a rule with all its links matched, over the phases of this call. */
+/** Values that a rule with all its links matched and logs, over the phases of this call. */
 export let matchCount: i32 = 0;
 
 let phase: i32 = 0;
@@ -192,10 +192,10 @@ function act(rule: usize, link: usize, last: bool, at: usize, length: i32, steps
     if (!perform(actions + <usize>(first + i) * (ACTION_ROW_WORDS * 4))) return false;
   }
   if (!last) return true;
-  matchCount++;
   const disruptive = word(rule, RULE_BITS) & DISRUPTIVE_MASK;
   const deciding = disruptive != DISRUPTIVE_PASS && state.engine == ENGINE_ON && phase != 5;
   if ((word(rule, RULE_BITS) & RULE_BIT_LOG) != 0 || deciding) {
+    matchCount++;
     if (!addEvent(ruleIndex, phase, deciding ? MODE_ENFORCE : MODE_LOG, steps)) return false;
   }
   if (!deciding) return true;

@@ -312,7 +312,7 @@ function nextRow(items: Prepared['phases'][number], rows: readonly number[], at:
     const marker = items.findIndex((item, index) => index > at && !isRule(item) && item.marker === rule.skipAfter);
     return marker < 0 ? end : rows[marker]!;
   }
-  return Math.min(end, rows[at]! + 1 + rule.skip);
+  return rows[at]! + 1;
 }
 
 function programRule({ rule, links }: PreparedRule): ProgramRule {

@@ -86,7 +86,28 @@ export function prepareRules(
     phases[2] = [];
     phases[3] = [];
   }
-  return { phases, initial, sets: used };
+  return { phases: phases.map((items) => markSkips(items)), initial, sets: used };
+}
+
+/** `skip:n` as a marker of its own: what is counted must not change when rules are left out. */
+function markSkips(items: readonly (PreparedRule | PreparedMarker)[]): (PreparedRule | PreparedMarker)[] {
+  const marks = new Map<number, string[]>();
+  const marked = items.map((item, index) => {
+    if (!isRule(item) || item.rule.skip === 0) return item;
+    // SPEC: of both, skipAfter counts.
+    if (item.rule.skipAfter !== '') return { ...item, rule: { ...item.rule, skip: 0 } };
+    let at = index + 1;
+    for (let left = item.rule.skip; left > 0 && at < items.length; at++) if (isRule(items[at]!)) left--;
+    const marker = `skip from ${index}`;
+    marks.set(at, [...(marks.get(at) ?? []), marker]);
+    return { ...item, rule: { ...item.rule, skip: 0, skipAfter: marker } };
+  });
+  if (marks.size === 0) return marked;
+  const placed = [...marked, null].flatMap((item, index) => [
+    ...(marks.get(index) ?? []).map((marker) => ({ marker })),
+    ...(item === null ? [] : [item]),
+  ]);
+  return placed;
 }
 
 /** SPEC: the names that CRS 3 and 4 give to its settings. A rule set that knows others is set up by `variables`. */

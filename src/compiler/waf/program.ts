@@ -58,7 +58,15 @@ export interface ProgramProblem {
 export function compileProgram(sets: readonly MatchedRules[], settings: WafSettings, pools: Pools): CompiledProgram {
   const problems: ProgramProblem[] = [];
   const prepared = prepareRules(sets, settings, problems);
-  return { ...encodeProgram(settings.fold ? foldRules(prepared) : prepared, settings, pools, problems), problems };
+  return {
+    ...encodeProgram(
+      settings.fold ? foldRules(prepared, settings.mode === 'enforce') : prepared,
+      settings,
+      pools,
+      problems,
+    ),
+    problems,
+  };
 }
 
 /** SECTION_WAF of the programs of a policy; `routes`: program of each route, -1 for none. */
