@@ -4,7 +4,7 @@ import { mark } from './sql-judge';
 import {
   AMPERSAND, ARITHMETIC, back, BANG, BOTH, CAST, COMMA, COMMENT, COMPARISON, DOT, END, from, keep, kind, LEFT,
   LEFT_BRACE, NAME, next, NUMBER, ODD, OPEN_STRING, OPERATOR, PIPES, quote, RIGHT, RIGHT_BRACE, SEMICOLON, SIGN,
-  STAR, STRING, stump, systemVariable, technical, TILDE, VARIABLE, word, WORD,
+  STAR, STRING, stump, systemVariable, technical, TILDE, VARIABLE, WORD, word,
 } from './sql-lexer';
 import { selectStatement } from './sql-select';
 import {
@@ -252,6 +252,7 @@ function signed(): u32 {
       flags = F_NUMBER | (stump ? F_STUMP : 0);
       next();
       dotted();
+      if ((flags & F_STUMP) != 0 && kind == LEFT) flags |= arguments() & EVIDENCE; // MySQL: `1.e(1)`
       break;
     case STRING:
     case OPEN_STRING:
@@ -425,7 +426,10 @@ function group(): u32 {
     if (kind == COMMA || (kind == OPERATOR && word == STAR)) next();
     else if (atWord(WORD_UNION)) {
       next();
-      while (kind == LEFT || atWord(WORD_ALL)) next();
+      while (kind == LEFT || atWord(WORD_ALL)) {
+        if (kind != LEFT) all |= F_FAINT_SELECT;
+        next();
+      }
       if (!atWord(WORD_SELECT)) break;
       all |= F_SELECT;
     } else if (value == 0 || from == start) break;

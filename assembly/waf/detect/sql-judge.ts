@@ -7,16 +7,16 @@ import {
   startGrammar, startsStatement,
 } from './sql-grammar';
 import {
-  again, AMPERSAND, ARITHMETIC, back, COLON, COMMA, COMMENT, COMPARISON, END, from, isWordByte, keep, kind, LEFT,
-  NAME, nested, next, ODD, OPEN_STRING, OPERATOR, parted, quote, RIGHT, SEMICOLON, SIGN, STAR, STRING, upto,
-  VARIABLE, versioned, word, WORD,
+  again, AMPERSAND, ARITHMETIC, back, BOTH, COLON, COMMA, COMMENT, COMPARISON, END, from, isWordByte, keep, kind,
+  LEFT, NAME, nested, next, ODD, OPEN_STRING, OPERATOR, parted, PIPES, quote, RIGHT, SEMICOLON, SIGN, STAR, STRING,
+  upto, VARIABLE, versioned, WORD, word,
 } from './sql-lexer';
 import { selectStatement } from './sql-select';
 import { operandName, statement } from './sql-statement';
 import {
-  WORD_ALL, WORD_ANALYSE, WORD_AND, WORD_BY, WORD_DELAY, WORD_FOR, WORD_FROM, WORD_FUNCTION, WORD_GOTO, WORD_HAVING,
-  WORD_IN, WORD_INTO, WORD_LIMIT, WORD_LOCK, WORD_ORDER, WORD_OUTFILE, WORD_PROCEDURE, WORD_SELECT, WORD_UNION,
-  WORD_UPDATE, WORD_VALUES, WORD_WAITFOR, WORD_WEAPON, WORD_WHERE,
+  WORD_ALL, WORD_ANALYSE, WORD_AND, WORD_AS, WORD_BY, WORD_DELAY, WORD_FOR, WORD_FROM, WORD_FUNCTION, WORD_GOTO,
+  WORD_HAVING, WORD_IN, WORD_INTO, WORD_LIMIT, WORD_LOCK, WORD_ORDER, WORD_OUTFILE, WORD_PROCEDURE, WORD_SELECT,
+  WORD_UNION, WORD_UPDATE, WORD_VALUES, WORD_WAITFOR, WORD_WEAPON, WORD_WHERE,
 } from './sql-words';
 
 // STRUCTURES, the verdicts. Their names are in sql.ts.
@@ -75,8 +75,14 @@ export function judgeBare(): u32 {
     if (found != S_NONE || starts == WORD_SELECT) return found;
     again(start);
   }
+  if (kind == WORD && word == WORD_AS) {
+    next();
+    if (kind == NAME) next();
+    if (kind != WORD || !isClause(word)) return S_NONE;
+  }
   if (kind == COMMA || kind == SEMICOLON || kind == COMMENT || kind == END) return tail(0, closed);
   if (kind == WORD && (word == WORD_AND || word == WORD_UNION || isClause(word))) return tail(0, closed);
+  if (kind == OPERATOR && (word == BOTH || word == PIPES)) return tail(0, closed);
   const left = operand();
   return left == 0 ? S_NONE : tail(left, false);
 }
@@ -153,7 +159,7 @@ function tail(left: u32, closed: bool): u32 {
   // Each turn passes at least one token, so this ends with the text.
   for (;;) {
     if (kind == OPERATOR || kind == WORD) {
-      if (flags == 0 && kind == WORD && word == WORD_AND) flags = F_NUMBER;
+      if (flags == 0 && (kind == OPERATOR || word == WORD_AND)) flags = F_NUMBER;
       const begun = from;
       const all = more(flags);
       const found = judge(all, segment);
@@ -357,15 +363,17 @@ function clause(left: u32, closed: bool): u32 {
     next();
     return (expression() & F_COMPARE) != 0 ? S_CLAUSE : S_NONE;
   }
-  const value = expression();
+  let value = expression();
   if (value == 0) return S_NONE;
-  if ((value & (F_SELECT | F_WEAPON | F_FAINT_SELECT)) != 0) return S_SUBSELECT;
   if (sort == WORD_ORDER) {
     while (kind == COMMA) {
       next();
-      if (expression() == 0) return S_NONE;
+      const more = expression();
+      if (more == 0) return S_NONE;
+      value |= more;
     }
   }
+  if ((value & (F_SELECT | F_WEAPON | F_FAINT_SELECT)) != 0) return S_SUBSELECT;
   const named = (value & (F_NAME | F_CALL)) != 0;
   const over = kind == COMMENT || kind == END || kind == COMMA || kind == SEMICOLON || kind == RIGHT;
   if (sort == WORD_HAVING) {
@@ -373,6 +381,7 @@ function clause(left: u32, closed: bool): u32 {
     if ((value & F_GROUP) != 0 && !named && (value & (F_NUMBER | F_CONSTANT)) != 0) return S_CLAUSE;
     return literal && !named && kind == COMMENT ? S_CLAUSE : S_NONE;
   }
+  if (headless && !named && (sort == WORD_ORDER ? kind == COMMENT : (value & F_COMPARE) != 0)) return S_CLAUSE;
   if (!literal) return S_NONE;
   if (sort == WORD_ORDER) {
     if (!named && (over || (value & F_FUNCTION) != 0)) return S_CLAUSE;

@@ -260,7 +260,7 @@ function value(at: usize, inTag: bool, owner: u32, kind: u32, isEvent: bool, dep
 function judge(start: usize, stop: usize, inTag: bool, owner: u32, kind: u32, isEvent: bool): void {
   if (owner == HTML_LOADING) found = true;
   else if (kind == HANDLER) found = start < stop && (inTag || loads || isCode(start, stop));
-  else if (isEvent && isCode(start, stop)) found = inTag;
+  else if (isEvent) found = inTag && start < stop; // of a browser that we do not know yet
   else if (kind == ATTRIBUTE_URL) {
     loads = true;
     found = isScriptUrl(start, stop, true);
