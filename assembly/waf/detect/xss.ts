@@ -134,7 +134,6 @@ const HTML_OUTSIDE: u32 = 2; // no tag is seen
 /** At the first letter of a tag's name; gives the place behind the tag. */
 function tag(at: usize, depth: i32): usize {
   at = name(at);
-  cutName();
   const kind = kindOfName();
   if (nameLength > 4 && (load<u32>(NAME) == 0x3a6c7378)) found = true; // xsl:
   if (kind == ELEMENT_RUNS || kind == ELEMENT_STYLE) {
@@ -142,16 +141,6 @@ function tag(at: usize, depth: i32): usize {
     return at;
   }
   return attributes(at, true, kind == ELEMENT_LOADS ? HTML_LOADING : HTML_TAG, depth);
-}
-
-/** `<script<b>`: what stands before the second bracket. */
-function cutName(): void {
-  for (let i = 1; i < nameLength; i++) {
-    if (load<u8>(NAME + <usize>i) == 0x3c) {
-      nameLength = i;
-      return;
-    }
-  }
 }
 
 /** Of the name read last, or of its part behind the prefix of a namespace. */
@@ -169,7 +158,8 @@ function name(at: usize): usize {
   nameLength = 0;
   while (at < end) {
     const byte = <u32>load<u8>(at);
-    if (byte == 0x3e || byte == 0x2f || byte == 0x3d || isSpace(byte)) break;
+    // A bracket ends it too, unlike in the standard: `<script<b>` is one tag to some, `<a<script>` the second to others.
+    if (byte == 0x3e || byte == 0x3c || byte == 0x2f || byte == 0x3d || isSpace(byte)) break;
     if (byte > 0x20 && byte != 0x7f) {
       if (nameLength < MAX_NAME) store<u8>(NAME + <usize>nameLength, <u8>lower(byte));
       nameLength++;
