@@ -28,8 +28,6 @@ export type MatcherSource = { readonly group: MatcherGroup } & (
 export interface MatcherOptions {
   /** Called before each matcher, and at the end. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** Awaited after each matcher: lets the caller do something else in between. */
-  readonly breathe?: () => Promise<void>;
   /** What is made of the matchers; the defaults are for use, others for tests. */
   readonly limits?: Partial<MatcherLimits>;
 }
@@ -111,7 +109,7 @@ export async function compileMatchers(
   });
   const none = { section: new Uint8Array(0), matchers, count: parsed.length, problems, report: null };
   if (problems.length > 0) return none;
-  const built = await buildSection(parsed, options);
+  const built = buildSection(parsed, options);
   if ('section' in built) return { ...built, matchers, count: parsed.length, problems };
   matchers.forEach((matcher, source) => {
     const error = built.errors.get(matcher);

@@ -60,10 +60,10 @@ export interface BuiltSection {
 }
 
 /** `errors` by matcher: what is too large for its positions. */
-export async function buildSection(
+export function buildSection(
   matchers: readonly ParsedMatcher[],
   options: MatcherOptions,
-): Promise<BuiltSection | { readonly errors: ReadonlyMap<number, RegexError> }> {
+): BuiltSection | { readonly errors: ReadonlyMap<number, RegexError> } {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const prepared: Prepared[] = [];
   const errors = new Map<number, RegexError>();
@@ -75,7 +75,6 @@ export async function buildSection(
       if (!(error instanceof RegexError)) throw error;
       errors.set(index, error);
     }
-    await options.breathe?.();
   }
   options.onProgress?.(matchers.length, matchers.length);
   if (errors.size > 0) return { errors };
