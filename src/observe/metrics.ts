@@ -57,6 +57,13 @@ export function count(exchange: Exchange, status: number, duration: number): voi
   }
 }
 
+/** Counts a message that WAF rules matched; `mode` other than off: it was blocked, or would have been. */
+export function countMessage(app: string, rules: readonly number[], mode: 'off' | 'log' | 'enforce'): void {
+  const counters = countersOf(app);
+  for (const rule of rules) counters.wafRules.set(rule, (counters.wafRules.get(rule) ?? 0) + 1);
+  if (mode !== 'off') counters.wafRequests[mode]++;
+}
+
 /** What else `/metrics` shows, known to other parts. */
 export interface Gauges {
   readonly heldBytes: number;
@@ -118,7 +125,7 @@ export function render(gauges: Gauges): string {
   family(
     'waf_blocked_total',
     'counter',
-    'Requests and answers that the WAF blocked, or would have in mode enforce.',
+    'Requests, answers and messages that the WAF blocked, or would have in mode enforce.',
     () => {
       for (const [app, c] of apps)
         for (const mode of ['enforce', 'log'] as const)

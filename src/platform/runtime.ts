@@ -45,3 +45,22 @@ export function lengthStream(length: number): LengthStream {
   const known = (globalThis as { FixedLengthStream?: LengthStreamClass }).FixedLengthStream;
   return known === undefined || length < 0 ? new TransformStream<Uint8Array, Uint8Array>() : new known(length);
 }
+
+/** One end of a WebSocket, as far as messages are passed on. */
+export interface Socket {
+  binaryType: string; // `arraybuffer`; the default is a Blob, which nobody can send on at once
+  accept(): void;
+  send(message: string | ArrayBuffer): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(type: 'message', listener: (event: { data: string | ArrayBuffer }) => void): void;
+  addEventListener(type: 'close', listener: (event: { code: number; reason: string }) => void): void;
+  addEventListener(type: 'error', listener: () => void): void;
+}
+
+/** Two ends of a new WebSocket: one for the answer to the client, one to keep. Null where the runtime has none. */
+export function socketPair(): readonly [client: unknown, ours: Socket] | null {
+  const Pair = (globalThis as { WebSocketPair?: new () => Readonly<Record<0 | 1, Socket>> }).WebSocketPair;
+  if (Pair === undefined) return null;
+  const pair = new Pair();
+  return [pair[0], pair[1]];
+}

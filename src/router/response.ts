@@ -8,6 +8,7 @@ import { responseInit } from '../platform/runtime.ts';
 import { HeldAnswer } from './answer.ts';
 import { inflate } from './body.ts';
 import type { Exchange, Phase } from './exchange.ts';
+import { withMessages } from './messages.ts';
 import { refuse } from './problem.ts';
 import { judge } from './rules.ts';
 import { judgeWaf, unjudged } from './waf.ts';
@@ -21,10 +22,12 @@ export const response: Phase = {
     const { status, error } = exchange.upstream;
     if (plan === null || result === null || answer === null || status === 0 || error !== '') return;
     const looks = waf === null ? null : waf.plan.response;
-    if (!plan.stages.response && looks === null) return;
     if (waf !== null && looks !== null && answer.body !== null && isListed(answer, looks.types))
       return holdAndDecide(exchange, plan, answer, waf.plan, looks);
-    decide(exchange, plan, answer, EMPTY, false);
+    if (plan.stages.response || looks !== null) decide(exchange, plan, answer, EMPTY, false);
+    // An answer that was replaced has no messages.
+    if (waf !== null && exchange.response === answer) exchange.response = withMessages(exchange, answer);
+    if (exchange.response !== answer) exchange.owned = true;
   },
 };
 
@@ -34,6 +37,7 @@ const EMPTY = new Uint8Array(0);
 function isListed(answer: Response, types: readonly string[]): boolean {
   if (upgraded(answer)) return false;
   const type = (answer.headers.get('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase();
+  if (type === 'text/event-stream') return false; // has no end to wait for: see messages.ts
   return types.includes(type) || types.includes(`${type.slice(0, type.indexOf('/') + 1)}*`);
 }
 

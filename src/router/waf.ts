@@ -92,6 +92,24 @@ function addEvents(exchange: Exchange, record: WafRecord, verdict: WafVerdict): 
   return found;
 }
 
+/** What a verdict says of one message, or of any part of an exchange that is judged by itself. */
+export interface PartVerdict {
+  readonly blocked: boolean; // or would have been, in mode log
+  readonly rule: number;
+  readonly events: readonly WafEvidence[];
+}
+
+/** Null: nothing to say. `mode` is that of messages, whatever the program was compiled with. */
+export function judgePart(exchange: Exchange, verdict: WafVerdict | null): PartVerdict | null {
+  const record = exchange.waf;
+  if (record === null || verdict === null) return null;
+  const options = { plain: record.plan.evidence === 'plain', query: exchange.target.query, body: true };
+  const events = verdict.events.filter(({ log }) => log).map((event) => evidenceOf(event, verdict.scores, options));
+  const ended = endingRule(verdict) ?? wouldEnd(verdict.events);
+  if (ended === null && events.length === 0) return null;
+  return { blocked: ended !== null, rule: ended?.rule ?? 0, events };
+}
+
 function endingRule(verdict: WafVerdict): { rule: number; status: number } | null {
   if (!ENDING.has(verdict.action)) return null;
   const { rule, status } = verdict;

@@ -137,7 +137,7 @@ routes:
     body: { limit: 1048576, over: 'inspect-prefix' },
     response: { limit: 102400, holdMs: 10, types: ['text/*'] },
     onError: 'open',
-    messages: 'enforce',
+    messages: 'log', // as the mode
     evidence: 'plain',
   });
 });

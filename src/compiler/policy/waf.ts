@@ -84,7 +84,8 @@ export class WafReader {
     if (mode === 'off') return -1;
     const response = pick(({ response }) => response?.inspect) ?? false;
     const sampling = pick(({ sampling }) => sampling) ?? 100;
-    const messages = pick(({ messages }) => messages) ?? 'off';
+    const asked = pick(({ messages }) => messages) ?? 'off';
+    const messages = mode === 'log' && asked === 'enforce' ? 'log' : asked; // nothing has effect in mode log
     const body: BodyPlan = {
       limit: Math.min(parseSize(pick(({ body }) => body?.limit) ?? '') ?? this.#body.limit, MAX_BODY_BYTES),
       over: pick(({ body }) => body?.over) ?? this.#body.over,
