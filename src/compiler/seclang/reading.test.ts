@@ -405,6 +405,7 @@ SecComponentSignature "mine/1.0"`);
 SecAuditEngine On
 SecDebugLogLevel 3
 SecPcreMatchLimit 1000
+SecRxPreFilter Off
 SecTmpDir /tmp/
 SecUnicodeMapFile unicode.mapping 20127
 SecArgumentSeparator &
@@ -413,7 +414,7 @@ SecStatusEngine Off
 SecCollectionTimeout 600`);
     assert.deepEqual(
       problems,
-      [1, 3, 4, 5, 6, 9, 10].map((line) => `warning ${line}:1 no-effect`),
+      [1, 3, 4, 5, 6, 7, 10, 11].map((line) => `warning ${line}:1 no-effect`),
     );
   });
 });

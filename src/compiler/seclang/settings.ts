@@ -93,7 +93,7 @@ const IGNORED: readonly (readonly [string, readonly string[]])[] = [
       'SecChrootDir',
     ],
   ],
-  [LINEAR, ['SecPcreMatchLimit', 'SecPcreMatchLimitRecursion']],
+  [LINEAR, ['SecPcreMatchLimit', 'SecPcreMatchLimitRecursion', 'SecRxPreFilter']],
   [
     RUNTIME,
     [
