@@ -259,6 +259,7 @@ export const POSITION_SPLIT = 3; // x before y
 export const POSITION_SAVE = 4; // argument = slot
 export const POSITION_ASSERT = 5; // argument = ASSERT_*
 
+export const CAPTURE_WINDOW_BYTES = 4096; // a longer text is searched for captures so far around where its first match ends
 export const MAX_CAPTURES = 10; // TX.0 to TX.9; `captures` writes two u32 offsets for each
 export const MAX_RULE_PATTERN_BYTES = 65536; // source text of one @rx; the longest of CRS 4.28 has 12,126
 

@@ -216,6 +216,37 @@ function meaning(bin: usize, list: u32): i32 {
   return load<u16>(entries + (<usize>first << 1)) & BIN_UNSURE ? SAYS_UNSURE : SAYS_MATCH;
 }
 
+/** The list names `matcher`. */
+function names(bin: usize, list: u32, matcher: u32): bool {
+  const lists = listsOf(bin);
+  const entries = lists + (<usize>(load<u32>(bin, BIN_LISTS) + 1) << 2);
+  const last = load<u32>(lists + (<usize>list << 2), 4);
+  for (let i = load<u32>(lists + (<usize>list << 2)); i < last; i++) {
+    if (<u32>load<u16>(entries + (<usize>i << 1)) == matcher) return true;
+  }
+  return false;
+}
+
+/** One past the byte with which a complete bin knows that `matcher` matches; 0 when it does not, or the budget is spent. */
+export function endOfMatch(bin: usize, matcher: u32, at: usize, length: i32): usize {
+  const end = at + <usize>length;
+  const shift = load<u32>(bin, BIN_SHIFT) + 1;
+  let state = load<u32>(bin, BIN_START);
+  while (at < end) {
+    let stop = at + REGEX_CHUNK;
+    if (stop > end) stop = end;
+    if (!spend(<i32>(stop - at))) return 0;
+    for (; at < stop; at++) {
+      state = step(bin, state, shift, <usize>load<u8>(at));
+      if ((state & BIN_SAYS) == 0) continue;
+      const edge = edgesOf(bin) + (<usize>(state & ~BIN_SAYS) << 2);
+      if (names(bin, <u32>load<u16>(edge, 2), matcher)) return at + 1;
+      state = <u32>load<u16>(edge);
+    }
+  }
+  return names(bin, <u32>load<u16>(endsOf(bin) + (<usize>state << 1)), matcher) ? end : 0;
+}
+
 // Where `walk` stopped: the last place where no attempt was under way, and the place of the byte that it did not know.
 export let safeAt: usize = 0;
 export let stoppedAt: usize = 0;

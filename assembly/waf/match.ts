@@ -5,6 +5,7 @@ import { REASON_NONE } from '../abi';
 import {
   BIN_DEAD,
   BIN_ROOTS,
+  CAPTURE_WINDOW_BYTES,
   MATCHERS_BINS,
   MATCHERS_BIN_COUNT,
   MATCHERS_COUNT,
@@ -27,8 +28,8 @@ import {
   MAX_CAPTURES,
   MAX_MATCHERS,
 } from './abi';
-import { checkBin, checkMoves, isNarrow, reportTo, runBins, runOne } from './bins';
-import { checkPositions, runPositions, verify } from './positions';
+import { checkBin, checkMoves, endOfMatch, isNarrow, reportTo, runBins, runOne } from './bins';
+import { checkPositions, runPositions, runWithin, verifiedAt, verify } from './positions';
 import { beyond, checkPrefilter, phraseAt, phraseLength, phraseOf, prefilter, prefilterScratch, prefilterSet } from './prefilter';
 import { presence } from './presence';
 
@@ -203,7 +204,7 @@ export function captures(section: usize, matcher: i32, at: usize, length: i32, o
   memory.fill(out, 0xff, MAX_CAPTURES << 3); // REGEX_UNSET
   const record = recordOf(section, <u32>matcher);
   if (load<u32>(record, MATCHER_KIND) != MATCHER_PHRASES) {
-    return runPositions(section + <usize>load<u32>(record, MATCHER_POSITIONS), at, length, out);
+    return regexCaptures(section, <u32>matcher, at, length, out);
   }
   const bytes = <usize>load<u32>(section, MATCHERS_VECTORS) << 4;
   const filters = load<u32>(section, MATCHERS_PREFILTER_COUNT);
@@ -216,6 +217,26 @@ export function captures(section: usize, matcher: i32, at: usize, length: i32, o
     return true;
   }
   return false;
+}
+
+// PERF: positions take hundreds of steps a byte where many attempts begin, and a long text would not be done within the budget
+// of a call: an automaton finds the place first. Of matches longer than the window the leftmost may be missed, not the match.
+function regexCaptures(section: usize, matcher: u32, at: usize, length: i32, out: usize): bool {
+  const record = recordOf(section, matcher);
+  const positions = section + <usize>load<u32>(record, MATCHER_POSITIONS);
+  const bin = load<u32>(record, MATCHER_BIN);
+  if (length > 2 * CAPTURE_WINDOW_BYTES && bin < load<u32>(section, MATCHERS_BIN_COUNT)) {
+    const address = entryOf(section, MATCHERS_BINS, bin);
+    let end: usize = 0;
+    if (load<u32>(address, BIN_ROOTS) == 0) end = endOfMatch(address, matcher, at, length);
+    else if (verify(address, positions, at, length)) end = verifiedAt;
+    if (end == 0) return false;
+    const last = at + <usize>length;
+    const from = end - at > <usize>CAPTURE_WINDOW_BYTES ? end - CAPTURE_WINDOW_BYTES : at;
+    const until = last - end > <usize>CAPTURE_WINDOW_BYTES ? end + CAPTURE_WINDOW_BYTES : last;
+    if (runWithin(positions, at, length, from, until, out)) return true;
+  }
+  return runPositions(positions, at, length, out);
 }
 
 /** Every number in the section, once, so that nothing above needs checks. */

@@ -179,12 +179,22 @@ function turn(): void {
  */
 export function runPositions(positions: usize, at: usize, length: i32, out: usize): bool {
   const before = mark();
-  const found = begin(positions, at, length, out == 0 ? 0 : load<i32>(positions, POSITIONS_GROUPS)) && run(positions, at, out);
+  const groups = out == 0 ? 0 : load<i32>(positions, POSITIONS_GROUPS);
+  const found = begin(positions, at, length, groups) && run(positions, at, textEnd, out);
   release(before);
   return found;
 }
 
-function run(positions: usize, at: usize, out: usize): bool {
+/** As runPositions, of the matches that begin at `from` or later and end by `until`, both inside the text. */
+export function runWithin(positions: usize, at: usize, length: i32, from: usize, until: usize, out: usize): bool {
+  const before = mark();
+  const found = begin(positions, at, length, load<i32>(positions, POSITIONS_GROUPS)) && run(positions, from, until, out);
+  release(before);
+  return found;
+}
+
+// Assertions look at the whole text, bytes are taken up to `until`.
+function run(positions: usize, at: usize, until: usize, out: usize): bool {
   const start = load<u32>(positions, POSITIONS_START);
   const first = load<i32>(positions, POSITIONS_FIRST);
   const firstSet = classes + (<usize>first << 5);
@@ -196,10 +206,10 @@ function run(positions: usize, at: usize, out: usize): bool {
       if (first >= 0) {
         if (count == 0) {
           const from = at;
-          while (at < textEnd && !has(firstSet, <u32>load<u8>(at))) at++;
+          while (at < until && !has(firstSet, <u32>load<u8>(at))) at++;
           if (!spend(<i32>(at - from))) return false;
         }
-        begins = at < textEnd && has(firstSet, <u32>load<u8>(at));
+        begins = at < until && has(firstSet, <u32>load<u8>(at));
       }
       if (begins) {
         if (slotBytes != 0) memory.fill(current, 0xff, slotBytes);
@@ -207,9 +217,9 @@ function run(positions: usize, at: usize, out: usize): bool {
       }
     }
     if (matched && slotBytes == 0) return true;
-    if (count == 0 && (done || at >= textEnd)) break;
+    if (count == 0 && (done || at >= until)) break;
     turn();
-    const byte: u32 = at < textEnd ? <u32>load<u8>(at) : 256;
+    const byte: u32 = at < until ? <u32>load<u8>(at) : 256;
     if (!spend(<i32>otherCount + 1)) return false;
     for (let i: u32 = 0; i < otherCount; i++) {
       const id = load<u32>(otherLeaves + (<usize>i << 2));
@@ -223,7 +233,7 @@ function run(positions: usize, at: usize, out: usize): bool {
       if (slotBytes != 0) memory.copy(current, otherSlots + <usize>i * slotBytes, slotBytes);
       if (!follow(id - <u32>(<i32>load<i16>(state, 2)), at + 1)) return false;
     }
-    if (at >= textEnd) break;
+    if (at >= until) break;
     at++;
   }
   return done;
@@ -244,6 +254,9 @@ function kindBefore(at: usize): u32 {
   return byte == 10 ? BEFORE_LINE : BEFORE_OTHER;
 }
 
+/** Where `verify` knew that it matches: one past the last byte that it looked at. */
+export let verifiedAt: usize = 0;
+
 /** Does it match? By the partial automaton `bin` as far as that knows, by the positions in between. */
 export function verify(bin: usize, positions: usize, at: usize, length: i32): bool {
   const before = mark();
@@ -259,7 +272,10 @@ function alternate(bin: usize, at: usize): bool {
   let state = load<u32>(bin, BIN_START);
   while (true) {
     const says = walk(bin, state, at, textEnd);
-    if (says != SAYS_UNSURE) return says == SAYS_MATCH;
+    if (says != SAYS_UNSURE) {
+      verifiedAt = stoppedAt < textEnd ? stoppedAt + 1 : textEnd;
+      return says == SAYS_MATCH;
+    }
     const unknown = stoppedAt;
     at = safeAt;
     clear();
@@ -286,7 +302,10 @@ function alternate(bin: usize, at: usize): bool {
       for (let i = load<u32>(list, MOVES_FIRST); i < last; i++) {
         if (!follow(<u32>load<u16>(targets + (<usize>i << 1)), at)) return false;
       }
-      if (matched) return true;
+      if (matched) {
+        verifiedAt = at;
+        return true;
+      }
     }
   }
   return false;

@@ -39,3 +39,25 @@ test('captures give the whole match and the groups that rules read', async () =>
   assert.deepEqual(engine.captures(1, 'abc')?.slice(0, 2), [[1, 3], null]);
   assert.equal(engine.captures(1, 'ab'), null);
 });
+
+test('captures of long texts are found where they match first, with what stands around them', async () => {
+  const sources = [rx('\\b(a)(b+)\\b', true), rx('^x.*y$'), rx('(?i)sel.{1,200}from'), rx('qe*f')];
+  for (const limits of [{}, { completeStates: 8, partialStates: 8 }]) {
+    const { section, count } = await compileMatchers(sources, { limits });
+    assert.ok(engine.open(section, count));
+    const noise = 'cab abd '.repeat(5000);
+    const spans = engine.captures(0, `${noise}abbb ${noise}ab`);
+    assert.deepEqual(spans?.slice(0, 3), [
+      [40000, 40004],
+      [40000, 40001],
+      [40001, 40004],
+    ]);
+    assert.deepEqual(engine.captures(0, `${noise}ab`)?.[0], [40000, 40002]);
+    assert.deepEqual(engine.captures(1, `x${noise}y`)?.[0], [0, 40002]);
+    assert.deepEqual(engine.captures(2, `${noise}SEL${'-'.repeat(200)}FROM${noise}`)?.[0], [40000, 40207]);
+    assert.equal(engine.captures(2, `${noise}SEL${'-'.repeat(201)}FROM${noise}`), null);
+    // Longer than the window.
+    assert.equal(engine.captures(3, `${noise}q${'e'.repeat(5000)}`), null);
+    assert.deepEqual(engine.captures(3, `${noise}q${'e'.repeat(5000)}f`)?.[0], [40000, 45002]);
+  }
+});
