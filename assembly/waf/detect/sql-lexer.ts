@@ -38,6 +38,7 @@ export const ODD: u32 = 10; // arithmetic that no sentence and no search has: | 
 let at: usize = 0;
 let end: usize = 0;
 let begin: usize = 0;
+let started: usize = 0;
 /** Looks for the end of a literal with an end of its own, q'[..]' or $tag$..$tag$, that may still fail: each may go to the
  *  end of the text, so that without a limit a text of their beginnings would cost its length squared. */
 let searches: i32 = 0;
@@ -78,6 +79,7 @@ let keptParted = false;
 export function begins(first: usize, start: usize, stop: usize, everyDash: bool, backslash: bool): void {
   begin = first;
   at = start;
+  started = start;
   end = stop;
   dashes = everyDash;
   escapes = backslash;
@@ -85,6 +87,11 @@ export function begins(first: usize, start: usize, stop: usize, everyDash: bool,
   versioned = false;
   nested = false;
   searches = MAX_SEARCHES;
+}
+
+/** Bytes read since `begins`, but for those read twice. */
+export function readBytes(): i32 {
+  return <i32>(at - started);
 }
 
 /** Goes back to the token that began at `place`. */

@@ -6,7 +6,7 @@
 // that fits no statement, which in ordinary text is the second word.
 import { spend } from '../../arena';
 import { MARK_ALL, MARK_BACKSLASH, MARK_DASH, MARK_DOUBLE, MARK_PARTS, MARK_SINGLE, MARK_SLASH, marksOf } from './bytes';
-import { begins, NUMBER, kind, next, VARIABLE, STRING, WORD, word } from './sql-lexer';
+import { begins, kind, next, NUMBER, readBytes, STRING, VARIABLE, WORD, word } from './sql-lexer';
 import {
   judgeBare,
   judgeQuoted,
@@ -80,7 +80,7 @@ function touchingDashes(at: usize, end: usize): bool {
 
 function bare(at: usize, end: usize, everyDash: bool): u32 {
   begins(at, at, end, everyDash, true);
-  return judgeBare();
+  return charged(judgeBare());
 }
 
 function quoted(at: usize, end: usize, mark: u32, touching: bool, backslash: bool): bool {
@@ -100,7 +100,12 @@ function quoted(at: usize, end: usize, mark: u32, touching: bool, backslash: boo
 
 function afterQuote(at: usize, place: usize, end: usize, mark: u32, everyDash: bool, escapes: bool): u32 {
   begins(at, place, end, everyDash, escapes);
-  return judgeQuoted(mark, place, at);
+  return charged(judgeQuoted(mark, place, at));
+}
+
+/** Pays for a reading: up to 40 ns a byte, where it doesn't stop early. Nothing is found when that was too much. */
+function charged(found: u32): u32 {
+  return spend(readBytes() << 2) ? found : S_NONE;
 }
 
 /** Behind the first quote that ends a literal; 0 when none does. */

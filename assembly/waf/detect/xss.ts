@@ -39,6 +39,8 @@ export function detectXss(at: usize, length: i32): bool {
   if (length < 3 || !spend(1 + (length >> 2))) return false;
   const seen = marksOf(at, length);
   if ((seen & (MARK_LESS | MARK_EQUALS | MARK_COLON)) == 0) return false;
+  // Up to 40 ns a byte where there are tags or attributes.
+  if ((seen & (MARK_LESS | MARK_EQUALS)) != 0 && !spend(length << 2)) return false;
   return judgePlaces(at, at + <usize>length, seen);
 }
 
