@@ -26,7 +26,7 @@ const ACTIONS = {
   rewrite: abi.ACTION_REWRITE,
   route: abi.ACTION_ROUTE,
 };
-const PHASES = { inspect: abi.PHASE_INSPECTION, rules: abi.PHASE_RULES };
+const PHASES = { inspect: abi.PHASE_INSPECTION, rules: abi.PHASE_RULES, waf: abi.PHASE_WAF };
 const STAGE_NAMES = ['head', 'proof', 'body', 'response'];
 /** What these do is done before the body is read or the origin answers. */
 const HEAD_ONLY = new Set(['redirect', 'rewrite', 'route']);

@@ -55,7 +55,7 @@ export interface RuleSource {
   readonly rewriteQuery: string | null;
   readonly rewriteHeaders: readonly { readonly name: string; readonly value: string }[]; // [.., 'rewrite', 'headers', 'set', name]
   readonly skipRules: readonly string[]; // names of later rules
-  readonly skipPhases: readonly ('inspect' | 'rules')[];
+  readonly skipPhases: readonly ('inspect' | 'rules' | 'waf')[];
 }
 
 export interface InspectionSource {

@@ -42,6 +42,8 @@ waf:
   body: { limit: 8KB }
   secLang: |
 ${indented(SCORING, 4)}
+rules:
+  - { name: trusted, when: 'any(http.request.headers["x-trusted"][*] eq "yes")', action: skip, skip: { phases: [waf] } }
 routes:
 ${routes.join('\n')}
   - { name: rest, backend: web }
@@ -113,6 +115,14 @@ onEachTarget('waf', { policy, teardown: () => origin.stop() }, (world) => {
     assert.equal((event['waf'] as Record<string, unknown>)['blocked'], true);
     const silent = await logged(async () => assert.equal(await status('/off?q=p1'), 200));
     assert.equal('waf' in silent, false);
+  });
+
+  test('a rule of the policy can leave the WAF out', async () => {
+    const trusted = { headers: { 'x-trusted': 'yes' } };
+    assert.deepEqual([await status('/?q=p1', trusted), await status('/?q=p1')], [200, 403]);
+    const body = form('q=p1', { 'x-trusted': 'yes' });
+    assert.deepEqual([await status('/', body), await status('/', form('q=p1'))], [200, 403]);
+    assert.equal(await status('/answers/anything?leak-1=1', trusted), 200);
   });
 
   test('early blocking ends a request in phase 1, before its body has been read', async () => {

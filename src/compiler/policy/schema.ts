@@ -139,9 +139,9 @@ export const ruleSchema = z.strictObject({
     .strictObject({
       rules: z.array(text).max(MAX_RULES).optional().describe('Names of later rules'),
       phases: z
-        .array(z.enum(['inspect', 'rules']))
+        .array(z.enum(['inspect', 'rules', 'waf']))
         .optional()
-        .describe('inspect: header inspection; rules: all later rules'),
+        .describe('inspect: header inspection; rules: all later rules; waf: the WAF, from where the rule matched'),
     })
     .optional()
     .describe('What is left out for requests that match'),
