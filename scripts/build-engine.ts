@@ -2,18 +2,24 @@
 import asc from 'assemblyscript/asc';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
-import { STATIC_AT } from '../assembly/abi.ts';
+import { RESULT_AT, STATIC_AT } from '../assembly/abi.ts';
 
 const root = new URL('..', import.meta.url);
 
 /** Flags: memory is the host's, so that an instance can be replaced after a trap while images stay; no allocator, no
- *  collector, no exceptions; SIMD. `-O3`: the engine is small, speed is what it is for. */
-export async function buildEngine({ entry = 'assembly/index.ts', folder = 'build' } = {}): Promise<Uint8Array> {
+ *  collector, no exceptions; SIMD. `-O3`: the engine is small, speed is what it is for. Static data that grows into what a
+ *  call writes (RESULT_AT on) is an error. */
+export async function buildEngine({
+  entry = 'assembly/index.ts',
+  folder = 'build',
+  staticEnd = RESULT_AT,
+} = {}): Promise<Uint8Array> {
   const { error, stderr } = await asc.main(
     [
       entry,
       ...['--outFile', `${folder}/engine.wasm`, '--textFile', `${folder}/engine.wat`],
       ...['--runtime', 'stub', '--use', 'abort=', '--importMemory', '--memoryBase', String(STATIC_AT)],
+      ...['--lowMemoryLimit', String(staticEnd)],
       ...['--enable', 'simd', '--disable', 'mutable-globals', '--noAssert', '-O3'],
     ],
     {
