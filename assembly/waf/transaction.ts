@@ -60,6 +60,7 @@ import * as state from './state';
 let number: i32 = -1;
 let offset: i32 = 0;
 let overlooked: i32 = REASON_NONE;
+let completed: bool = false; // the phases ran to their end
 
 /**
  * Opens a program and its state, which stands at `stateOffset` of the transaction state of `stateLength` bytes. False when
@@ -75,6 +76,7 @@ export function beginTransaction(
   number = index;
   offset = stateOffset;
   overlooked = REASON_NONE;
+  completed = false;
   setResult(RESULT_WAF_PROGRAM, index);
   if (!openProgram(policy, index, ruleSets)) {
     fail(REASON_WAF);
@@ -139,13 +141,19 @@ export function runTransaction(phases: i32, hasBody: bool, bodyLength: i32, body
   to &= ~state.phasesDone;
   if (last) to &= WAF_PHASE_5;
   if (decided != DISRUPTIVE_PASS || to == WAF_PHASE_5) {
-    // SPEC: the logging phase always runs, also after a rule has blocked.
-    const verdict = decided;
+    // SPEC: the logging phase always runs, also after a rule has blocked. What it runs into takes that back no more.
+    const blocked = decided != DISRUPTIVE_PASS;
+    if (blocked) {
+      report();
+      if (failure() != REASON_NONE) return;
+    }
     runPhase(5);
-    if (failure() != REASON_NONE) return;
+    if (failure() != REASON_NONE) {
+      if (!blocked) return;
+      forgive();
+    }
     state.setPhaseDone(WAF_PHASE_5);
     to = 0;
-    if (verdict != DISRUPTIVE_PASS) report();
   }
   setResult(RESULT_WAF_MATCHES, matchCount);
   setResult(RESULT_WAF_PHASES, to);
@@ -157,6 +165,7 @@ export function runTransaction(phases: i32, hasBody: bool, bodyLength: i32, body
     if (end < 0) return state.failState();
   }
   if (end >= 0) setStateLength(end);
+  completed = true;
 }
 
 /**
@@ -173,6 +182,8 @@ function overlook(): bool {
 /** After the phases: a limit is the WAF's own verdict, and what to do about it the policy's. */
 export function endTransaction(): void {
   let reason = failure();
+  // Whoever stops says why. Where nobody did, that is no verdict either.
+  if (reason == REASON_NONE && !completed) reason = REASON_WAF;
   if (reason == REASON_NONE) {
     reason = overlooked;
     if (reason != REASON_NONE && decided == DISRUPTIVE_PASS) setResult(RESULT_WAF_REASON, reason);

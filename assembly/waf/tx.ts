@@ -17,6 +17,10 @@ let chunkEnd: usize = 0;
 /** Set when the arena now holds something of TX above an earlier mark: it must not be released. */
 export let pinned: bool = false;
 
+export function pin(): void {
+  pinned = true;
+}
+
 export function clearPinned(): void {
   pinned = false;
 }
@@ -147,7 +151,8 @@ function copy(at: usize, length: i32): usize {
 
 /** Small pieces share a chunk, so that what rules compute meanwhile can be given back to the arena. */
 function take(bytes: i32): usize {
-  const size = (<usize>bytes + 3) & ~3;
+  // Not even nothing is at 0, which says that a cell is not set.
+  const size = max<usize>((<usize>bytes + 3) & ~3, 4);
   if (chunk + size > chunkEnd) {
     pinned = true;
     if (bytes > CHUNK >> 2) return alloc(bytes);
@@ -159,6 +164,6 @@ function take(bytes: i32): usize {
     chunkEnd = chunk + CHUNK;
   }
   const at = chunk;
-  chunk += max(size, 4);
+  chunk += size;
   return at;
 }
