@@ -358,7 +358,7 @@ export const RULE_BIT_AUDITLOG = 16;
 
 export const LINK_ROW_WORDS = 12;
 export const LINK_OPERATOR = 0; // OPERATOR_* | LINK_*
-export const LINK_ARGUMENT = 1; // matcher; macro; number as i32; byte set in PROGRAM_WORDS; list; program of SECTION_CODE
+export const LINK_ARGUMENT = 1; // matcher; macro; number as i32; byte set in PROGRAM_WORDS; list; regex; program of SECTION_CODE
 export const LINK_PIPELINE = 2;
 export const LINK_FIRST_TARGET = 3;
 export const LINK_TARGETS = 4;

@@ -235,6 +235,7 @@ function checkArgument(bits: u32, argument: u32): bool {
     return argument < <u32>listCount(image) && listKind(listAt(image, <i32>argument)) == LIST_ADDRESSES;
   }
   if (operator == abi.OPERATOR_VALIDATE_BYTE_RANGE) return within(argument, 8, rows(abi.PROGRAM_WORDS));
+  if (operator == abi.OPERATOR_VERIFY_CC) return argument < <u32>regexCount(image);
   return (bits & abi.LINK_NUMBER) != 0 || macro(argument);
 }
 

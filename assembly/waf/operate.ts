@@ -2,6 +2,7 @@
 import { alloc } from '../arena';
 import { REGEX_UNSET } from '../abi';
 import { listAt } from '../cidr';
+import { regexAt } from '../regexes';
 import {
   LINK_ARGUMENT,
   LINK_NUMBER,
@@ -23,9 +24,11 @@ import {
   OPERATOR_VALIDATE_BYTE_RANGE,
   OPERATOR_VALIDATE_URL_ENCODING,
   OPERATOR_VALIDATE_UTF8_ENCODING,
+  OPERATOR_VERIFY_CC,
   OPERATOR_WITHIN,
   PROGRAM_FLAG_CAPTURES,
 } from './abi';
+import { cardAt, cardLength, verifyCC } from './card';
 import { detectSql, fingerprintAt, fingerprintLength } from './detect/sql';
 import { detectXss } from './detect/xss';
 import { expand, textAt, textLength } from './macro';
@@ -58,6 +61,8 @@ export function matches(link: usize, at: usize, length: i32): bool {
       return operator.validateUrlEncoding(at, length);
     case OPERATOR_VALIDATE_UTF8_ENCODING:
       return operator.validateUtf8Encoding(at, length);
+    case OPERATOR_VERIFY_CC:
+      return verifyCC(regexAt(image, argument), at, length);
   }
   if ((bits & LINK_NUMBER) != 0) return operator.compare(id, operator.toInteger(at, length), <i64>argument);
   if (!expand(argument)) return false;
@@ -99,10 +104,16 @@ function find(matcher: i32, at: usize, length: i32): bool {
 
 /** Sets TX.0 to TX.9 by what the operator of a link found in a value that it matches. */
 export function capture(link: usize, at: usize, length: i32): bool {
-  if ((word(link, LINK_OPERATOR) & 0xff) > OPERATOR_LAST_MATCHER) return true;
+  const id = word(link, LINK_OPERATOR) & 0xff;
+  if (id > OPERATOR_LAST_MATCHER && id != OPERATOR_VERIFY_CC) return true;
   const matcher = word(link, LINK_ARGUMENT);
   captured = true;
   for (let i = 0; i < MAX_CAPTURES; i++) tx.unsetCell(tx.slotCell(i));
+  if (id == OPERATOR_VERIFY_CC) {
+    // It has just been found.
+    tx.pointCell(tx.slotCell(0), cardAt, cardLength);
+    return true;
+  }
   if (matcher == MATCHER_SQLI) {
     detectSql(at, length);
     return tx.setCell(tx.slotCell(0), fingerprintAt, fingerprintLength);
@@ -135,11 +146,13 @@ export function keepCaptures(): void {
     if (!tx.isSet(cell)) continue;
     // PERF: mostly the rule that captures is the only one that reads it.
     if ((flags & PROGRAM_FLAG_CAPTURES) == 0) tx.unsetCell(cell);
-    else if (!tx.setCell(cell, tx.cellAt(cell), min(tx.cellLength(cell), MAX_KEPT_CAPTURE))) return;
+    // Long ones are kept where they are, with all that the rule has made.
+    else if (tx.cellLength(cell) > MAX_COPIED_CAPTURE) tx.pin();
+    else if (!tx.setCell(cell, tx.cellAt(cell), tx.cellLength(cell))) return;
   }
 }
 
 export function startOperators(): void {
   captured = false;
 }
-const MAX_KEPT_CAPTURE: i32 = 4096; // bytes of a capture that a later rule can still see
+const MAX_COPIED_CAPTURE: i32 = 512;

@@ -111,7 +111,7 @@ export function readOperator(text: Text, problems: Problems, options: OperatorOp
       return { ...operator, phrases };
     }
     case 'literal':
-      if (found.name === 'strmatch' && refuseMacro(found.name, argument, problems)) return null;
+      if (refuseMacro(found.name, argument, problems)) return null;
       return { ...operator, argument: readMacro(argument, problems, options.loss) };
     case 'bytes':
       if (!needArgument(found.name, argument, text, problems) || !checkByteRange(argument, problems)) return null;

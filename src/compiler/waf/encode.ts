@@ -194,6 +194,8 @@ class Encoder {
     switch (operator.operator) {
       case abi.OPERATOR_IP_MATCH:
         return { value: this.#pools.lists.addresses(operator.phrases), number: false };
+      case abi.OPERATOR_VERIFY_CC:
+        return { value: this.#pools.regexes.add(text ?? '', { dotAll: true, captures: true }), number: false };
       case abi.OPERATOR_VALIDATE_BYTE_RANGE:
         return { value: this.#words.bits(this.#byteRange(text, link), 256), number: false };
       case abi.OPERATOR_EQ:
@@ -202,9 +204,6 @@ class Encoder {
       case abi.OPERATOR_LE:
       case abi.OPERATOR_LT:
         if (text !== undefined) return { value: toInteger(text), number: true };
-    }
-    if (operator.operator > abi.OPERATOR_NO_MATCH) {
-      this.#problem(link, `${operator.text} is not an operator that this engine has`);
     }
     return { value: this.#macro(argument), number: false };
   }
