@@ -38,6 +38,12 @@ function build(): void {
   }
 }
 
+// @ts-ignore: decorator
+@inline
+function marksAt(twice: u32): u32 {
+  return <u32>load<u16>(MARKS_TABLE + <usize>twice);
+}
+
 /** The marks of all bytes of a text. Must have been called before `wordByte` is. */
 export function marksOf(at: usize, length: i32): u32 {
   if (!ready) build();
@@ -47,8 +53,8 @@ export function marksOf(at: usize, length: i32): u32 {
   // PERF: two sums side by side, 0.35 ns a byte instead of 0.5.
   for (; at + 4 <= end; at += 4) {
     const four = load<u32>(at);
-    one |= <u32>load<u16>(MARKS_TABLE + <usize>((four & 0xff) << 1)) | <u32>load<u16>(MARKS_TABLE + <usize>((four >> 7) & 0x1fe));
-    two |= <u32>load<u16>(MARKS_TABLE + <usize>((four >> 15) & 0x1fe)) | <u32>load<u16>(MARKS_TABLE + <usize>((four >> 23) & 0x1fe));
+    one |= marksAt((four & 0xff) << 1) | marksAt((four >> 7) & 0x1fe);
+    two |= marksAt((four >> 15) & 0x1fe) | marksAt((four >> 23) & 0x1fe);
   }
   for (; at < end; at++) one |= <u32>load<u16>(MARKS_TABLE + (<usize>load<u8>(at) << 1));
   return one | two;

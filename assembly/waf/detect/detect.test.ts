@@ -48,7 +48,7 @@ const SQL: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
     ["x') or ('1'='1", "' condition"],
   ],
   'blind and timed': [
-    ["7 and ascii(substring((select pin from vault limit 1),1,1))>64", '= sub-select'],
+    ['7 and ascii(substring((select pin from vault limit 1),1,1))>64', '= sub-select'],
     ['sleep(5)', '= function'],
     ['||pg_sleep(5)--', '= function'],
     ["'+benchmark(9999999,sha1(7))+'", "' function"],
@@ -59,9 +59,9 @@ const SQL: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
     ['7 - (select count(*) from staff)', '= sub-select'],
     ["x'||(select pin from vault where rownum=1)||'", "' sub-select"],
     ['if(now()=sysdate(),sleep(7),0)', '= statement'],
-    ["7 and updatexml(1,concat(0x7e,(select user())),1)", '= function'],
+    ['7 and updatexml(1,concat(0x7e,(select user())),1)', '= function'],
     ['7*(case when (7=7) then 1 else 0 end)', '= statement'],
-    ["7 rlike (select 8)", '= sub-select'],
+    ['7 rlike (select 8)', '= sub-select'],
     ["x' and utl_inaddr.get_host_address('a') is null--", "' function"],
     ['7 + ord(mid(pin,1,1))', '= function'],
   ],
@@ -355,7 +355,13 @@ describe('SQL injection', () => {
     }
   });
   test('what stands behind an attack does not hide it', () => {
-    for (const text of ["' or 1=1 ", "x' union select 1,2 ", '7 or 1=1 ', '7; drop table staff;', "x'||(select 1)||'"]) {
+    for (const text of [
+      "' or 1=1 ",
+      "x' union select 1,2 ",
+      '7 or 1=1 ',
+      '7; drop table staff;',
+      "x'||(select 1)||'",
+    ]) {
       for (const more of ['', 'and so on', '\n', '((((', ') x', ';', '\\', '"', "'", '*/', 'é', '\0']) {
         assert.notEqual(detectors.sql(text + more), '', JSON.stringify(text + more));
       }
@@ -390,7 +396,18 @@ describe('XSS', () => {
   });
   test('what stands around an attack does not hide it', () => {
     for (const attack of ['<script>a()</script>', '<img src=x onerror=a()>', '<a href=javascript:a()>b</a>']) {
-      for (const before of ['', 'text ', '<b>', '">', "'>", '<p title="a">', '<!-- a -->', '< ', '&lt;', '<p title=a>']) {
+      for (const before of [
+        '',
+        'text ',
+        '<b>',
+        '">',
+        "'>",
+        '<p title="a">',
+        '<!-- a -->',
+        '< ',
+        '&lt;',
+        '<p title=a>',
+      ]) {
         for (const after of ['', ' text', '<', '"', "'", '<!--', '\0']) {
           assert.equal(detectors.xss(before + attack + after), true, JSON.stringify(before + attack + after));
         }
@@ -407,7 +424,12 @@ describe('XSS', () => {
 });
 
 describe('any bytes', () => {
-  const texts = hostileTexts([...Object.values(SQL).flat().map(([text]) => text), ...Object.values(XSS).flat()]);
+  const texts = hostileTexts([
+    ...Object.values(SQL)
+      .flat()
+      .map(([text]) => text),
+    ...Object.values(XSS).flat(),
+  ]);
 
   test('what a look at the bytes leaves out changes no verdict', () => {
     fc.assert(
@@ -452,7 +474,8 @@ describe('any bytes', () => {
     detectors.xss('<p>');
     const slots = new Uint32Array(detectors.memory.buffer, DETECT_AT, DETECT_BYTES / 4);
     const filter = 256; // slots that the bits of a filter take
-    const taken = (from: number, count: number): number => slots.subarray(from, from + count).filter((s) => s !== 0).length;
+    const taken = (from: number, count: number): number =>
+      slots.subarray(from, from + count).filter((s) => s !== 0).length;
     assert.ok(taken(0, 2048) > 500 && taken(0, 2048) <= 1024, `SQL: ${taken(0, 2048)}`);
     const html = 2048 + filter;
     assert.ok(taken(html, 512) > 150 && taken(html, 512) <= 256, `HTML: ${taken(html, 512)}`);
@@ -467,7 +490,18 @@ describe('any bytes', () => {
     }
   });
   test('steps grow with the text, not with its square, and little for plain words', () => {
-    const parts = ["' or ", '<a b=', '((((', 'x,', "7-abs(q'[ ", '7-abs($a$', '/*/**/--', '7-case when ', "7+abs(n'", '--\\n'];
+    const parts = [
+      "' or ",
+      '<a b=',
+      '((((',
+      'x,',
+      "7-abs(q'[ ",
+      '7-abs($a$',
+      '/*/**/--',
+      '7-case when ',
+      "7+abs(n'",
+      '--\\n',
+    ];
     for (const text of parts.map((part) => part.repeat(20_000))) {
       detectors.sql(text);
       assert.ok(detectors.steps() <= 9 * 5 * text.length, text.slice(0, 20));

@@ -32,31 +32,34 @@ function build(): void {
 
 /** GlobalEventHandlers, WindowEventHandlers and the others that the standards give to elements. */
 function addStandardHandlers(): void {
-  add(HANDLER, 'onabort onauxclick onbeforeinput onbeforematch onbeforetoggle onblur oncancel oncanplay oncanplaythrough');
-  add(HANDLER, 'onchange onclick onclose oncommand oncontextlost oncontextmenu oncontextrestored oncopy oncuechange oncut');
-  add(HANDLER, 'ondblclick ondrag ondragend ondragenter ondragleave ondragover ondragstart ondrop ondurationchange onemptied');
-  add(HANDLER, 'onended onerror onfocus onformdata oninput oninvalid onkeydown onkeypress onkeyup onload onloadeddata');
-  add(HANDLER, 'onloadedmetadata onloadstart onmousedown onmouseenter onmouseleave onmousemove onmouseout onmouseover');
-  add(HANDLER, 'onmouseup onpaste onpause onplay onplaying onprogress onratechange onreset onresize onscroll onscrollend');
-  add(HANDLER, 'onsecuritypolicyviolation onseeked onseeking onselect onslotchange onstalled onsubmit onsuspend ontimeupdate');
-  add(HANDLER, 'ontoggle onvolumechange onwaiting onwheel onafterprint onbeforeprint onbeforeunload onhashchange');
-  add(HANDLER, 'onlanguagechange onmessage onmessageerror onoffline ononline onpagehide onpageshow onpagereveal onpageswap');
-  add(HANDLER, 'onpopstate onrejectionhandled onstorage onunhandledrejection onunload onfocusin onfocusout');
-  add(HANDLER, 'onpointercancel onpointerdown onpointerenter onpointerleave onpointermove onpointerout onpointerover');
-  add(HANDLER, 'onpointerrawupdate onpointerup ongotpointercapture onlostpointercapture ontouchcancel ontouchend ontouchmove');
-  add(HANDLER, 'ontouchstart onanimationcancel onanimationend onanimationiteration onanimationstart ontransitioncancel');
-  add(HANDLER, 'ontransitionend ontransitionrun ontransitionstart onselectionchange onselectstart onfullscreenchange');
-  add(HANDLER, 'onfullscreenerror onbegin onend onrepeat onsearch onbeforecopy onbeforecut onbeforepaste onsnapchanged');
+  add(HANDLER, 'onabort onauxclick onbeforeinput onbeforematch onbeforetoggle onblur oncancel oncanplay');
+  add(HANDLER, 'oncanplaythrough onchange onclick onclose oncommand oncontextlost oncontextmenu oncontextrestored');
+  add(HANDLER, 'oncopy oncuechange oncut ondblclick ondrag ondragend ondragenter ondragleave ondragover ondragstart');
+  add(HANDLER, 'ondrop ondurationchange onemptied onended onerror onfocus onformdata oninput oninvalid onkeydown');
+  add(HANDLER, 'onkeypress onkeyup onload onloadeddata onloadedmetadata onloadstart onmousedown onmouseenter');
+  add(HANDLER, 'onmouseleave onmousemove onmouseout onmouseover onmouseup onpaste onpause onplay onplaying');
+  add(HANDLER, 'onprogress onratechange onreset onresize onscroll onscrollend onsecuritypolicyviolation onseeked');
+  add(HANDLER, 'onseeking onselect onslotchange onstalled onsubmit onsuspend ontimeupdate ontoggle onvolumechange');
+  add(HANDLER, 'onwaiting onwheel onafterprint onbeforeprint onbeforeunload onhashchange onlanguagechange onmessage');
+  add(HANDLER, 'onmessageerror onoffline ononline onpagehide onpageshow onpagereveal onpageswap onpopstate');
+  add(HANDLER, 'onrejectionhandled onstorage onunhandledrejection onunload onfocusin onfocusout onpointercancel');
+  add(HANDLER, 'onpointerdown onpointerenter onpointerleave onpointermove onpointerout onpointerover');
+  add(HANDLER, 'onpointerrawupdate onpointerup ongotpointercapture onlostpointercapture ontouchcancel ontouchend');
+  add(HANDLER, 'ontouchmove ontouchstart onanimationcancel onanimationend onanimationiteration onanimationstart');
+  add(HANDLER, 'ontransitioncancel ontransitionend ontransitionrun ontransitionstart onselectionchange');
+  add(HANDLER, 'onselectstart onfullscreenchange onfullscreenerror onbegin onend onrepeat onsearch onbeforecopy');
+  add(HANDLER, 'onbeforecut onbeforepaste onsnapchanged');
 }
 
 /** Of browsers before the standard, and their own. */
 function addOlderHandlers(): void {
-  add(HANDLER, 'onactivate onafterupdate onbeforeactivate onbeforedeactivate onbeforeeditfocus onbeforeupdate onbounce');
-  add(HANDLER, 'oncellchange oncontrolselect ondataavailable ondatasetchanged ondatasetcomplete ondeactivate onerrorupdate');
-  add(HANDLER, 'onfilterchange onfinish onformchange onforminput onhelp onlayoutcomplete onlosecapture onmousewheel onmove');
-  add(HANDLER, 'onmoveend onmovestart onpropertychange onreadystatechange onresizeend onresizestart onrowenter onrowexit');
-  add(HANDLER, 'onrowsdelete onrowsinserted onshow onstart onstop onwebkitanimationend onwebkitanimationiteration');
-  add(HANDLER, 'onwebkitanimationstart onwebkittransitionend onwebkitmouseforcechanged ondomactivate onzoom ontimer');
+  add(HANDLER, 'onactivate onafterupdate onbeforeactivate onbeforedeactivate onbeforeeditfocus onbeforeupdate');
+  add(HANDLER, 'onbounce oncellchange oncontrolselect ondataavailable ondatasetchanged ondatasetcomplete');
+  add(HANDLER, 'ondeactivate onerrorupdate onfilterchange onfinish onformchange onforminput onhelp onlayoutcomplete');
+  add(HANDLER, 'onlosecapture onmousewheel onmove onmoveend onmovestart onpropertychange onreadystatechange');
+  add(HANDLER, 'onresizeend onresizestart onrowenter onrowexit onrowsdelete onrowsinserted onshow onstart onstop');
+  add(HANDLER, 'onwebkitanimationend onwebkitanimationiteration onwebkitanimationstart onwebkittransitionend');
+  add(HANDLER, 'onwebkitmouseforcechanged ondomactivate onzoom ontimer');
 }
 
 function add(kind: u32, list: string): void {

@@ -200,10 +200,14 @@ function tautology(part: u32): u32 {
   return (part & F_COMPARE) != 0 && (part & (F_NAME | F_CALL)) == 0 ? F_TAUTOLOGY : 0;
 }
 
+function isArithmetic(sort: u32): bool {
+  return sort == SIGN || sort == ARITHMETIC || sort == ODD || sort == STAR || sort == AMPERSAND;
+}
+
 /** Operands joined by arithmetic alone, as BETWEEN has them. */
 function plain(): u32 {
   let all = operand();
-  while (all != 0 && ((kind == OPERATOR && (word == SIGN || word == ARITHMETIC || word == ODD || word == STAR || word == AMPERSAND)) || atWord(WORD_DIV))) {
+  while (all != 0 && (atWord(WORD_DIV) || (kind == OPERATOR && isArithmetic(word)))) {
     next();
     const right = operand();
     if (right == 0) return 0;
@@ -347,8 +351,9 @@ function wordOperand(): u32 {
     next();
     return kind == LEFT ? F_FUNCTION | (arguments() & EVIDENCE) : F_NAME;
   }
-  const call = sort == WORD_FUNCTION || sort == WORD_PROBE || sort == WORD_INFORMANT || sort == WORD_WEAPON || sort == WORD_IF;
-  if (call || sort == WORD_TOP || sort == WORD_INSERT || sort == WORD_OBJECT || sort == WORD_LIKE || sort == WORD_SOUNDS) {
+  const call = isFunction(sort) || sort == WORD_INFORMANT || sort == WORD_WEAPON || sort == WORD_IF;
+  const other = sort == WORD_TOP || sort == WORD_INSERT || sort == WORD_OBJECT || sort == WORD_LIKE;
+  if (call || other || sort == WORD_SOUNDS) {
     const rich = technical;
     if (sort == WORD_LIKE) {
       // like('abc', ..) is a function of SQLite
@@ -377,6 +382,10 @@ function wordOperand(): u32 {
     return flags;
   }
   return 0;
+}
+
+export function isFunction(sort: u32): bool {
+  return sort == WORD_FUNCTION || sort == WORD_PROBE;
 }
 
 function functionFlag(sort: u32): u32 {

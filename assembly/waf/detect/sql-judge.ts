@@ -32,7 +32,6 @@ export const S_STACKED: u32 = 8;
 export const S_STATEMENT: u32 = 9;
 export const S_CLAUSE: u32 = 10;
 export const S_VERSIONED: u32 = 11;
-export const S_COUNT: u32 = 12;
 
 /** Operands without a name in them. */
 const LITERAL: u32 = F_NUMBER | F_STRING | F_VARIABLE | F_FUNCTION | F_GROUP | F_CONSTANT | F_SELECT | F_CASE;
@@ -222,7 +221,8 @@ function judge(all: u32, part: u32): u32 {
 function judgeBareExpression(all: u32, part: u32): u32 {
   const named = (all & (F_NAME | F_CALL)) != 0;
   const joined = (all & (F_LOGIC | F_COMPARE | F_SIGN | F_ARITHMETIC)) != 0;
-  if ((all & F_FAINT_SELECT) != 0 && ((all & (F_LOGIC | F_COMPARE)) != 0 || (joined && literalFirst))) return S_SUBSELECT;
+  const conditional = (all & (F_LOGIC | F_COMPARE)) != 0;
+  if ((all & F_FAINT_SELECT) != 0 && (conditional || (joined && literalFirst))) return S_SUBSELECT;
   if ((all & F_INFORMANT) != 0 && joined && (literalFirst || (all & F_COMPARE) != 0)) return S_FUNCTION;
   if ((all & F_TWO_FUNCTIONS) != 0) return S_CONCATENATION;
   if ((all & F_PROBE) != 0 && joined) return S_FUNCTION;

@@ -2,15 +2,15 @@
 import {
   atWord, dotted, EVIDENCE, expression, F_CALL, F_CASE, F_COMPARE, F_CONSTANT, F_FAINT_SELECT, F_FUNCTION, F_GROUP,
   F_INFORMANT, F_NAME, F_NUMBER, F_REOPENED, F_SELECT, F_STRING, F_STUMP, F_TECHNICAL, F_UNARY, F_VARIABLE,
-  F_WEAPON, operand, startsStatement,
+  F_WEAPON, isFunction, operand, startsStatement,
 } from './sql-grammar';
 import {
   back, COLON, COMMA, DOT, END, keep, kind, LEFT, NAME, next, NUMBER, OPERATOR, RIGHT, SEMICOLON, STAR, STRING,
   stump, VARIABLE, word, WORD,
 } from './sql-lexer';
 import {
-  WORD_ALL, WORD_AS, WORD_BY, WORD_END, WORD_FOR, WORD_FROM, WORD_FUNCTION, WORD_HAVING, WORD_INFORMANT, WORD_INTO,
-  WORD_JOIN, WORD_LIMIT, WORD_OFFSET, WORD_ORDER, WORD_PROBE, WORD_SELECT, WORD_TOP, WORD_UNION, WORD_WHERE,
+  WORD_ALL, WORD_AS, WORD_BY, WORD_END, WORD_FOR, WORD_FROM, WORD_HAVING, WORD_INFORMANT, WORD_INTO, WORD_JOIN,
+  WORD_LIMIT, WORD_OFFSET, WORD_ORDER, WORD_SELECT, WORD_TOP, WORD_UNION, WORD_WHERE,
 } from './sql-words';
 
 /**
@@ -96,7 +96,7 @@ export function selectStatement(inside: bool): u32 {
 
 function alias(): void {
   if (atWord(WORD_AS)) next();
-  if (kind == NAME || kind == STRING || (kind == WORD && (word == WORD_FUNCTION || word == WORD_PROBE || word == WORD_INFORMANT))) next();
+  if (kind == NAME || kind == STRING || (kind == WORD && (isFunction(word) || word == WORD_INFORMANT))) next();
   while (kind == DOT) dotted();
 }
 

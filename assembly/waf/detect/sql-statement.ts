@@ -37,7 +37,8 @@ export function statement(depth: i32, behind: bool): u32 {
     if (!atWord(WORD_INTO)) return S_NONE;
     next();
     if (operandName() == 0) return S_NONE;
-    return kind == LEFT || atWord(WORD_VALUES) || atWord(WORD_SELECT) || atWord(WORD_SET) || behind ? S_STATEMENT : S_NONE;
+    if (kind == LEFT || behind) return S_STATEMENT;
+    return atWord(WORD_VALUES) || atWord(WORD_SELECT) || atWord(WORD_SET) ? S_STATEMENT : S_NONE;
   }
   if (sort == WORD_UPDATE) {
     if (operandName() == 0 || !atWord(WORD_SET)) return S_NONE;
@@ -76,7 +77,8 @@ export function statement(depth: i32, behind: bool): u32 {
     const rich = technical && load<u8>(from) != 0x60;
     if (operandName() == 0) return S_NONE;
     const over = kind == END || kind == COMMENT || kind == SEMICOLON || kind == VARIABLE || kind == NUMBER;
-    return ((rich || dottedName) && (over || kind == NAME || kind == STRING)) || (behind && (kind == STRING || kind == LEFT)) ? S_STATEMENT : S_NONE;
+    if (behind && (kind == STRING || kind == LEFT)) return S_STATEMENT;
+    return (rich || dottedName) && (over || kind == NAME || kind == STRING) ? S_STATEMENT : S_NONE;
   }
   if (sort == WORD_DECLARE) {
     if (kind == VARIABLE) return S_STATEMENT;
@@ -124,7 +126,8 @@ export function statement(depth: i32, behind: bool): u32 {
   if (!behind) return S_NONE;
   if (kind == LEFT || kind == STRING) return S_STATEMENT;
   if (operandName() == 0) return S_NONE;
-  return kind == COMMENT || kind == SEMICOLON || kind == LEFT || (kind == WORD && startsStatement(word)) ? S_STATEMENT : S_NONE;
+  if (kind == COMMENT || kind == SEMICOLON || kind == LEFT) return S_STATEMENT;
+  return kind == WORD && startsStatement(word) ? S_STATEMENT : S_NONE;
 }
 
 let dottedName = false;

@@ -69,72 +69,91 @@ export const WORD_PROBE: u32 = 60; // a function that takes a text apart or puts
 let ready = false;
 
 function addCommon(): void {
-  add(WORD_FUNCTION, 'abs acos asin atan atan2 avg bit_length cast ceil ceiling char_length character_length coalesce concat convert cos');
-  add(WORD_FUNCTION, 'cot count degrees dense_rank exp extract first_value floor greatest initcap instr lag last_value lead least left');
-  add(WORD_FUNCTION, 'length ln log log10 lower lpad ltrim max min mod now ntile nullif octet_length overlay pi position power radians');
-  add(WORD_FUNCTION, 'rand random rank repeat replace reverse right round row_number rpad rtrim sign sin sqrt stddev substr substring sum');
-  add(WORD_FUNCTION, 'tan translate trim truncate upper variance xmlelement xmlagg xmlforest');
+  add(WORD_FUNCTION, 'abs acos asin atan atan2 avg bit_length cast ceil ceiling char_length character_length');
+  add(WORD_FUNCTION, 'coalesce concat convert cos cot count degrees dense_rank exp extract first_value floor');
+  add(WORD_FUNCTION, 'greatest initcap instr lag last_value lead least left length ln log log10 lower lpad ltrim');
+  add(WORD_FUNCTION, 'max min mod now ntile nullif octet_length overlay pi position power radians rand random rank');
+  add(WORD_FUNCTION, 'repeat replace reverse right round row_number rpad rtrim sign sin sqrt stddev substr');
+  add(WORD_FUNCTION, 'substring sum tan translate trim truncate upper variance xmlelement xmlagg xmlforest');
 }
+
 function addMysql(): void {
-  add(WORD_FUNCTION, 'adddate addtime aes_decrypt aes_encrypt any_value ascii bin bin_to_uuid bit_and bit_count bit_or bit_xor char compress');
-  add(WORD_FUNCTION, 'concat_ws conv convert_tz crc32 curdate curtime date_add date_format date_sub datediff dayname dayofmonth dayofweek');
-  add(WORD_FUNCTION, 'decode des_decrypt des_encrypt elt encode encrypt export_set field find_in_set format from_base64 from_days');
-  add(WORD_FUNCTION, 'from_unixtime get_format group_concat hex ifnull inet6_aton inet6_ntoa inet_aton inet_ntoa isnull json_array');
-  add(WORD_FUNCTION, 'json_arrayagg json_contains json_depth json_extract json_keys json_length json_object json_objectagg json_pretty');
-  add(WORD_FUNCTION, 'json_search json_set json_type json_unquote json_valid last_day lcase linestring locate log2 make_set makedate md5');
-  add(WORD_FUNCTION, 'mid monthname multipoint multipolygon name_const oct old_password ord password period_add period_diff polygon pow');
-  add(WORD_FUNCTION, 'quote regexp_instr regexp_replace regexp_substr sec_to_time sha sha1 sha2 soundex space std str_to_date strcmp');
-  add(WORD_FUNCTION, 'subdate substring_index subtime time_format time_to_sec timediff timestampadd timestampdiff to_base64 to_days ucase');
-  add(WORD_FUNCTION, 'uncompress uncompressed_length unhex unix_timestamp uuid uuid_short weekday weekofyear weight_string yearweek');
+  add(WORD_FUNCTION, 'adddate addtime aes_decrypt aes_encrypt any_value ascii bin bin_to_uuid bit_and bit_count');
+  add(WORD_FUNCTION, 'bit_or bit_xor char compress concat_ws conv convert_tz crc32 curdate curtime date_add');
+  add(WORD_FUNCTION, 'date_format date_sub datediff dayname dayofmonth dayofweek decode des_decrypt des_encrypt elt');
+  add(WORD_FUNCTION, 'encode encrypt export_set field find_in_set format from_base64 from_days from_unixtime');
+  add(WORD_FUNCTION, 'get_format group_concat hex ifnull inet6_aton inet6_ntoa inet_aton inet_ntoa isnull');
+  add(WORD_FUNCTION, 'json_array json_arrayagg json_contains json_depth json_extract json_keys json_length');
+  add(WORD_FUNCTION, 'json_object json_objectagg json_pretty json_search json_set json_type json_unquote json_valid');
+  add(WORD_FUNCTION, 'last_day lcase linestring locate log2 make_set makedate md5 mid monthname multipoint');
+  add(WORD_FUNCTION, 'multipolygon name_const oct old_password ord password period_add period_diff polygon pow');
+  add(WORD_FUNCTION, 'quote regexp_instr regexp_replace regexp_substr sec_to_time sha sha1 sha2 soundex space std');
+  add(WORD_FUNCTION, 'str_to_date strcmp subdate substring_index subtime time_format time_to_sec timediff');
+  add(WORD_FUNCTION, 'timestampadd timestampdiff to_base64 to_days ucase uncompress uncompressed_length unhex');
+  add(WORD_FUNCTION, 'unix_timestamp uuid uuid_short weekday weekofyear weight_string yearweek');
 }
+
 function addPostgresql(): void {
-  add(WORD_FUNCTION, 'array_agg array_length array_to_json array_to_string btrim chr convert_from convert_to date_part date_trunc');
-  add(WORD_FUNCTION, 'format_type generate_series json_agg json_build_object json_each jsonb_agg jsonb_build_object');
-  add(WORD_FUNCTION, 'jsonb_each lo_get query_to_xml quote_ident quote_literal regexp_match regexp_matches regexp_split_to_array');
-  add(WORD_FUNCTION, 'regexp_split_to_table row_to_json split_part starts_with string_agg string_to_array strpos table_to_xml to_ascii');
-  add(WORD_FUNCTION, 'to_char to_date to_hex to_json to_number to_timestamp unnest xmlparse');
+  add(WORD_FUNCTION, 'array_agg array_length array_to_json array_to_string btrim chr convert_from convert_to');
+  add(WORD_FUNCTION, 'date_part date_trunc format_type generate_series json_agg json_build_object json_each');
+  add(WORD_FUNCTION, 'jsonb_agg jsonb_build_object jsonb_each lo_get query_to_xml quote_ident quote_literal');
+  add(WORD_FUNCTION, 'regexp_match regexp_matches regexp_split_to_array regexp_split_to_table row_to_json');
+  add(WORD_FUNCTION, 'split_part starts_with string_agg string_to_array strpos table_to_xml to_ascii to_char');
+  add(WORD_FUNCTION, 'to_date to_hex to_json to_number to_timestamp unnest xmlparse');
 }
+
 function addSqlServer(): void {
-  add(WORD_FUNCTION, 'charindex checksum choose datalength dateadd datefromparts datename datepart difference eomonth');
-  add(WORD_FUNCTION, 'fn_varbintohexstr getdate getutcdate hashbytes iif isdate isnumeric json_query json_value len nchar newid');
-  add(WORD_FUNCTION, 'objectproperty openjson parsename patindex quotename replicate str string_split stuff sysdatetime try_cast');
-  add(WORD_FUNCTION, 'try_convert unicode');
+  add(WORD_FUNCTION, 'charindex checksum choose datalength dateadd datefromparts datename datepart difference');
+  add(WORD_FUNCTION, 'eomonth fn_varbintohexstr getdate getutcdate hashbytes iif isdate isnumeric json_query');
+  add(WORD_FUNCTION, 'json_value len nchar newid objectproperty openjson parsename patindex quotename replicate str');
+  add(WORD_FUNCTION, 'string_split stuff sysdatetime try_cast try_convert unicode');
 }
+
 function addOracleAndSqlite(): void {
-  add(WORD_FUNCTION, 'add_months bitand glob group_id hextoraw instrb julianday last_insert_rowid listagg lengthb lnnvl months_between');
-  add(WORD_FUNCTION, 'nanvl next_day numtodsinterval numtoyminterval nvl nvl2 printf rawtohex regexp_count regexp_like');
-  add(WORD_FUNCTION, 'strftime substrb sys_connect_by_path to_clob to_lob to_multi_byte total trunc typeof unistr');
-  add(WORD_FUNCTION, 'vsize wm_concat xmltype zeroblob');
+  add(WORD_FUNCTION, 'add_months bitand glob group_id hextoraw instrb julianday last_insert_rowid listagg lengthb');
+  add(WORD_FUNCTION, 'lnnvl months_between nanvl next_day numtodsinterval numtoyminterval nvl nvl2 printf rawtohex');
+  add(WORD_FUNCTION, 'regexp_count regexp_like strftime substrb sys_connect_by_path to_clob to_lob to_multi_byte');
+  add(WORD_FUNCTION, 'total trunc typeof unistr vsize wm_concat xmltype zeroblob');
 }
+
 function addInformants(): void {
-  add(WORD_INFORMANT, 'charset coercibility col_length col_name collation connection_id current_database current_query');
-  add(WORD_INFORMANT, 'current_schema current_schemas current_setting database db_id db_name file_name filegroup_name fn_my_permissions');
-  add(WORD_INFORMANT, 'found_rows get_lock has_dbaccess has_table_privilege host_id host_name ident_current inet_client_addr');
-  add(WORD_INFORMANT, 'inet_server_addr is_free_lock is_member is_srvrolemember is_used_lock last_insert_id loginproperty object_id');
-  add(WORD_INFORMANT, 'object_name original_login pg_backend_pid pg_client_encoding pg_current_logfile pg_get_viewdef pg_postmaster_start_time');
-  add(WORD_INFORMANT, 'row_count schema schema_name serverproperty session_user sqlite_source_id sqlite_version suser_name suser_sname');
-  add(WORD_INFORMANT, 'sys_context system_user user user_id user_name userenv version');
+  add(WORD_INFORMANT, 'charset coercibility col_length col_name collation connection_id current_database');
+  add(WORD_INFORMANT, 'current_query current_schema current_schemas current_setting database db_id db_name');
+  add(WORD_INFORMANT, 'file_name filegroup_name fn_my_permissions found_rows get_lock has_dbaccess');
+  add(WORD_INFORMANT, 'has_table_privilege host_id host_name ident_current inet_client_addr inet_server_addr');
+  add(WORD_INFORMANT, 'is_free_lock is_member is_srvrolemember is_used_lock last_insert_id loginproperty object_id');
+  add(WORD_INFORMANT, 'object_name original_login pg_backend_pid pg_client_encoding pg_current_logfile');
+  add(WORD_INFORMANT, 'pg_get_viewdef pg_postmaster_start_time row_count schema schema_name serverproperty');
+  add(WORD_INFORMANT, 'session_user sqlite_source_id sqlite_version suser_name suser_sname sys_context system_user');
+  add(WORD_INFORMANT, 'user user_id user_name userenv version');
 }
+
 function addWeapons(): void {
-  add(WORD_WEAPON, 'benchmark cachetest ctxsys dbms_assert dbms_java dbms_ldap dbms_lock dbms_pipe dbms_random dbms_scheduler dbms_session');
-  add(WORD_WEAPON, 'dbms_sql dbms_utility dbms_xdb_version dbms_xmlgen dbms_xmlquery dblink dblink_connect dblink_exec extractvalue');
-  add(WORD_WEAPON, 'filetoblob filetoclob fn_get_audit_file fn_trace_gettable fn_xe_file_target_read_file gtid_subset gtid_subtract');
-  add(WORD_WEAPON, 'httpuritype load_extension load_file lo_export lo_from_bytea lo_import lo_put lotofile master_pos_wait openquery');
-  add(WORD_WEAPON, 'openrowset opendatasource ordsys pg_ls_dir pg_read_binary_file pg_read_file pg_reload_conf pg_sleep pg_sleep_for');
-  add(WORD_WEAPON, 'pg_sleep_until pg_stat_file pg_terminate_backend procedure_analyse query_to_xmlschema randomblob release_lock');
-  add(WORD_WEAPON, 'set_config sleep sp_configure sp_executesql sp_makewebtask sp_oacreate sp_oamethod sp_password sys_eval sys_exec');
-  add(WORD_WEAPON, 'updatexml utl_file utl_http utl_inaddr utl_mail utl_raw utl_smtp utl_tcp xp_availablemedia xp_cmdshell');
-  add(WORD_WEAPON, 'xp_dirtree xp_enumgroups xp_fileexist xp_fixeddrives xp_getfiledetails xp_loginconfig xp_ntsec_enumdomains xp_regread');
-  add(WORD_WEAPON, 'xp_regwrite xp_servicecontrol xp_subdirs');
+  add(WORD_WEAPON, 'benchmark cachetest ctxsys dbms_assert dbms_java dbms_ldap dbms_lock dbms_pipe dbms_random');
+  add(WORD_WEAPON, 'dbms_scheduler dbms_session dbms_sql dbms_utility dbms_xdb_version dbms_xmlgen dbms_xmlquery');
+  add(WORD_WEAPON, 'dblink dblink_connect dblink_exec extractvalue filetoblob filetoclob fn_get_audit_file');
+  add(WORD_WEAPON, 'fn_trace_gettable fn_xe_file_target_read_file gtid_subset gtid_subtract httpuritype');
+  add(WORD_WEAPON, 'load_extension load_file lo_export lo_from_bytea lo_import lo_put lotofile master_pos_wait');
+  add(WORD_WEAPON, 'openquery openrowset opendatasource ordsys pg_ls_dir pg_read_binary_file pg_read_file');
+  add(WORD_WEAPON, 'pg_reload_conf pg_sleep pg_sleep_for pg_sleep_until pg_stat_file pg_terminate_backend');
+  add(WORD_WEAPON, 'procedure_analyse query_to_xmlschema randomblob release_lock set_config sleep sp_configure');
+  add(WORD_WEAPON, 'sp_executesql sp_makewebtask sp_oacreate sp_oamethod sp_password sys_eval sys_exec updatexml');
+  add(WORD_WEAPON, 'utl_file utl_http utl_inaddr utl_mail utl_raw utl_smtp utl_tcp xp_availablemedia xp_cmdshell');
+  add(WORD_WEAPON, 'xp_dirtree xp_enumgroups xp_fileexist xp_fixeddrives xp_getfiledetails xp_loginconfig');
+  add(WORD_WEAPON, 'xp_ntsec_enumdomains xp_regread xp_regwrite xp_servicecontrol xp_subdirs');
 }
+
 function addCatalogs(): void {
-  add(WORD_CATALOG, 'all_cons_columns all_constraints all_objects all_source all_tab_cols all_tab_columns all_tab_tables all_tables all_users');
-  add(WORD_CATALOG, 'all_views dba_tables dba_users dual information_schema msysaccessobjects msysobjects msysqueries mysql');
-  add(WORD_CATALOG, 'performance_schema pg_attribute pg_authid pg_catalog pg_class pg_database pg_namespace pg_roles pg_shadow pg_tables');
-  add(WORD_CATALOG, 'pg_user product_component_version rdb$database session_privs session_roles sqlite_master sqlite_schema');
-  add(WORD_CATALOG, 'sqlite_temp_master syscat syscolumns sysdatabases sysdba sysibm syslogins sysmaster sysobjects sysprocesses systables');
-  add(WORD_CATALOG, 'sysusers user_constraints user_objects user_tab_columns user_tables user_users v$instance v$session v$version');
+  add(WORD_CATALOG, 'all_cons_columns all_constraints all_objects all_source all_tab_cols all_tab_columns');
+  add(WORD_CATALOG, 'all_tab_tables all_tables all_users all_views dba_tables dba_users dual information_schema');
+  add(WORD_CATALOG, 'msysaccessobjects msysobjects msysqueries mysql performance_schema pg_attribute pg_authid');
+  add(WORD_CATALOG, 'pg_catalog pg_class pg_database pg_namespace pg_roles pg_shadow pg_tables pg_user');
+  add(WORD_CATALOG, 'product_component_version rdb$database session_privs session_roles sqlite_master sqlite_schema');
+  add(WORD_CATALOG, 'sqlite_temp_master syscat syscolumns sysdatabases sysdba sysibm syslogins sysmaster sysobjects');
+  add(WORD_CATALOG, 'sysprocesses systables sysusers user_constraints user_objects user_tab_columns user_tables');
+  add(WORD_CATALOG, 'user_users v$instance v$session v$version');
 }
+
 function build(): void {
   ready = true;
   clearTable(SQL_TABLE, SQL_SLOTS);

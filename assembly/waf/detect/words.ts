@@ -1,6 +1,7 @@
 // Word tables of the detectors: hash tables over the word lists in sql-words.ts and html-words.ts, made once per instance
-// in fixed memory (DETECT_AT). A slot is u32 { length: 8, kind: 8, address: 16 }: static data lies below 64 KiB, so that a slot can
-// name its word, and a lookup is exact. A client gains nothing from collisions: the tables are fixed and at most half full.
+// in fixed memory (DETECT_AT). A slot is u32 { length: 8, kind: 8, address: 16 }: static data lies below 64 KiB, so that a
+// slot can name its word, and a lookup is exact. A client gains nothing from collisions: the tables are fixed and at most
+// half full.
 import { DETECT_AT } from '../../abi';
 import { extend, finish, HASH_START } from '../../hash';
 

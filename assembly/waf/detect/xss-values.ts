@@ -98,7 +98,8 @@ export function isScriptUrl(start: usize, end: usize, attribute: bool): bool {
       if (endsWith(length, 'javascript') || endsWith(length, 'vbscript') || endsWith(length, 'livescript')) {
         return attribute || goesOn();
       }
-      if (attribute && (is(length, 'vbs') || is(length, 'mocha') || is(length, 'mhtml') || is(length, 'feed'))) return true;
+      if (attribute && (is(length, 'vbs') || is(length, 'mocha'))) return true;
+      if (attribute && (is(length, 'mhtml') || is(length, 'feed'))) return true;
       if (is(length, 'data')) return data(attribute);
       if (attribute && at < stop && load<u8>(at) != 0x2f) {
         length = 0; // view-source: and others that hold another URL
@@ -217,7 +218,8 @@ export function isUnsafeStyle(start: usize, end: usize, inTag: bool): bool {
       }
       if (code == 0x3a) {
         if (endsWith(length, 'javascript') || endsWith(length, 'vbscript')) return true;
-        if (endsWith(length, 'behavior') || endsWith(length, 'behaviour') || endsWith(length, 'binding') || endsWith(length, '-o-link')) return true;
+        if (endsWith(length, 'behavior') || endsWith(length, 'behaviour')) return true;
+        if (endsWith(length, 'binding') || endsWith(length, '-o-link')) return true;
         if (endsWith(length, 'data') && inTag) return true;
         content = endsWith(length, 'content');
       }
