@@ -136,7 +136,10 @@ function hoist({ phases, initial }: Prepared): Pick<Prepared, 'phases' | 'initia
         const target = literal(name)?.toLowerCase();
         const text = literal(value);
         const constant = target !== undefined && text !== undefined && operation === 'set';
-        if (!constant || before.has(target) || written.has(target)) return true;
+        if (!constant || before.has(target) || written.has(target)) {
+          if (target !== undefined) written.add(target);
+          return true;
+        }
         values.set(target, text);
         return false;
       });

@@ -35,6 +35,7 @@ class Folder {
   readonly #possible: Removal[] = [];
   readonly #certain: Removal[] = [];
   #engineChanges = false;
+  #bypassed = false;
   readonly #denied: Knowledge[] = [];
   readonly #allowed: Knowledge[] = [];
 
@@ -70,7 +71,12 @@ class Folder {
       if (this.#certain.some(({ target, rules }) => target === null && rules(item.rule))) continue;
       const rule = this.#narrow(item);
       const jump = destination(items, index, rule.rule.skipAfter);
-      const outcome = this.#rule(rule, state, this.#goneWith(rule.rule, items.slice(index + 1, jump)));
+      // Some requests may have left the phase before, or have jumped over this rule.
+      this.#bypassed =
+        this.#allowed.length + this.#denied.length > 0 || [...arrivals.keys()].some((target) => target > index);
+      // Where others jump into what this one jumps over, that stays, and the jump with it.
+      const into = [...arrivals.keys()].some((target) => target > index && target < jump);
+      const outcome = this.#rule(rule, state, !into, !into && this.#goneWith(rule.rule, items.slice(index + 1, jump)));
       if (outcome.rule !== null) folded.push(outcome.rule);
       if (outcome.matched !== null && jump > index + 1) {
         arrivals.set(jump, [...(arrivals.get(jump) ?? []), outcome.matched]);
@@ -95,14 +101,19 @@ class Folder {
     const targets = this.#certain.flatMap(({ target, rules }): Target[] =>
       target !== null && rules(item.rule) ? [{ ...target, exclude: true }] : [],
     );
-    if (targets.length === 0) return item;
+    // What has no targets looks at nothing that could be excluded.
+    if (targets.length === 0 || first!.targets.length === 0) return item;
     return { ...item, links: [{ ...first!, targets: [...first!.targets, ...targets] }, ...others] };
   }
 
-  /** The rule as it has to stay, null for not at all; and what is known where it matches and where it does not. */
+  /**
+   * The rule as it has to stay, null for not at all; and what is known where it matches and where it does not. `leap`:
+   * nothing of what it jumps over will be left; `goneWith`: nor in a request that has removed the rule.
+   */
   #rule(
     item: PreparedRule,
     state: Knowledge,
+    leap: boolean,
     goneWith: boolean,
   ): { rule: PreparedRule | null; matched: Knowledge | null; failed: Knowledge | null } {
     const { rule, links } = item;
@@ -138,7 +149,8 @@ class Folder {
     // A pure jump that nobody sees: where it leads is known.
     if (always && goneWith && links.every((link) => isInert(link))) return { rule: null, matched: state, failed: null };
     // Without its condition it is still the rule that a request may remove.
-    const plain = rule.skipAfter === '' || certain ? unconditional(item, filled) : undefined;
+    const plain =
+      rule.skipAfter === '' || (certain && leap) ? unconditional(item, filled, certain && !this.#bypassed) : undefined;
     return {
       rule: always && plain !== undefined ? plain : { ...item, links: filled },
       matched: current,
@@ -149,7 +161,7 @@ class Folder {
   #controls(link: PreparedLink, certain: boolean): void {
     for (const control of link.ctls) {
       if (control.kind === 'number') this.#engineChanges ||= control.action === abi.CTL_ENGINE;
-      else if (certain) this.#certain.push(control);
+      else if (certain && !this.#bypassed) this.#certain.push(control);
       else this.#possible.push(control);
     }
   }
@@ -275,10 +287,10 @@ function isSilent({ rule, links, expression }: PreparedRule): boolean {
 }
 
 /** A rule that always matches, as an action without condition: where it would go on is known, and so left out. */
-function unconditional(item: PreparedRule, links: readonly PreparedLink[]): PreparedRule | null {
+function unconditional(item: PreparedRule, links: readonly PreparedLink[], removed: boolean): PreparedRule | null {
   const setvars = links.flatMap((link) => link.setvars);
   // What is removed for certain is not there any more behind this.
-  const ctls = links.flatMap((link) => link.ctls).filter(({ kind }) => kind === 'number');
+  const ctls = links.flatMap((link) => link.ctls).filter(({ kind }) => kind === 'number' || !removed);
   if (setvars.length === 0 && ctls.length === 0) return null;
   const [first] = links;
   const link: PreparedLink = {

@@ -160,7 +160,8 @@ function prepareLink(
   return {
     ...link,
     matcher: own,
-    targets: [...link.targets, ...extra],
+    // What has no targets looks at nothing that could be excluded.
+    targets: link.targets.length === 0 ? [] : [...link.targets, ...extra],
     // A set-up action does not change what the policy has set.
     setvars: isSetUp(rule)
       ? link.setvars.filter(({ name }) => !initial.has(String(name.join('')).toLowerCase()))
