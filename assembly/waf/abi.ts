@@ -466,6 +466,11 @@ export const MAX_EVENT_TEXT = 512; // bytes of a message or log data
 export const RAW_HEADER_BYTES = 8;
 export const RAW_FIXED_FIELDS = 4;
 
+// Rules that policies put before every rule set: `waf.body.malformed`.
+export const RULE_BODY_MALFORMED = 9000002;
+export const RULE_BODY_DOUBTFUL = 9000003;
+export const RULE_BODY_UNMATCHED_BOUNDARY = 9000004;
+
 // BUNDLE, what `sallyport/waf` is given: u32 BUNDLE_MAGIC, u32 length of a header in UTF-8 JSON { manifest, images: [{ hash,
 // length }] }, the header padded to 4 bytes, then the images in that order, each padded to 4.
 export const BUNDLE_MAGIC = 0x42575053; // "SPWB"

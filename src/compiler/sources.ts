@@ -90,6 +90,8 @@ export interface WafSource {
   readonly sampling: number;
   /** Whether phases 3 and 4 run at all. */
   readonly response: boolean;
+  /** What to do about a body that cannot be read for sure. */
+  readonly malformed: 'reject' | 'log' | 'pass';
   readonly bodyLimit: number; // bytes of a request body that rules look at
   readonly responseBodyLimit: number;
 }

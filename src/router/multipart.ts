@@ -26,7 +26,7 @@ const DONE = 4;
 const TYPE =
   /^multipart\/form-data;[ \t]*boundary=("?)([\w'()+,\-./:=?][\w'()+,\-./:=? ]{0,68}[\w'()+,\-./:=?]|[\w'()+,\-./:=?])\1$/i;
 const DISPOSITION =
-  /^content-disposition:[ \t]*form-data;[ \t]*name=(?:"[^"\\]*"|[\w.-]+);[ \t]*filename=(?:"[^"\\]*"|[\w.-]+)$/i;
+  /^content-disposition:[ \t]*form-data;[ \t]*name=(?:"[^"\\]*"|[\w.-]+);[ \t]*filename=(?:"[^"\\]*"|[\w.-]+)(?:;[ \t]*filename\*=utf-8'[\w-]*'(?:[\w.!~-]|%[\da-f]{2})*)?$/i;
 const HEADER_LINE = /^[!-,.-9;-~][!-9;-~]*:[^\0]*$/;
 
 const DASH = 0x2d;

@@ -2,7 +2,7 @@
 import { alloc } from '../../arena';
 import { equalBytes } from '../../hash';
 import { boundaryAt, boundaryLength, isSpace } from './boundary';
-import { FLAG_BOUNDARY_QUOTED, FLAG_UNMATCHED_BOUNDARY, multipartError, raise, raised } from './multipart-flags';
+import { FLAG_BOUNDARY_QUOTED, FLAG_OTHER_BOUNDARY, FLAG_UNMATCHED_BOUNDARY, multipartError, raise, raised } from './multipart-flags';
 
 // KMP's table for `--` and the boundary: u16 per byte, made when it is first needed.
 let table: usize = 0;
@@ -40,7 +40,7 @@ export function seek(p: usize, end: usize): usize {
   return end;
 }
 
-/** Raises the flag of an unmatched boundary when the line [p, next) has the boundary in its middle. */
+/** Raises the flag of an unmatched boundary when the line at p, before `next`, has the boundary in its middle. */
 export function searchLine(p: usize, next: usize): void {
   if (!raised(FLAG_UNMATCHED_BOUNDARY)) search(p, next);
 }
@@ -97,7 +97,8 @@ export function boundaryOf(line: usize, end: usize): usize {
     return p;
   }
   // `--` alone on a line ended by LF is not looked at.
-  if (!(p == first && first < end && load<u8>(first) == 0x0a)) raise(FLAG_UNMATCHED_BOUNDARY);
+  if (!(p == first && first < end && load<u8>(first) == 0x0a)) raise(FLAG_OTHER_BOUNDARY);
+  searchLine(line, end);
   return 0;
 }
 

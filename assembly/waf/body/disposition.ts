@@ -5,6 +5,7 @@ import { alloc, release } from '../../arena';
 import { VARIABLE_ARGS_POST, VARIABLE_FILES } from '../abi';
 import { addValue } from '../collections';
 import { addArgument } from './argument';
+import { hexDigit } from '../../pairs';
 import { FLAG_INVALID_QUOTING, multipartError, raise } from './multipart-flags';
 
 export let partNameAt: usize = 0;
@@ -19,6 +20,7 @@ let end: usize = 0;
 let valueAt: usize = 0;
 let valueLength: i32 = 0;
 let quoteInside: bool = false; // it is a token with a single quote in it
+let extended: bool = false; // `filename*` was read
 
 function invalid(): void {
   plainDisposition = false;
@@ -31,6 +33,7 @@ export function clearDisposition(): void {
   partNameLength = -1;
   fileNameAt = 0;
   fileNameLength = -1;
+  extended = false;
   plainDisposition = true;
 }
 
@@ -96,9 +99,46 @@ function take(name: usize, size: i32): bool {
     fileNameLength = valueLength;
     return true;
   }
-  // Twice, or `filename*`, `FileName`, `foo`: whatever it is meant to be, rules see it as a file name.
+  // Behind the plain name, as .NET and aiohttp write it. Readers choose differently, but both are the name of a file.
+  const isExtended = size == 9 && load<u64>(name) == 0x656d616e656c6966 && load<u8>(name, 8) == 0x2a;
+  if (isExtended && fileNameLength >= 0 && !extended && quoteInside) {
+    extended = true;
+    const start = alloc(valueLength);
+    if (start == 0) return false;
+    const length = decodeExtended(start);
+    if (length >= 0) {
+      release((start + <usize>length + 7) & ~7);
+      return addValue(VARIABLE_FILES, partNameAt, max(partNameLength, 0), start, length);
+    }
+  }
+  // Twice, `filename*` alone, `FileName`, `foo`: whatever it is meant to be, rules see it as a file name.
   invalid();
   return addValue(VARIABLE_FILES, partNameAt, max(partNameLength, 0), valueAt, valueLength);
+}
+
+/** SPEC: RFC 8187 section 3.2: `UTF-8'en'a%20b`. Bytes written to `to`, -1 when the value is not of that form. */
+function decodeExtended(to: usize): i32 {
+  const start = to;
+  const stop = valueAt + <usize>valueLength;
+  let q = valueAt;
+  // utf-8'
+  if (valueLength < 7 || (load<u32>(q) | 0x00202020) != 0x2d66_7475 || load<u16>(q, 4) != 0x2738) return -1;
+  for (q += 6; q < stop && load<u8>(q) != 0x27; ) q++;
+  if (q == stop) return -1;
+  for (q++; q < stop; q++) {
+    let byte = <i32>load<u8>(q);
+    if (byte == 0x27) return -1;
+    if (byte == 0x25) {
+      if (q + 2 >= stop) return -1;
+      const high = hexDigit(load<u8>(q, 1));
+      const low = hexDigit(load<u8>(q, 2));
+      if (high < 0 || low < 0) return -1;
+      byte = (high << 4) | low;
+      q += 2;
+    }
+    store<u8>(to++, <u8>byte);
+  }
+  return <i32>(to - start);
 }
 
 /** Reads a token or a quoted string at p; false when a limit is reached. */

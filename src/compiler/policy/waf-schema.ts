@@ -74,6 +74,10 @@ export const wafSchema = z.strictObject({
         .enum(['reject', 'inspect-prefix', 'pass'])
         .optional()
         .describe('A longer body is answered 413, looked at in part, or not looked at. Default: `body.over`'),
+      malformed: z
+        .enum(['reject', 'log', 'pass'])
+        .optional()
+        .describe('What cannot be read for sure as what its type says is answered 400 (the default), or only recorded'),
     })
     .optional()
     .describe('Request bodies'),

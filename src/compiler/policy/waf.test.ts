@@ -39,6 +39,7 @@ test('without `waf:` there is none; `waf: {}` is the embedded rule set in mode e
     inline: [],
     sampling: 1,
     response: false,
+    malformed: 'reject',
     bodyLimit: 131072,
     responseBodyLimit: 524288,
   });

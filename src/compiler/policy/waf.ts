@@ -111,6 +111,7 @@ export class WafReader {
       sampling: (typeof sampling === 'string' ? (parsePercent(sampling) ?? 100) : sampling) / 100,
       // Server-sent events are looked at as bodies of answers.
       response: response || messages !== 'off',
+      malformed: pick(({ body }) => body?.malformed) ?? 'reject',
       bodyLimit: body.limit,
       responseBodyLimit: responseLimit,
     };

@@ -9,6 +9,7 @@ import type { WafExclusion, WafSource } from '../sources.ts';
 import { nearest } from '../spelling.ts';
 import { isRule, matchersOf, type RuleSetIr } from './artefact.ts';
 import { wafRulesSection } from './image.ts';
+import { guardBodies } from './malformed.ts';
 import { matchedRules } from './matched.ts';
 import { compileProgram, wafSection, type MatchedRules, type ProgramProblem } from './program.ts';
 import type { WafExclusionSetting } from './settings.ts';
@@ -63,6 +64,7 @@ export async function compileWaf(
     const sets: MatchedRules[] = [];
     if (own.entries.length > 0) sets.push(matchedRules(own, inline.matchers, null));
     if (from !== null) sets.push(matchedRules(base, from.ir.matchers, rulesets.indexOf(from.hash)));
+    else if (base.entries.length > 0) sets.push(matchedRules(base, new Map(), null));
     const rules = [...own.entries, ...base.entries].filter(isRule);
     const exclusions = source.exclude.flatMap((entry) => exclusion(entry, rules, source, context) ?? []);
     const { paranoia, thresholds, variables, bodyLimit, responseBodyLimit, response } = source;
@@ -101,7 +103,7 @@ function draft(
 ): Draft | null {
   const from = source.ruleset === 'none' ? null : (available.get(source.ruleset) ?? null);
   if (from === null && source.ruleset !== 'none') return null; // reported by whoever looked for it
-  const base = from?.ir.ruleSet ?? NOTHING;
+  const base = guardBodies(from?.ir.ruleSet ?? NOTHING, source.malformed);
   if (source.inline.length === 0) return { source, own: NOTHING, base, from };
   const files = new Map(source.inline.map(({ text }, index) => [`${INLINE}/${index}`, text]));
   const { ruleSet, diagnostics } = readRuleSet({
