@@ -56,7 +56,8 @@ import * as request from './request';
 import { clearResult, getResult, setResult } from './result';
 import { matchIndex, prefixLength, route, routeIndex } from './route';
 import { clearRulesState, runStage, stateEnd } from './rules';
-import { MAX_PARTS, WAF_PHASE_1, WAF_PHASE_2, WAF_PHASE_3, WAF_PHASE_4 } from './waf/abi';
+import { BODY_UNREADABLE, MAX_PARTS, WAF_PHASE_1, WAF_PHASE_2, WAF_PHASE_3, WAF_PHASE_4 } from './waf/abi';
+import { setMalformed } from './waf/body/malformed';
 import { setElided } from './waf/body/multipart';
 import { fillRequest, fillResponse } from './waf/message';
 import { programOf } from './waf/program';
@@ -104,6 +105,7 @@ export function head(generation: usize, length: i32, fields: i32, hasBody: i32, 
 
 /**
  * Judges the body window at BODY_AT by the rules of stage body of app `app`, which the head call has found, and by the WAF.
+ * `truncated`: 0 for a whole body, 1 for its first part, BODY_UNREADABLE for none.
  * `elided`: how many pieces of a multipart body were left out of the window, { offset in it, bytes } at RESPONSE_HEAD_AT.
  */
 export function body(
@@ -129,6 +131,7 @@ export function body(
   if (program >= 0 && getResult(RESULT_TERMINAL) == 0 && !isSkipped() && failure() == REASON_NONE) {
     if (openWaf(generation, image, program, stateLength, seed)) {
       setElided(RESPONSE_HEAD_AT, min(elided, MAX_PARTS));
+      if (truncated == BODY_UNREADABLE) setMalformed('The body is not what its Content-Encoding says');
       runTransaction(WAF_PHASE_2, true, bodyLength, size, truncated != 0, false);
     }
     endTransaction();

@@ -466,6 +466,9 @@ export const MAX_EVENT_TEXT = 512; // bytes of a message or log data
 export const RAW_HEADER_BYTES = 8;
 export const RAW_FIXED_FIELDS = 4;
 
+// Of the body call's `truncated`, beside 0 for a whole body and 1 for a part of one: its Content-Encoding could not be undone.
+export const BODY_UNREADABLE = 2;
+
 // Rules that policies put before every rule set: `waf.body.malformed`.
 export const RULE_BODY_MALFORMED = 9000002;
 export const RULE_BODY_DOUBTFUL = 9000003;

@@ -66,6 +66,9 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   let truncated = over;
   if (seen.encoding !== '' && seen.encoding.trim().toLowerCase() !== 'identity' && bytes.byteLength > 0) {
     const plain = await inflate(bytes, seen.encoding, limit, !over);
+    // What cannot be inflated is malformed like other bodies: `waf.body.malformed` decides.
+    if (plain === 'corrupt' && !plan.stages.body)
+      return unread(exchange, plan, UNREADABLE[plain], declared, 'unreadable');
     if (typeof plain === 'string' && !enforced) return unread(exchange, plan, UNREADABLE[plain], declared);
     if (plain === 'encoding') return fail(exchange, 415, UNREADABLE[plain]);
     if (plain === 'corrupt') return fail(exchange, 400, UNREADABLE[plain]);
@@ -79,9 +82,15 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
 }
 
 /** The body goes on unread. The WAF's later phases run on what else there is: it is there that scores are judged. */
-function unread(exchange: Exchange, plan: Plan, why: string, size: number): void {
+function unread(
+  exchange: Exchange,
+  plan: Plan,
+  why: string,
+  size: number,
+  truncated: true | 'unreadable' = true,
+): void {
   passed(exchange, why);
-  if (exchange.waf !== null) decide(exchange, plan, EMPTY, Math.max(size, 0), true);
+  if (exchange.waf !== null) decide(exchange, plan, EMPTY, Math.max(size, 0), truncated);
 }
 
 const UNREADABLE = {
@@ -109,7 +118,7 @@ function decide(
   plan: Plan,
   bytes: Uint8Array,
   size: number,
-  truncated: boolean,
+  truncated: boolean | 'unreadable',
   elided?: Uint32Array,
 ): void {
   if (exchange.lease.released) return fail(exchange, 503, 'the policy was replaced while the request body arrived');

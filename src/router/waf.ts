@@ -2,6 +2,7 @@
 import type { Plan, WafPlan } from '../plan.ts';
 import { evidenceOf, type WafEvidence } from '../waf/evidence.ts';
 import type { WafEvent, WafVerdict } from '../waf/engine.ts';
+import { isAboutMalformedBody } from '../waf/verdict.ts';
 import type { Exchange, WafRecord } from './exchange.ts';
 import { refuse } from './problem.ts';
 import { safeUrl } from './text.ts';
@@ -11,6 +12,7 @@ const MAX_RECORDED_EVENTS = 64; // of one exchange, all calls together
 /** What a client is told: nothing that helps to find the way around. */
 const REQUEST_REASON = 'the web application firewall blocked this request';
 const RESPONSE_REASON = 'the web application firewall blocked the answer to this request';
+const MALFORMED_REASON = 'the request body cannot be read for sure as what its type and encoding say';
 const UNJUDGED = 'the web application firewall could not judge this request';
 /** Actions that end a request. In mode log nothing ends, and these say what would have. */
 const ENDING = new Set(['deny', 'drop', 'redirect']);
@@ -44,7 +46,7 @@ export function judgeWaf(exchange: Exchange, verdict: WafVerdict | null, stage: 
     phase: 'waf',
     rule: String(ended.rule),
     status: ended.status,
-    reason: stage === 'request' ? REQUEST_REASON : RESPONSE_REASON,
+    reason: reasonOf(ended.rule, stage),
     mode,
     ...(top === null ? {} : { evidence: { target: top.target, value: top.matched } }),
   };
@@ -118,7 +120,13 @@ function endingRule(verdict: WafVerdict): { rule: number; status: number } | nul
 
 function wouldEnd(events: readonly WafEvent[]): { rule: number; status: number } | null {
   const event = events.find(({ action }) => ENDING.has(action));
-  return event === undefined ? null : { rule: event.rule, status: 403 };
+  if (event === undefined) return null;
+  return { rule: event.rule, status: isAboutMalformedBody(event.rule) ? 400 : 403 };
+}
+
+function reasonOf(rule: number, stage: 'request' | 'response'): string {
+  if (isAboutMalformedBody(rule)) return MALFORMED_REASON;
+  return stage === 'request' ? REQUEST_REASON : RESPONSE_REASON;
 }
 
 /** SPEC: CRS keeps the score that is compared with the threshold under these names. */

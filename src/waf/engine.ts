@@ -21,7 +21,7 @@ import {
   STATE_AT,
   STATE_BYTES,
 } from '../../assembly/abi.ts';
-import { MAX_PARTS } from '../../assembly/waf/abi.ts';
+import { BODY_UNREADABLE, MAX_PARTS } from '../../assembly/waf/abi.ts';
 import type { Plan } from '../plan.ts';
 import { ImageError, OpenImages, type AgentName, type Loaded, type LoadedApp, type OpenImage } from './images.ts';
 import { SlotMemory } from './memory.ts';
@@ -58,7 +58,8 @@ export interface Engine {
    */
   head(generation: Generation, head: Head, seed: number, now: number, hasBody?: boolean): HeadResult;
   /**
-   * `size` is the whole body's length as far as known; `state` is what the call of the stage before left; `elided` says
+   * `size` is the whole body's length as far as known; `truncated` says that `body` is the first part of it, or
+   * `unreadable` that its encoding cannot be undone, which makes it malformed for the WAF; `state` is what the call of the stage before left; `elided` says
    * what was left out of a multipart body: { offset in `body`, bytes } for each.
    */
   body(
@@ -68,7 +69,7 @@ export interface Engine {
     client: string,
     body: Uint8Array,
     size: number,
-    truncated: boolean,
+    truncated: boolean | 'unreadable',
     seed: number,
     now: number,
     state?: Uint8Array | null,
@@ -243,7 +244,7 @@ class WasmEngine implements Engine {
     _client: string, // the engine derives it again from the head
     body: Uint8Array,
     size: number,
-    truncated: boolean,
+    truncated: boolean | 'unreadable',
     seed: number,
     now: number,
     state: Uint8Array | null = null,
@@ -255,7 +256,7 @@ class WasmEngine implements Engine {
     const left = Math.min(elided.length >> 1, MAX_PARTS);
     if (left > 0) new Uint32Array(this.#bytes.buffer, RESPONSE_HEAD_AT, left * 2).set(elided.subarray(0, left * 2));
     const window = body.length > MAX_BODY_BYTES ? body.subarray(0, MAX_BODY_BYTES) : body;
-    const cut = truncated || window.length < body.length ? 1 : 0;
+    const cut = truncated === 'unreadable' ? BODY_UNREADABLE : truncated || window.length < body.length ? 1 : 0;
     const total = Math.min(size, 0x7fffffff);
     this.#bytes.set(window, BODY_AT);
     const kept = this.#writeState(state);

@@ -8,6 +8,7 @@ import type { WafPlan } from '../plan.ts';
 import { readBundle } from './bundle.ts';
 import { createEngine, type Engine, type Generation, type Head, type WafVerdict } from './engine.ts';
 import { evidenceOf, type WafEvidence } from './evidence.ts';
+import { isAboutMalformedBody } from './verdict.ts';
 
 export interface WafOptions {
   /** `import engine from 'sallyport/engine.wasm'` */
@@ -202,7 +203,10 @@ class Guard {
     const would = verdict.events.find(({ action }) => ENDING.has(action));
     if (ended !== null && this.#enforce) {
       const status = ended.status >= 400 && ended.status <= 599 ? ended.status : 403;
-      return this.#refuse(status, ended.rule, 'block', 'the web application firewall blocked this');
+      const reason = isAboutMalformedBody(ended.rule)
+        ? 'the request body cannot be read for sure as what its type says'
+        : 'the web application firewall blocked this';
+      return this.#refuse(status, ended.rule, 'block', reason);
     }
     if (ended !== null || would !== undefined) this.#report('log', 0, ended?.rule ?? would?.rule ?? 0);
     else if (verdict.events.some(({ log }) => log)) this.#report('pass', 0, 0);

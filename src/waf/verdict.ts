@@ -21,7 +21,14 @@ import {
   SECTION_WAF_RULES,
   STATE_AT,
 } from '../../assembly/abi.ts';
-import { EVENT_HEADER_BYTES, TX_NAMED, TX_UNSET, WAF_STATE_FIXED_BYTES } from '../../assembly/waf/abi.ts';
+import {
+  RULE_BODY_MALFORMED,
+  RULE_BODY_UNMATCHED_BOUNDARY,
+  EVENT_HEADER_BYTES,
+  TX_NAMED,
+  TX_UNSET,
+  WAF_STATE_FIXED_BYTES,
+} from '../../assembly/waf/abi.ts';
 import type { WafEvent, WafVerdict } from './transaction.ts';
 
 /** One program as SECTION_WAF_RULES tells it; written by the compiler. */
@@ -55,6 +62,11 @@ export function readInfos(bytes: Uint8Array, at: number): readonly ProgramInfo[]
   const start = at + view.getUint32(entry, true);
   const text = decoder.decode(bytes.subarray(start, start + view.getUint32(entry + 4, true)));
   return text === '' ? [] : (JSON.parse(text) as ProgramInfo[]);
+}
+
+/** Whether a rule is one of `waf.body.malformed`: the client is told what is wrong, since it says nothing of other rules. */
+export function isAboutMalformedBody(rule: number): boolean {
+  return rule >= RULE_BODY_MALFORMED && rule <= RULE_BODY_UNMATCHED_BOUNDARY;
 }
 
 /** Null when no program has run. `infos`: the programs of the app, asked for only when there is something to tell. */

@@ -113,13 +113,7 @@ export const ATTACKS: readonly Attack[] = [
   attack('line break in the path', 9010130, request({ uri: '/a%0d%0aSet-Cookie:x=1' })),
   attack('response splitting', 9010140, inQuery('x\r\nSet-Cookie: admin=1')),
   attack('smuggled request', 9010150, inQuery('x\r\nGET /admin HTTP/1.1')),
-  attack('body that is no JSON', 9010160, withBody('application/json', '{"a":')),
   attack('NUL in a value', 9010180, inForm('a\u0000b')),
-  attack(
-    'multipart with bare line feeds and without an end',
-    9010170,
-    withBody('multipart/form-data; boundary=x', '--x\nContent-Disposition: form-data; name="a"\n\nb\n'),
-  ),
   attack('upload of a program', 9010190, upload('shell.php', 'x')),
   attack('upload of a program with another end', 9010190, upload('shell.PhP. ', 'x')),
   attack('upload to another folder', 9010200, upload('../../x.png', 'x')),
@@ -337,7 +331,6 @@ export const ATTACKS: readonly Attack[] = [
 /** Seen at level 2 only: level 1 lets them pass. */
 export const LEVEL_2: readonly Attack[] = [
   noted('broken encoding', 9010300, request({ uri: '/?q=100%' })),
-  attack('another boundary', 9010310, withBody('multipart/form-data; boundary=x', '--y\r\n\r\n--x--\r\n')),
   noted('no type', 9010320, request({ method: 'POST', headers: [['Content-Length', '1']] })),
   attack('SQL in the path', 9020100, request({ uri: "/items/1'%20or%20'1'='1" })),
   noted('quote and comment', 9020120, inQuery('see "this" -- and \'that\'/* too')),

@@ -51,7 +51,13 @@ ${routes.join('\n')}
 };
 
 onEachTarget('waf', { policy, teardown: () => origin.stop() }, (world) => {
-  const get = (path: string, options: Options = {}): Promise<Answer> => ask(`${world.url}${path}`, options);
+  const get = async (path: string, options: Options = {}): Promise<Answer> => {
+    const since = world.gateway.events.length;
+    const answer = await ask(`${world.url}${path}`, options);
+    // Its line may come after the answer: the next request must not take it for its own.
+    await world.gateway.event('access', () => true, since);
+    return answer;
+  };
   const status = async (path: string, options: Options = {}): Promise<number> => (await get(path, options)).status;
   const form = (body: string | Buffer, more: Record<string, string> = {}): Options => ({
     method: 'POST',
@@ -243,7 +249,7 @@ onEachTarget('waf', { policy, teardown: () => origin.stop() }, (world) => {
     const secret = await logged(() => get('/?password=p1'));
     assert.match(JSON.stringify(secret), /ARGS:password/);
     assert.match(JSON.stringify(secret), /\[redacted, \d+ bytes\]/);
-    const body = await logged(() => ask(`${world.url}/`, form('comment=p1')));
+    const body = await logged(() => get('/', form('comment=p1')));
     assert.match(JSON.stringify(body['waf']), /ARGS:comment.*redacted/);
     assert.equal(typeof event['id'], 'string');
   });

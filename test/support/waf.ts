@@ -7,6 +7,7 @@ import { readRuleSet } from '../../src/compiler/seclang/index.ts';
 import { compileRuleSet, readIr, type RuleSetArtefact } from '../../src/compiler/waf/artefact.ts';
 import { wafImage } from '../../src/compiler/waf/image.ts';
 import { matchedRules } from '../../src/compiler/waf/matched.ts';
+import { guardBodies } from '../../src/compiler/waf/malformed.ts';
 import { compileProgram, DEFAULT_WAF_SETTINGS, type WafSettings } from '../../src/compiler/waf/program.ts';
 import { createWaf, type Waf } from '../../src/waf/transaction.ts';
 import { ROOT } from '../gateway.ts';
@@ -18,8 +19,15 @@ export interface OpenRules {
   readonly images: { readonly policy: Uint8Array; readonly ruleSet: Uint8Array };
 }
 
-/** `configuration` is SecLang; what it includes is read from disk. Throws with all diagnostics when it has errors. */
-export async function openRules(configuration: string, settings: Partial<WafSettings> = {}): Promise<OpenRules> {
+/**
+ * `configuration` is SecLang; what it includes is read from disk. `malformed` is as in a policy, but for its default: a
+ * configuration says itself what it does about such bodies. Throws with all diagnostics when it has errors.
+ */
+export async function openRules(
+  configuration: string,
+  settings: Partial<WafSettings> = {},
+  malformed: 'reject' | 'log' | 'pass' = 'pass',
+): Promise<OpenRules> {
   const main = join(ROOT, 'rules.conf');
   const { ruleSet, diagnostics, files } = readRuleSet({
     name: 'test',
@@ -36,7 +44,7 @@ export async function openRules(configuration: string, settings: Partial<WafSett
   );
   const pools = newPools();
   const program = compileProgram(
-    [matchedRules(ir.ruleSet, ir.matchers, 0)],
+    [matchedRules(guardBodies(ir.ruleSet, malformed), ir.matchers, 0)],
     { ...DEFAULT_WAF_SETTINGS, ...settings },
     pools,
   );

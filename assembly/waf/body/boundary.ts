@@ -46,13 +46,19 @@ function strict(at: usize, length: i32): bool {
   const found = find(at, end, true);
   if (found == 0) return invalid('Multipart parsing error: boundary not found in C-T');
   let semicolon = false;
-  for (let p = at + <usize>TYPE.length; p < found; p++) {
+  let p = at + <usize>TYPE.length;
+  // ModSecurity takes no other parameter. Java's clients send this one, and no reader takes it for anything else.
+  if (load<u8>(p) == 0x3b) {
+    const next = behind(p + 1, found);
+    if (next < found && isCharset(p + 1, next)) p = next;
+  }
+  for (; p < found; p++) {
     if (isSpace(load<u8>(p))) continue;
     if (semicolon || load<u8>(p) != 0x3b) return invalid('Multipart parsing error: invalid boundary in C-T (malformed)');
     semicolon = true;
   }
   if (!semicolon) raise(FLAG_MISSING_SEMICOLON);
-  let p = found + 8;
+  p = found + 8;
   for (; p < end && load<u8>(p) != 0x3d; p++) {
     if (!isSpace(load<u8>(p))) return invalid('Multipart parsing error: invalid boundary in C-T (parameter name)');
     raise(FLAG_BOUNDARY_WHITESPACE);
@@ -61,7 +67,8 @@ function strict(at: usize, length: i32): bool {
   p++;
   // ModSecurity makes the blank a part of the boundary, which then matches nothing.
   for (; p < end && isSpace(load<u8>(p)); p++) raise(FLAG_BOUNDARY_WHITESPACE);
-  let stop = end;
+  let stop = behind(p, end);
+  if (stop < end && !isCharset(stop + 1, end)) stop = end;
   if (stop - p >= 2 && load<u8>(p) == 0x22 && load<u8>(stop - 1) == 0x22) {
     raise(FLAG_BOUNDARY_QUOTED);
     p++;
@@ -76,6 +83,23 @@ function strict(at: usize, length: i32): bool {
   }
   boundaryAt = p;
   boundaryLength = <i32>(stop - p);
+  return true;
+}
+
+/** Place of the first semicolon in [p, end), or `end`. */
+function behind(p: usize, end: usize): usize {
+  while (p < end && load<u8>(p) != 0x3b) p++;
+  return p;
+}
+
+/** True when [p, end) is a parameter `charset=token`. */
+function isCharset(p: usize, end: usize): bool {
+  while (p < end && isSpace(load<u8>(p))) p++;
+  if (!sameLetters(p, <i32>(end - p), 'charset=') || end - p < 9) return false;
+  for (p += 8; p < end; p++) {
+    const byte = load<u8>(p);
+    if (<u32>byte - 0x30 >= 10 && <u32>(byte | 0x20) - 0x61 >= 26 && byte != 0x2d && byte != 0x5f) return false;
+  }
   return true;
 }
 

@@ -4,11 +4,7 @@
  * Installations of ModSecurity have such rules in their recommended configuration (200002 to 200004, after which these are
  * numbered), and rule sets rely on it: what a parser has not understood, no rule has seen as the application will.
  */
-import {
-  RULE_BODY_DOUBTFUL,
-  RULE_BODY_MALFORMED,
-  RULE_BODY_UNMATCHED_BOUNDARY,
-} from '../../../assembly/waf/abi.ts';
+import { RULE_BODY_DOUBTFUL, RULE_BODY_MALFORMED, RULE_BODY_UNMATCHED_BOUNDARY } from '../../../assembly/waf/abi.ts';
 import { readRuleSet, type RuleSet } from '../seclang/index.ts';
 import type { WafSource } from '../sources.ts';
 

@@ -1,0 +1,116 @@
+/** Bodies that the WAF cannot read for sure, and ordinary ones, over real sockets. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { ask, type Answer, type Options } from '../client.ts';
+import { ORDINARY_BODIES } from '../core-rules/bodies.ts';
+import { startEcho, type Echo } from '../echo.ts';
+import type { GatewayEvent } from '../gateway.ts';
+import { onEachTarget } from './targets.ts';
+
+let origin: Echo;
+
+const policy = async (): Promise<string> => {
+  origin = await startEcho('web');
+  return `
+app: bodies
+backends: { web: { url: ${origin.url} } }
+waf:
+  ruleset: none
+  secLang: SecRule ARGS "@contains attack" "id:1,phase:2,deny,status:403,msg:'a word'"
+routes:
+  - { name: log, matches: [{ path: { value: /log } }], backend: web, waf: { mode: log } }
+  - { name: record, matches: [{ path: { value: /record } }], backend: web, waf: { body: { malformed: log } } }
+  - { name: lenient, matches: [{ path: { value: /lenient } }], backend: web, waf: { body: { malformed: pass } } }
+  - name: trusted
+    matches: [{ path: { value: /trusted } }]
+    backend: web
+    waf: { exclude: [{ rule: 9000002, when: 'http.request.uri.query eq "a"' }] }
+  - { name: rest, backend: web }
+`;
+};
+
+onEachTarget('waf bodies', { policy, teardown: () => origin.stop() }, (world) => {
+  const get = async (path: string, options: Options = {}): Promise<Answer> => {
+    const since = world.gateway.events.length;
+    const answer = await ask(`${world.url}${path}`, options);
+    // Its line may come after the answer: the next request must not take it for its own.
+    await world.gateway.event('access', () => true, since);
+    return answer;
+  };
+  const status = async (path: string, options: Options = {}): Promise<number> => (await get(path, options)).status;
+  /** What the access log says of the request that `send` makes. */
+  const logged = async (send: () => Promise<unknown>): Promise<GatewayEvent> => {
+    const since = world.gateway.events.length;
+    await send();
+    return world.gateway.event('access', () => true, since);
+  };
+  const rulesOf = (event: GatewayEvent): number[] =>
+    ((event['waf'] as { events?: { rule: number }[] } | undefined)?.events ?? []).map(({ rule }) => rule);
+
+  test('a body that cannot be read for sure goes nowhere, unless the policy lets it', async () => {
+    const send = (type: string, body: string | Buffer, more: Record<string, string> = {}): Options => ({
+      method: 'POST',
+      body,
+      headers: { 'content-type': type, ...more },
+    });
+    const part = '--b\r\nContent-Disposition: form-data; name="q"\r\n\r\n';
+    const packed = gzipSync('q=hello');
+    const malformed: readonly (readonly [rule: number, options: Options])[] = [
+      [9000002, send('application/json', '{"a":')],
+      [9000002, send('text/xml', '<!DOCTYPE a [<!ENTITY e "1">]><a>p&e;</a>')],
+      [9000002, send('multipart/form-data; boundary=b', `${part}hello\r\n`)],
+      [9000003, send('multipart/form-data; boundary=b', `x\r\n${part}hello\r\n--b--\r\n`)],
+      [9000004, send('multipart/form-data; boundary=b', `${part}hello--b\rhello\r\n--b--\r\n`)],
+      [
+        9000002,
+        send('application/x-www-form-urlencoded', packed.subarray(0, packed.length - 4), {
+          'content-encoding': 'gzip',
+        }),
+      ],
+      [9000002, send('application/x-www-form-urlencoded', 'q=hello', { 'content-encoding': 'gzip' })],
+    ];
+    for (const [rule, options] of malformed) {
+      const before = origin.received.length;
+      const event = await logged(async () => {
+        const refused = await get('/', options);
+        assert.equal(refused.status, 400);
+        assert.match(refused.text(), /the request body cannot be read for sure/);
+      });
+      assert.deepEqual(rulesOf(event), [rule]);
+      assert.equal(origin.received.length, before);
+      for (const [path, rules] of [
+        ['/record', [rule]],
+        ['/lenient', []],
+        ['/log', [rule]],
+      ] as const) {
+        const passed = await logged(async () => assert.equal(await status(path, options), 200, path));
+        assert.deepEqual(rulesOf(passed), rules, path);
+      }
+      assert.equal(origin.received.at(-1)?.body.length, Buffer.from(options.body ?? '').length);
+      assert.equal(await status('/trusted', options), 400);
+      assert.equal(await status('/trusted?a', options), rule === 9000002 ? 200 : 400);
+    }
+    const said = await logged(() => get('/log', malformed[0]![1]));
+    const [verdict] = said['verdict'] as Record<string, unknown>[];
+    assert.deepEqual([verdict!['action'], verdict!['mode'], verdict!['status']], ['block', 'log', 400]);
+    // What the rules still see of it counts.
+    assert.equal(await status('/lenient', send('application/json', '{"a":"attack"')), 403);
+  });
+
+  test('ordinary bodies, and none, are no reason to refuse', async () => {
+    for (const [name, { method, headers, body }] of ORDINARY_BODIES) {
+      if (method === 'PROPFIND') continue; // nothing that fetch would send
+      const type = headers.find(([field]) => field === 'Content-Type')?.[1] as string | undefined;
+      const sent = Buffer.from(body as string, 'latin1');
+      const options = {
+        method: String(method),
+        body: sent,
+        headers: type === undefined ? {} : { 'content-type': type },
+      };
+      const { status: code, echo } = await get('/anything', options);
+      assert.equal(code, 200, name);
+      assert.equal(echo().body.length, sent.length, name);
+    }
+  });
+});
