@@ -29,6 +29,9 @@ const SQL: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
   ],
   boolean: [
     ['7 or 1=1', '= condition'],
+    ['7 or true', '= condition'],
+    ["x' and '{}'::jsonb @> '{}", "' condition"],
+    ["x' or date '2026-11-21' < now()", "' condition"],
     ['7 AND 3 > 2', '= condition'],
     ["' or 'a'='a", "' condition"],
     ["' or ''='", "' condition"],
@@ -50,6 +53,7 @@ const SQL: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
   'blind and timed': [
     ['7 and ascii(substring((select pin from vault limit 1),1,1))>64', '= sub-select'],
     ['sleep(5)', '= function'],
+    ['if(7=7,1,2)', '= function'],
     ['||pg_sleep(5)--', '= function'],
     ["'+benchmark(9999999,sha1(7))+'", "' function"],
     ["x' and pg_sleep(9)--", "' function"],
@@ -82,6 +86,8 @@ const SQL: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
   ],
   comments: [
     ["admin'--", "' comment"],
+    ["admin';--", "' comment"],
+    ['true--', '= comment'],
     ["admin' -- -", "' comment"],
     ["admin'#", "' comment"],
     ["admin'/*", "' comment"],

@@ -11,8 +11,8 @@ import {
   WORD_ALL, WORD_AND, WORD_AS, WORD_BEGIN, WORD_BETWEEN, WORD_CASE, WORD_CATALOG, WORD_COLLATE, WORD_CONSTANT,
   WORD_DIV, WORD_END, WORD_FROM, WORD_FUNCTION, WORD_GOTO, WORD_IF, WORD_IN, WORD_INFORMANT, WORD_INSERT,
   WORD_INTERVAL, WORD_IS, WORD_LIKE, WORD_LOAD, WORD_MATCH, WORD_MODE, WORD_NOT, WORD_OBJECT, WORD_PROBE,
-  WORD_SELECT, WORD_SOUNDS, WORD_TOP, WORD_UNARY, WORD_UNION, WORD_VALUES, WORD_WEAPON, WORD_WHEN, WORD_WHILE,
-  WORD_WITH,
+  WORD_SELECT, WORD_SOUNDS, WORD_TOP, WORD_TYPED, WORD_UNARY, WORD_UNION, WORD_VALUES, WORD_WEAPON, WORD_WHEN,
+  WORD_WHILE, WORD_WITH,
 } from './sql-words';
 
 // FLAGS: what an expression is made of
@@ -343,6 +343,14 @@ function wordOperand(): u32 {
     if (amount != 0 && kind == NAME) next();
     return amount == 0 ? F_NAME : F_NUMBER;
   }
+  if (sort == WORD_TYPED) {
+    next();
+    if (kind == STRING) {
+      next();
+      return F_STRING;
+    }
+    return kind == LEFT ? F_FUNCTION | (arguments() & EVIDENCE) : F_NAME;
+  }
   if (sort == WORD_MATCH) {
     next();
     if (kind == NAME) next();
@@ -375,6 +383,7 @@ function wordOperand(): u32 {
     if (sort == WORD_PROBE) probes++;
     const inside = arguments();
     if (sort == WORD_INFORMANT && (inside & F_NAME) != 0) return F_CALL | (inside & EVIDENCE);
+    if (sort == WORD_IF && tautology(inside) != 0) return F_FUNCTION | F_WEAPON;
     // Nobody asks for the length of version() but to read it letter by letter.
     if ((inside & F_INFORMANT) != 0) return F_FUNCTION | F_WEAPON;
     let flags = functionFlag(sort) | (inside & EVIDENCE);

@@ -238,6 +238,7 @@ function judgeBareExpression(all: u32, part: u32): u32 {
     if (literalFirst) {
       if ((part & F_COMPARE) != 0 && (part & (LITERAL & ~F_GROUP)) != 0) return S_CONDITION;
       if ((part & F_FUNCTION) != 0) return S_CONDITION;
+      if (part == F_CONSTANT && kind == END) return S_CONDITION; // `7 or true`
       if (kind == COMMENT && part != 0 && (part & (F_NAME | F_CALL)) == 0) return S_CONDITION;
       if ((part & F_VARIABLE) != 0 && (all & F_PIPES) == 0 && isOver() && kind != END) return S_CONDITION;
     }
@@ -246,7 +247,7 @@ function judgeBareExpression(all: u32, part: u32): u32 {
   if (named || all == 0) return S_NONE;
   if ((all & F_COMPARE) != 0 && dashed) return S_COMPARISON;
   if (dashed && (all & (F_GROUP | F_VARIABLE)) != 0) return S_COMMENT;
-  if (kind == COMMENT && (all & (F_NUMBER | F_VARIABLE)) != 0 && (all & F_SIGN) == 0) {
+  if (kind == COMMENT && (all & (F_NUMBER | F_VARIABLE | F_CONSTANT)) != 0 && (all & F_SIGN) == 0) {
     if (quote == 0x2d) return S_COMMENT;
     if (quote == 0x2a) return S_COMMENT;
   }
@@ -394,6 +395,8 @@ function clause(left: u32, closed: bool): u32 {
 /** At the semicolon. */
 export function stacked(depth: i32): u32 {
   while (kind == SEMICOLON || kind == RIGHT) next();
+  // `admin';--`
+  if (kind == COMMENT) return mark != 0 && commentEnds() == S_COMMENT ? S_COMMENT : S_NONE;
   if (kind == LEFT) {
     while (kind == LEFT) next();
     if (!atWord(WORD_SELECT)) return S_NONE;

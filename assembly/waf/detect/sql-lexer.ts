@@ -301,8 +301,8 @@ function token(byte: u32): u32 {
       return one(DOT);
     case 0x5b: // [
       return bracket();
-    case 0x40: // @
-      return variable();
+    case 0x40: // @, and PostgreSQL's @> of JSON and arrays
+      return second == 0x3e ? operator(2, COMPARISON) : variable();
     case 0x5c: // \
       return backslash();
     case 0x3a: // :

@@ -6,11 +6,11 @@ import {
 } from './sql-grammar';
 import {
   back, COLON, COMMA, DOT, END, keep, kind, LEFT, NAME, next, NUMBER, OPERATOR, RIGHT, SEMICOLON, STAR, STRING,
-  stump, VARIABLE, word, WORD,
+  stump, VARIABLE, WORD, word,
 } from './sql-lexer';
 import {
   WORD_ALL, WORD_AS, WORD_BY, WORD_END, WORD_FOR, WORD_FROM, WORD_HAVING, WORD_INFORMANT, WORD_INTO, WORD_JOIN,
-  WORD_LIMIT, WORD_OFFSET, WORD_ORDER, WORD_SELECT, WORD_TOP, WORD_UNION, WORD_WHERE,
+  WORD_LIMIT, WORD_OFFSET, WORD_ORDER, WORD_SELECT, WORD_TOP, WORD_TYPED, WORD_UNION, WORD_WHERE,
 } from './sql-words';
 
 /**
@@ -96,7 +96,7 @@ export function selectStatement(inside: bool): u32 {
 
 function alias(): void {
   if (atWord(WORD_AS)) next();
-  if (kind == NAME || kind == STRING || (kind == WORD && (isFunction(word) || word == WORD_INFORMANT))) next();
+  if (kind == NAME || kind == STRING || (kind == WORD && (isFunction(word) || word == WORD_INFORMANT || word == WORD_TYPED))) next();
   while (kind == DOT) dotted();
 }
 

@@ -5,7 +5,7 @@ import {
 import { mark, S_NONE, S_STATEMENT, S_VERSIONED, stacked } from './sql-judge';
 import {
   COLON, COMMENT, COMPARISON, DOT, END, from, kind, LEFT, NAME, next, NUMBER, OPERATOR, SEMICOLON, STRING,
-  technical, VARIABLE, versioned, word, WORD,
+  technical, VARIABLE, versioned, WORD, word,
 } from './sql-lexer';
 import { selectStatement } from './sql-select';
 import {

@@ -64,6 +64,7 @@ export const WORD_SOUNDS: u32 = 56; // SOUNDS LIKE, SIMILAR TO
 export const WORD_LOAD: u32 = 57; // LOAD DATA, BULK INSERT
 export const WORD_ANALYSE: u32 = 58;
 export const WORD_OFFSET: u32 = 59;
+export const WORD_TYPED: u32 = 61; // DATE '2026-11-21'
 export const WORD_PROBE: u32 = 60; // a function that takes a text apart or puts one together, byte by byte
 
 let ready = false;
@@ -212,6 +213,7 @@ function build(): void {
   add(WORD_SOUNDS, 'sounds similar');
   add(WORD_LOAD, 'load bulk');
   add(WORD_ANALYSE, 'analyse analyze');
+  add(WORD_TYPED, 'date timestamp');
   add(WORD_OFFSET, 'offset fetch');
   add(WORD_PROBE, 'ascii ord substring substr substrb mid char chr nchar unicode hex unhex conv bin rawtohex');
   addWeapons();
