@@ -2,14 +2,17 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { DEFAULT_RESPONSE_HEAD_SECONDS, KIND_AGENTS, KIND_POLICY, MAGIC, SECTION_PLAN } from '../../assembly/abi.ts';
+import { compiledRules } from '../cli/rule-images.ts';
 import { compile, formatDiagnostics, parseDial, type Compiled, type Target } from './index.ts';
 import { schemaText } from './policy/schema.ts';
 
+/** The embedded one, as the build left it. */
+const rulesets = (name: string) => compiledRules('.', name);
 const at = (path: string) => new URL(`../../${path}`, import.meta.url);
 const example = (name: string) => readFileSync(at(`examples/${name}/sallyport.yaml`), 'utf8');
 
 const compileText = (text: string, target: Target = 'workerd'): Promise<Compiled> =>
-  compile({ files: [{ path: 'a.yaml', text }], target, agents: null });
+  compile({ files: [{ path: 'a.yaml', text }], target, agents: null, rulesets });
 
 async function reported(text: string, target?: Target): Promise<string[]> {
   const { diagnostics } = await compileText(text, target);
@@ -272,12 +275,12 @@ test('an origin has a time to begin its answer, unless the policy says another o
 
 test('the table of agents is compiled in, unless it is given or refused', async () => {
   const files = [{ path: 'a.yaml', text: example('shop') }];
-  const own = await compile({ files, target: 'workerd' });
+  const own = await compile({ files, target: 'workerd', rulesets });
   const table = own.images.get(own.manifest!.agents!)!;
   assert.equal(new DataView(table.buffer, table.byteOffset).getUint32(8, true), KIND_AGENTS);
-  const given = await compile({ files, target: 'workerd', agents: table });
+  const given = await compile({ files, target: 'workerd', agents: table, rulesets });
   assert.deepEqual(given.manifest, own.manifest);
-  assert.equal((await compile({ files, target: 'workerd', agents: null })).manifest!.agents, null);
+  assert.equal((await compile({ files, target: 'workerd', agents: null, rulesets })).manifest!.agents, null);
 });
 
 test('no app has the host of the control API, by name, by wildcard or by default', async () => {

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ruleSetFinder } from '../../src/cli/deployment.ts';
 import { compile, formatDiagnostics, type Compiled, type Target } from '../../src/compiler/index.ts';
 import { createEngine, type Engine } from '../../src/waf/engine.ts';
 import { random, type Random } from './random.ts';
@@ -12,6 +13,7 @@ import { random, type Random } from './random.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const SLOWEST_COMPILE = 5000; // ms; the seeds take 20 to 100
 
+const rulesets = ruleSetFinder(ROOT);
 const SEEDS = ['examples/reference/sallyport.yaml', 'examples/shop/sallyport.yaml'].map((path) =>
   readFileSync(join(ROOT, path), 'utf8'),
 );
@@ -168,7 +170,7 @@ function judge(texts: readonly string[], compiled: Compiled, engine: Engine): vo
     id: manifest.generation,
     hosts: loaded(manifest.hosts),
     agents: manifest.agents === null ? null : loaded(manifest.agents),
-    apps: manifest.apps.map(({ image }) => loaded(image)),
+    apps: manifest.apps.map((app) => ({ ...loaded(app.image), rulesets: app.rulesets.map(loaded) })),
   });
   engine.release(generation);
 }
@@ -191,7 +193,7 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
     const files = texts.map((text, index) => ({ path: String(index), text }));
     const started = performance.now();
     try {
-      const compiled = await compile({ files, target, agents: null });
+      const compiled = await compile({ files, target, agents: null, rulesets });
       if (compiled.ok) accepted++;
       judge(texts, compiled, engine);
     } catch (error) {

@@ -64,11 +64,16 @@ onEachTarget('waf', { policy, teardown: () => origin.stop() }, (world) => {
     body,
     headers: { 'content-type': 'application/x-www-form-urlencoded', ...more },
   });
-  /** What the access log says of the request that `send` makes. */
-  const logged = async (send: () => Promise<unknown>): Promise<GatewayEvent> => {
-    const since = world.gateway.events.length;
-    await send();
-    return world.gateway.event('access', () => true, since);
+  /** The answer, and what the access log says of it: a segment of the path, behind that of the route, is its name there. */
+  let count = 0;
+  const logged = async (path: string, options: Options = {}): Promise<{ status: number; event: GatewayEvent }> => {
+    const name = `u${++count}`;
+    const answer = await get(
+      path.replace(/^(\/[^/?]*)/, (first) => (first === '/' ? `/${name}` : `${first}/${name}`)),
+      options,
+    );
+    const event = await world.gateway.event('access', (one) => String(one['path']).split('/').includes(name));
+    return { status: answer.status, event };
   };
   const rulesOf = (event: GatewayEvent): number[] =>
     ((event['waf'] as { events?: { rule: number }[] } | undefined)?.events ?? []).map(({ rule }) => rule);
@@ -95,8 +100,7 @@ onEachTarget('waf', { policy, teardown: () => origin.stop() }, (world) => {
 
   test('levels: up to blocking they count, up to detection they are seen', async () => {
     const seen = async (path: string): Promise<[number, number[]]> => {
-      let code = 0;
-      const event = await logged(async () => (code = await status(path)));
+      const { status: code, event } = await logged(path);
       return [code, rulesOf(event).filter((rule) => rule < 300)];
     };
     const all = '?a=p1&b=p2&c=p3&d=p4';
@@ -112,15 +116,16 @@ onEachTarget('waf', { policy, teardown: () => origin.stop() }, (world) => {
   });
 
   test('mode log lets everything through and says what would have been; off says nothing', async () => {
-    const event = await logged(async () => assert.equal(await status('/log?q=p1'), 200));
+    const { event, status: code } = await logged('/log?q=p1');
+    assert.equal(code, 200);
     const [verdict] = event['verdict'] as Record<string, unknown>[];
     assert.deepEqual(
       [verdict!['action'], verdict!['mode'], verdict!['phase'], verdict!['rule']],
       ['block', 'log', 'waf', '320'],
     );
     assert.equal((event['waf'] as Record<string, unknown>)['blocked'], true);
-    const silent = await logged(async () => assert.equal(await status('/off?q=p1'), 200));
-    assert.equal('waf' in silent, false);
+    const silent = await logged('/off?q=p1');
+    assert.deepEqual([silent.status, 'waf' in silent.event], [200, false]);
   });
 
   test('a rule of the policy can leave the WAF out', async () => {
@@ -135,14 +140,9 @@ onEachTarget('waf', { policy, teardown: () => origin.stop() }, (world) => {
     const early = { headers: { 'x-word': 'early' } };
     assert.equal(await status('/early', early), 403);
     assert.equal(await status('/', early), 403, 'late: in phase 2');
-    const event = await logged(() =>
-      get('/early', { method: 'POST', headers: { ...early.headers, 'content-type': 'text/plain' }, body: 'x' }),
-    );
-    assert.deepEqual(rulesOf(event), [212, 310]);
-    const late = await logged(() =>
-      get('/', { method: 'POST', headers: { ...early.headers, 'content-type': 'text/plain' }, body: 'x' }),
-    );
-    assert.deepEqual(rulesOf(late), [212, 320]);
+    const posted = { method: 'POST', headers: { ...early.headers, 'content-type': 'text/plain' }, body: 'x' };
+    assert.deepEqual(rulesOf((await logged('/early', posted)).event), [212, 310]);
+    assert.deepEqual(rulesOf((await logged('/', posted)).event), [212, 320]);
   });
 
   test('exclusions by rule, range, tag, message, and target alone', async () => {
@@ -225,14 +225,13 @@ onEachTarget('waf', { policy, teardown: () => origin.stop() }, (world) => {
     assert.equal(await status('/tolerant/anything?leak-1=1'), 200, 'four points');
     assert.equal(await status('/answers/status/500?x=1'), 403, 'five points');
     assert.equal(await status('/tolerant/status/500?x=1'), 500);
-    const event = await logged(() => get('/early/status/500?x=1'));
-    assert.deepEqual([event['status'], rulesOf(event)], [403, [401, 410]]);
-    const late = await logged(() => get('/answers/status/500?x=1'));
-    assert.deepEqual(rulesOf(late), [401, 420]);
+    const early = await logged('/early/status/500?x=1');
+    assert.deepEqual([early.status, rulesOf(early.event)], [403, [401, 410]]);
+    assert.deepEqual(rulesOf((await logged('/answers/status/500?x=1')).event), [401, 420]);
   });
 
   test('evidence: what matched, where, after what, and never a secret', async () => {
-    const event = await logged(() => get('/?q=%70%31'));
+    const { event } = await logged('/?q=%70%31');
     const { events, inbound, ruleset, mode } = event['waf'] as {
       events: Record<string, unknown>[];
       inbound: number;
@@ -244,13 +243,11 @@ onEachTarget('waf', { policy, teardown: () => origin.stop() }, (world) => {
       ...{ rule: 201, phase: 2, message: 'word of level 1', severity: 'CRITICAL', tags: ['words', 'paranoia-level/1'] },
       ...{ score: 5, target: 'ARGS:q', matched: 'p1', transformations: ['urlDecodeUni'] },
     });
-    const answer = await get('/?password=p1');
-    assert.equal(answer.status, 403);
-    const secret = await logged(() => get('/?password=p1'));
-    assert.match(JSON.stringify(secret), /ARGS:password/);
-    assert.match(JSON.stringify(secret), /\[redacted, \d+ bytes\]/);
-    const body = await logged(() => get('/', form('comment=p1')));
-    assert.match(JSON.stringify(body['waf']), /ARGS:comment.*redacted/);
+    const secret = await logged('/?password=p1');
+    assert.equal(secret.status, 403);
+    assert.match(JSON.stringify(secret.event), /ARGS:password.*\[redacted, \d+ bytes\]/);
+    const body = await logged('/', form('comment=p1'));
+    assert.match(JSON.stringify(body.event['waf']), /ARGS:comment.*redacted/);
     assert.equal(typeof event['id'], 'string');
   });
 });
