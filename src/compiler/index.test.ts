@@ -301,3 +301,21 @@ test('no app has the host of the control API, by name, by wildcard or by default
   assert.deepEqual(await problems('hostnames: [www.example.com, "*.control.example.com", example.com]\n', host), []);
   assert.deepEqual(await problems('hostnames: ["*.example.com"]\n'), []);
 });
+
+test('a rule set that several apps use is one image, named by each of them', async () => {
+  const app = (name: string, waf: string) => ({
+    path: `${name}.yaml`,
+    text: `app: ${name}\nhostnames: [${name}.test]\nwaf: ${waf}\nbackends: { b: { url: "http://127.0.0.1:1" } }\nroutes: [{ backend: b }]\n`,
+  });
+  const files = [app('a', '{}'), app('b', '{ paranoia: { blocking: 2 } }'), app('c', '{ mode: "off" }')];
+  const { manifest, images, plans } = await compile({ files, target: 'workerd', agents: null, rulesets });
+  const [a, b, c] = manifest!.apps;
+  assert.equal(a!.rulesets.length, 1);
+  assert.deepEqual([b!.rulesets, c!.rulesets], [a!.rulesets, []]);
+  assert.notEqual(a!.image, b!.image);
+  assert.deepEqual(
+    plans.map(({ rulesets: named }) => named),
+    manifest!.apps.map((one) => one.rulesets),
+  );
+  assert.equal(images.size, 5, 'hosts, three apps, one rule set');
+});
