@@ -316,7 +316,8 @@ export const PROGRAM_WORDS = 12; // macros: { parts, parts x PART_WORDS }; and b
 export const PROGRAM_PIPELINES = 14; // rows { first transformation, how many, node it ends in or NONE }
 export const PROGRAM_TRANSFORMS = 16; // rows { TRANSFORM_* }
 export const PROGRAM_NODES = 18; // tree of the scanned pipelines, breadth first: { TRANSFORM_*, first child, children, parent }
-export const PROGRAM_PROFILES = 20; // rows of one word for each node: mask in the low half, PROFILE_* above; see scan.ts
+export const PROGRAM_PROFILES = 20; // rows of PROFILE_FIXED_WORDS { u64 transformations that occur; mask of all nodes together }, then one word
+// for each node: mask in the low half, PROFILE_* above; see scan.ts
 export const PROGRAM_MASKS = 22; // rows of MATCHER_SET_BYTES for each set, then one word of DETECTOR_* (and 7 unused bytes, 8-aligned)
 export const PROGRAM_NAMES = 24; // rows { name at, length; profile of each scope }: names that differ from their collection
 export const PROGRAM_KINDS = 26; // VARIABLE_COUNT * 2 rows: values, then names: { profile of each scope; first name, names; text of the variable }
@@ -418,6 +419,7 @@ export const SET_ROW_WORDS = 3;
 export const PIPELINE_ROW_WORDS = 3;
 export const SLOT_ROW_WORDS = 5;
 export const REMOVAL_ROW_WORDS = 2;
+export const PROFILE_FIXED_WORDS = 3;
 export const PROFILE_HAS_MASK = 0x10000; // a matcher applies at this node
 export const PROFILE_NEEDED = 0x20000; // ... or below it
 export const MASK_TAIL_BYTES = 8;

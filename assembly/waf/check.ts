@@ -87,7 +87,7 @@ function checkTables(): bool {
     inside(abi.PROGRAM_PIPELINES, abi.PIPELINE_ROW_WORDS, length) &&
     inside(abi.PROGRAM_TRANSFORMS, 1, length) &&
     inside(abi.PROGRAM_NODES, abi.NODE_ROW_WORDS, abi.MAX_NODES) &&
-    inside(abi.PROGRAM_PROFILES, <i32>nodes, 0xffff) &&
+    inside(abi.PROGRAM_PROFILES, <i32>nodes + abi.PROFILE_FIXED_WORDS, 0xffff) &&
     inside(abi.PROGRAM_MASKS, (<i32>sets * abi.MATCHER_SET_BYTES + abi.MASK_TAIL_BYTES) >> 2, 0x10000) &&
     inside(abi.PROGRAM_NAMES, abi.NAME_ROW_WORDS, length) &&
     inside(abi.PROGRAM_KINDS, abi.KIND_ROW_WORDS, length) &&
@@ -151,9 +151,11 @@ function checkProfiles(): bool {
   const nodes = rows(abi.PROGRAM_NODES);
   const profiles = rows(abi.PROGRAM_PROFILES);
   const masks = rows(abi.PROGRAM_MASKS);
+  const width = <i32>nodes + abi.PROFILE_FIXED_WORDS;
   for (let i: u32 = 0; i < profiles; i++) {
+    if (cell(abi.PROGRAM_PROFILES, width, i, 2) >= masks) return false;
     for (let j: u32 = 0; j < nodes; j++) {
-      const value = cell(abi.PROGRAM_PROFILES, <i32>nodes, i, <i32>j);
+      const value = cell(abi.PROGRAM_PROFILES, width, i, <i32>j + abi.PROFILE_FIXED_WORDS);
       if ((value & <u32>abi.PROFILE_HAS_MASK) != 0 && (value & 0xffff) >= masks) return false;
     }
   }

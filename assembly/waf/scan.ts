@@ -21,6 +21,7 @@ import {
   NAME_ROW_WORDS,
   NODE_ROW_WORDS,
   NONE,
+  PROFILE_FIXED_WORDS,
   PROFILE_HAS_MASK,
   PROFILE_NEEDED,
   VARIABLE_COUNT,
@@ -177,7 +178,13 @@ function scan(profile: i32, at: usize, length: i32): bool {
   const chunk = hitEnd;
   entryCount = 0;
   workCount = 0;
-  push(addEntry(at, length), 0);
+  const whole = addEntry(profile, at, length);
+  if (load<u64>(whole, 16) == 0) {
+    // PERF: nothing can change it, as with most values: it stands for all nodes, whose mask is known.
+    store<u32>(whole, <u32>(masks + <usize>load<u32>(profileRow(profile), 8) * <usize>maskBytes), 24);
+    return search(profile, whole);
+  }
+  push(whole, 0);
   for (let i = 0; i < workCount; i++) {
     const item = work + (<usize>i << 3);
     const entry = <usize>load<u32>(item);
@@ -198,13 +205,25 @@ function scan(profile: i32, at: usize, length: i32): bool {
       }
       const same = findEntry(outAt, outLength);
       if (same != 0) release(before);
-      push(same != 0 ? same : addEntry(outAt, outLength), node);
+      push(same != 0 ? same : addEntry(profile, outAt, outLength), node);
     }
   }
   for (let i = 0; i < entryCount; i++) if (!search(profile, entries + <usize>i * entrySize)) return false;
   // A chunk of hits that was begun meanwhile keeps what lies below it.
   if (hitEnd == chunk) release(start);
   return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function profileRow(profile: i32): usize {
+  return profiles + ((<usize>profile * <usize>(nodeCount + PROFILE_FIXED_WORDS)) << 2);
+}
+/** What a profile says of each node. */
+// @ts-ignore: decorator
+@inline
+function nodeCells(profile: i32): usize {
+  return profileRow(profile) + (PROFILE_FIXED_WORDS << 2);
 }
 
 // @ts-ignore: decorator
@@ -216,18 +235,18 @@ function push(entry: usize, node: i32): void {
   workCount++;
 }
 
-function addEntry(at: usize, length: i32): usize {
+function addEntry(profile: i32, at: usize, length: i32): usize {
   const entry = entries + <usize>entryCount * entrySize;
   entryCount++;
-  fillEntry(entry, at, length);
+  fillEntry(profile, entry, at, length);
   return entry;
 }
 
-function fillEntry(entry: usize, at: usize, length: i32): void {
+function fillEntry(profile: i32, entry: usize, at: usize, length: i32): void {
   store<u32>(entry, <u32>at);
   store<i32>(entry, length, 4);
   store<u64>(entry, 0, 8);
-  store<u64>(entry, changesOf(at, length), 16);
+  store<u64>(entry, changesOf(at, length) & load<u64>(profileRow(profile)), 16);
   store<u32>(entry, 0, 24);
 }
 
@@ -284,7 +303,9 @@ function search(profile: i32, entry: usize): bool {
     store<i32>(found + tail, hit);
     any |= <u64>hit;
   }
-  return any == 0 || note(profile, entry);
+  if (any == 0) return true;
+  if (load<u32>(entry, 8) == 0) attach(entry, closureOf(profile, 0, 0));
+  return note(profile, entry);
 }
 
 function isEmpty(part: usize): bool {
@@ -296,11 +317,12 @@ function isEmpty(part: usize): bool {
 /** Notes the hits of a string at each node that it stands for and that the matcher applies to. */
 function note(profile: i32, entry: usize): bool {
   const tail = <usize>setCount * MATCHER_SET_BYTES;
+  const row = nodeCells(profile);
   for (let closure = <usize>load<u32>(entry, 8); closure != 0; closure = load<u32>(closure, 20)) {
     const count = load<i32>(closure, 12);
     for (let j = 0; j < count; j++) {
       const node = <i32>load<u16>(closure + <usize>(CLOSURE_BYTES + maskBytes) + (<usize>j << 1));
-      const cell = load<u32>(profiles + ((<usize>profile * <usize>nodeCount + <usize>node) << 2));
+      const cell = load<u32>(row + (<usize>node << 2));
       if ((cell & PROFILE_HAS_MASK) == 0) continue;
       const mask = masks + <usize>(cell & 0xffff) * <usize>maskBytes;
       for (let i: usize = 0; i < tail; i += 8) {
@@ -356,7 +378,7 @@ function scanLong(profile: i32, node: i32, at: usize, length: i32): bool {
   const entry = alloc(<i32>entrySize);
   const frontier = alloc(nodeCount << 1); // nodes to look at, and then those that change the string
   if (entry == 0 || frontier == 0) return false;
-  fillEntry(entry, at, length);
+  fillEntry(profile, entry, at, length);
   if (poolTop + closureMost > poolEnd) flush();
   let count = 0;
   let changed = 0;
@@ -421,12 +443,13 @@ function closureOf(profile: i32, node: i32, changes: u64): usize {
   const list = mask + <usize>maskBytes;
   // First the nodes, in the order of a walk; the frontier grows from the other end and is then moved behind them.
   const most = <usize>nodeCount;
+  const cells = nodeCells(profile);
   let count: usize = 1;
   let edge: usize = most;
   store<u16>(list, node);
   for (let i: usize = 0; i < count; i++) {
     const at = <i32>load<u16>(list + (i << 1));
-    const cell = load<u32>(profiles + ((<usize>profile * most + <usize>at) << 2));
+    const cell = load<u32>(cells + (<usize>at << 2));
     if ((cell & PROFILE_HAS_MASK) != 0) {
       const own = masks + <usize>(cell & 0xffff) * <usize>maskBytes;
       for (let j: usize = 0; j < <usize>maskBytes; j += 8) store<u64>(mask + j, load<u64>(mask + j) | load<u64>(own + j));
@@ -436,7 +459,7 @@ function closureOf(profile: i32, node: i32, changes: u64): usize {
     const children = load<u32>(row, 8);
     for (let j: u32 = 0; j < children; j++) {
       const child = firstChild + j;
-      if ((load<u32>(profiles + ((<usize>profile * most + <usize>child) << 2)) & PROFILE_NEEDED) == 0) continue;
+      if ((load<u32>(cells + (<usize>child << 2)) & PROFILE_NEEDED) == 0) continue;
       const id = <u64>load<u32>(nodes + <usize>child * (NODE_ROW_WORDS * 4));
       if (((changes >> id) & 1) != 0) store<u16>(list + (--edge << 1), <u16>child);
       else store<u16>(list + (count++ << 1), <u16>child);

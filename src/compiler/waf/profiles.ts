@@ -71,6 +71,10 @@ export class PipelineTree {
     return [0, ...pipeline.map((transformation) => (node = node.children.get(transformation)!).index)];
   }
 
+  transformationOf(node: number): number {
+    return this.#ordered[node]!.transformation;
+  }
+
   parentOf(node: number): number {
     return this.#ordered[node]!.parent;
   }
@@ -136,15 +140,19 @@ export function buildProfiles(
       }
     }
     const row = new Array<number>(tree.size).fill(0);
+    let changes = 0n;
     for (const [node, matchers] of at) {
       row[node] = maskOf(matchers) | abi.PROFILE_HAS_MASK;
       for (let up = node; ; up = tree.parentOf(up)) {
         row[up]! |= abi.PROFILE_NEEDED;
         if (up === 0) break;
+        changes |= 1n << BigInt(tree.transformationOf(up));
       }
     }
-    return intern(profileIndex, row.join(), () => {
-      profiles.push(...row);
+    const all = maskOf(new Set([...at.values()].flatMap((matchers) => [...matchers])));
+    const whole = [Number(changes & 0xffffffffn), Number(changes >> 32n), all, ...row];
+    return intern(profileIndex, whole.join(), () => {
+      profiles.push(...whole);
       return profileIndex.size;
     });
   };
