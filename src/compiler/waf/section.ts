@@ -44,6 +44,8 @@ const DEFAULT_LIMITS: MatcherLimits = {
 const MAX_WORK = 20000000; // elementary steps of one determinisation
 // A literal that stands at more places than one in fifty tells nothing.
 const MAX_SHARE = 0.02;
+// From here on it is asked for by many an ordinary value.
+const COMMON_SHARE = 0.002;
 
 interface Prepared {
   readonly kind: number;
@@ -51,6 +53,8 @@ interface Prepared {
   readonly byteSets: readonly Uint8Array[];
   readonly shortest: number;
   readonly literals: readonly string[] | null;
+  /** Chance that it is asked for at a given place of a text; 1 without literals. */
+  readonly share: number;
   readonly machine: Machine | PartialMachine | null;
 }
 
@@ -84,7 +88,15 @@ export function buildSection(
 function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): Prepared {
   if (!matcher.regex) {
     const least = Math.min(...matcher.phrases.map((phrase) => phrase.length));
-    return { kind: MATCHER_PHRASES, positions: null, byteSets: [], shortest: least, literals: null, machine: null };
+    return {
+      kind: MATCHER_PHRASES,
+      positions: null,
+      byteSets: [],
+      shortest: least,
+      literals: null,
+      share: 1,
+      machine: null,
+    };
   }
   const regex = keepGroups(matcher.regex, matcher.captures);
   const nfa = buildNfa([regex], [0], false, false);
@@ -102,7 +114,7 @@ function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): 
   const complete = automatonOf(nfa, { states: limits.completeStates, work: MAX_WORK });
   const small = complete && minimize(complete);
   if (small && small.accepts[small.start]!.length > 0) {
-    return { kind: MATCHER_ALWAYS, positions, byteSets: [], shortest: 0, literals: null, machine: null };
+    return { kind: MATCHER_ALWAYS, positions, byteSets: [], shortest: 0, literals: null, share: 1, machine: null };
   }
   let machine: Prepared['machine'] = null;
   if (small) machine = machineOf(small, index);
@@ -113,6 +125,7 @@ function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): 
     positions,
     byteSets: requiredBytes(regex.root),
     shortest: shortest(regex.root),
+    share: found?.share ?? 1,
     literals: found && found.share <= MAX_SHARE ? found.literals : null,
     machine,
   };
@@ -126,7 +139,7 @@ function packAll(
 ): (Machine | PartialMachine)[] {
   const bins: (Machine | PartialMachine)[] = [];
   const groups = new Map<string, Machine[]>();
-  prepared.forEach(({ machine, literals }, index) => {
+  prepared.forEach(({ machine, literals, share }, index) => {
     if (!machine) return;
     if ('roots' in machine) {
       bins.push(machine);
@@ -134,7 +147,8 @@ function packAll(
     }
     const { direction, paranoia } = matchers[index]!.group;
     // What is judged by a prefilter runs rarely; what dies early costs little; neither is to pay for the others.
-    const key = JSON.stringify([direction, paranoia, literals === null, machine.dead >= 0]);
+    const rarity = literals === null ? 0 : share > COMMON_SHARE ? 1 : 2;
+    const key = JSON.stringify([direction, paranoia, rarity, machine.dead >= 0]);
     const group = groups.get(key);
     if (group) group.push(machine);
     else groups.set(key, [machine]);
