@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
 import { gzipSync } from 'node:zlib';
 import { OPERATOR_PM, OPERATOR_RX } from '../../../assembly/waf/abi.ts';
 import { dataFolder } from '../../../test/data.ts';
@@ -23,6 +24,9 @@ function locate(): [folder: string, skip: string | false] {
     return ['', String(error)];
   }
 }
+
+// V8 backtracks: on some of these texts for minutes, were it not told to turn to an engine that is linear.
+setFlagsFromString('--enable-experimental-regexp-engine-on-excessive-backtracks');
 
 const TEXTS = 600;
 
@@ -88,7 +92,7 @@ function differences(sources: readonly MatcherSource[]): (compiled: CompiledMatc
   const texts = Array.from({ length: sources.length === 0 ? 0 : TEXTS }, (_, index) => {
     let text = samples[index % samples.length]!();
     for (let times = pick(4); times > 0; times--) text = mutate(text, samples[pick(samples.length)]!(), pick);
-    return text.slice(0, 160).replace(/[^\0-\x7f]/g, '~');
+    return text.slice(0, 120).replace(/[^\0-\x7f]/g, '~');
   });
   const expected = texts.map((text) => tests.map((matches) => matches(text)));
   return async ({ section, matchers, count }) => {
