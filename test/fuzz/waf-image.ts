@@ -87,7 +87,9 @@ async function run(seed: number, more: (round: number) => boolean): Promise<Fuzz
   const next = random(seed);
   const module = await engineModule();
   const all = await openRules(EVERYTHING);
-  const core = await openRules(`Include ${join(ROOT, 'rules/main.conf')}\n`, { paranoia: { blocking: 2, detection: 2 } });
+  const core = await openRules(`Include ${join(ROOT, 'rules/main.conf')}\n`, {
+    paranoia: { blocking: 2, detection: 2 },
+  });
   // The small one is opened faster and holds one of everything.
   const pairs: Memory[] = [all, all, all, core].map(({ images }) => new Memory(module, images));
   let rounds = 0;
@@ -160,11 +162,17 @@ class Memory {
   }
 
   /** Runs the phases with the state that the call before has left, or, now and then, with any. */
-  inspect({ method, uri, protocol, peer, headers, body, response }: RawTransaction, phases: number, next: Random): number {
+  inspect(
+    { method, uri, protocol, peer, headers, body, response }: RawTransaction,
+    phases: number,
+    next: Random,
+  ): number {
     this.#inputs = [];
     const head = this.#head(HEAD_AT, [method, uri, protocol, peer], headers);
     const answers = phases >= WAF_PHASE_3 && response !== undefined;
-    const answer = answers ? this.#head(RESPONSE_HEAD_AT, [String(response.status), '', response.protocol, ''], response.headers) : 0;
+    const answer = answers
+      ? this.#head(RESPONSE_HEAD_AT, [String(response.status), '', response.protocol, ''], response.headers)
+      : 0;
     const content = this.#write(BODY_AT, answers ? response.body : body);
     let state = phases === WAF_PHASE_1 ? 0 : Math.min(this.#word(RESULT_STATE_LENGTH), STATE_BYTES);
     if (next.below(8) === 0) state = next.below(STATE_BYTES + 1);
@@ -229,7 +237,9 @@ function mutateRuleSet(original: Uint8Array, next: Random): Uint8Array {
   const image = new Uint8Array(original);
   const view = new DataView(image.buffer);
   const [section, length] = sectionOf(view, SECTION_MATCHERS);
-  const word = (offset: number): number => view.getUint32(section + offset, true);
+  // By the image as it was: a change may have made nonsense of where things are.
+  const whole = new DataView(original.buffer, original.byteOffset, original.length);
+  const word = (offset: number): number => whole.getUint32(section + offset, true);
   const entry = (directory: number, count: number): number =>
     word(count) === 0 ? 0 : word(word(directory) + next.below(word(count)) * 4);
   for (let changes = 1 + next.below(3); changes > 0; changes--) {

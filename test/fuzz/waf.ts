@@ -77,38 +77,66 @@ function check(verdict: WafVerdict, waf: Waf, where: string): void {
   let evidence = 0;
   for (const { rule, target, matched, message, logdata } of verdict.events) {
     assert.ok(rule > 0 && matched.length <= MAX_EVIDENCE_VALUE, where);
-    assert.ok(target.length <= MAX_EVIDENCE_VALUE && message.length <= MAX_EVENT_TEXT && logdata.length <= MAX_EVENT_TEXT, where);
+    assert.ok(
+      target.length <= MAX_EVIDENCE_VALUE && message.length <= MAX_EVENT_TEXT && logdata.length <= MAX_EVENT_TEXT,
+      where,
+    );
     evidence += matched.length;
   }
   assert.ok(evidence <= EVIDENCE_BYTES * CALLS, where);
 }
 
-const ATTACKS = ["1' UNION SELECT password FROM users -- ", '<script>alert(document.cookie)</script>', '../../../../etc/passwd'];
+const ATTACKS = [
+  "1' UNION SELECT password FROM users -- ",
+  '<script>alert(document.cookie)</script>',
+  '../../../../etc/passwd',
+];
 const BOUNDARY = 'nOnSeNsE';
 
 /** An attack in one value of a request that is well formed, between others. */
 function hidden(next: Random): RawTransaction {
   const attack = next.pick(ATTACKS);
   const noise = (): string[] => {
-    const most = next.pick([3, 30, 300, 5000]);
-    return Array.from({ length: next.below(most) }, () => (next.below(4) === 0 ? randomValue(next).slice(0, 200) : `v${next.below(99)}`));
+    const most = next.pick([3, 30, 300, 9000]);
+    return Array.from({ length: next.below(most) }, () =>
+      next.below(4) === 0 ? randomValue(next).slice(0, 200) : `v${next.below(99)}`,
+    );
   };
   const values = [...noise(), attack, ...noise()];
   const named = values.map((value, index) => [`n${index}`, value] as const);
-  const encode = (text: string): string => [...text].map((one) => `%${one.charCodeAt(0).toString(16).padStart(2, '0')}`).join('');
-  const form = named.map(([name, value]) => `${name}=${value === attack || next.below(2) === 0 ? encode(latin(value)) : 'v'}`).join('&');
+  const encode = (text: string): string =>
+    [...text].map((one) => `%${one.charCodeAt(0).toString(16).padStart(2, '0')}`).join('');
+  const form = named
+    .map(([name, value]) => `${name}=${value === attack || next.below(2) === 0 ? encode(latin(value)) : 'v'}`)
+    .join('&');
   const base = { method: 'POST', uri: '/', protocol: 'HTTP/1.1', peer: '192.0.2.9' };
-  const headers = (type: string): [string, string][] => [['Host', 'shop.example'], ['User-Agent', 'Mozilla/5.0'], ['Accept', '*/*'], ['Content-Type', type]];
+  const headers = (type: string): [string, string][] => [
+    ['Host', 'shop.example'],
+    ['User-Agent', 'Mozilla/5.0'],
+    ['Accept', '*/*'],
+    ['Content-Type', type],
+  ];
   switch (next.below(4)) {
     case 0:
       return { ...base, method: 'GET', uri: `/?${form}`, headers: headers('text/plain').slice(0, 3), body: '' };
     case 1:
       return { ...base, headers: headers('application/x-www-form-urlencoded'), body: cut(form) };
     case 2:
-      return { ...base, headers: headers('application/json'), body: cut(JSON.stringify(Object.fromEntries(named)), true) };
+      return {
+        ...base,
+        headers: headers('application/json'),
+        body: cut(JSON.stringify(Object.fromEntries(named)), true),
+      };
     default: {
-      const parts = named.map(([name, value]) => `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${latin(value).replaceAll(BOUNDARY, '')}\r\n`);
-      return { ...base, headers: headers(`multipart/form-data; boundary=${BOUNDARY}`), body: cut(`${parts.join('')}--${BOUNDARY}--\r\n`) };
+      const parts = named.map(
+        ([name, value]) =>
+          `--${BOUNDARY}\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${latin(value).replaceAll(BOUNDARY, '')}\r\n`,
+      );
+      return {
+        ...base,
+        headers: headers(`multipart/form-data; boundary=${BOUNDARY}`),
+        body: cut(`${parts.join('')}--${BOUNDARY}--\r\n`),
+      };
     }
   }
 }
@@ -120,5 +148,7 @@ function cut(body: string, utf8 = false): string {
   const bytes = utf8 ? Buffer.from(body, 'utf8').toString('latin1') : body;
   if (bytes.length <= 131_072) return bytes;
   if (utf8) return JSON.stringify({ a: ATTACKS[0] });
-  return bytes.startsWith('--') ? `--${BOUNDARY}\r\nContent-Disposition: form-data; name="a"\r\n\r\n${ATTACKS[0]!}\r\n--${BOUNDARY}--\r\n` : `a=${encodeURIComponent(ATTACKS[0]!)}`;
+  return bytes.startsWith('--')
+    ? `--${BOUNDARY}\r\nContent-Disposition: form-data; name="a"\r\n\r\n${ATTACKS[0]!}\r\n--${BOUNDARY}--\r\n`
+    : `a=${encodeURIComponent(ATTACKS[0]!)}`;
 }

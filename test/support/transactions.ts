@@ -39,21 +39,85 @@ SecRule HIGHEST_SEVERITY|UNIQUE_ID|SERVER_NAME|REQUEST_LINE "@beginsWith GET" "i
 
 const PIECES = [
   ...["1' OR '1'='1' -- ", 'union select a from b', '<script>alert(1)</script>', '../../etc/passwd', '%252e%252e%255c'],
-  ...['word', 'alpha', 'off1', 'a', '', '\0', '\xff\xfe', 'é', '%', '%u0041', '%zz', '&#x41;', '\\u0041', '\\41 ', '/*', '*/'],
-  ...['4111111111111111', 'x'.repeat(40), 'AAAA', 'PHNjcmlwdD4=', '3c736372', '0x414141', '${jndi:ldap://x}', '{{7*7}}', ';id'],
-  ...["'", '"', '`', '\\', '\r\n', '\n', ' ', '\t', '+', '&', '=', ';', ',', '<', '>', '/', '-', '--', '#', '{', '[', ':', '|'],
+  ...[
+    'word',
+    'alpha',
+    'off1',
+    'a',
+    '',
+    '\0',
+    '\xff\xfe',
+    'é',
+    '%',
+    '%u0041',
+    '%zz',
+    '&#x41;',
+    '\\u0041',
+    '\\41 ',
+    '/*',
+    '*/',
+  ],
+  ...[
+    '4111111111111111',
+    'x'.repeat(40),
+    'AAAA',
+    'PHNjcmlwdD4=',
+    '3c736372',
+    '0x414141',
+    '${jndi:ldap://x}',
+    '{{7*7}}',
+    ';id',
+  ],
+  ...[
+    "'",
+    '"',
+    '`',
+    '\\',
+    '\r\n',
+    '\n',
+    ' ',
+    '\t',
+    '+',
+    '&',
+    '=',
+    ';',
+    ',',
+    '<',
+    '>',
+    '/',
+    '-',
+    '--',
+    '#',
+    '{',
+    '[',
+    ':',
+    '|',
+  ],
 ];
 const NAMES = ['a', 'b', 'c', 'off1', '_g', 'id', '', 'A', 'user[name]', 'x'.repeat(300), '\0', 'password'];
 const TYPES = [
-  ...['application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'multipart/form-data; boundary="x"', 'application/json'],
-  ...['text/xml', 'application/soap+xml; forced', 'text/plain', '', 'multipart/form-data', 'multipart/form-data; boundary=x; boundary=y'],
+  ...[
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'multipart/form-data; boundary="x"',
+    'application/json',
+  ],
+  ...[
+    'text/xml',
+    'application/soap+xml; forced',
+    'text/plain',
+    '',
+    'multipart/form-data',
+    'multipart/form-data; boundary=x; boundary=y',
+  ],
 ];
 
 export function randomValue(next: Random): string {
   let text = '';
   for (let count = next.below(5); count >= 0; count--) text += next.pick(PIECES);
   if (next.below(40) === 0) text = text.repeat(1 + next.below(4000)).slice(0, 60_000);
-  if (next.below(12) === 0) text += String.fromCharCode(...Array.from({ length: next.below(64) }, () => next.below(256)));
+  if (next.below(12) === 0)
+    text += String.fromCharCode(...Array.from({ length: next.below(64) }, () => next.below(256)));
   return text;
 }
 
@@ -69,7 +133,8 @@ function multipartOf(next: Random): string {
   for (let parts = many(next, 300); parts > 0; parts--) {
     text += `--x${end()}Content-Disposition: form-data; name="${next.pick(NAMES)}"`;
     if (next.below(3) === 0) text += `; filename="${randomValue(next).slice(0, 90)}"`;
-    for (let lines = next.below(3); lines > 0; lines--) text += `${end()}${next.pick(['X-A', 'Content-Type', ' ', ''])}: ${randomValue(next)}`;
+    for (let lines = next.below(3); lines > 0; lines--)
+      text += `${end()}${next.pick(['X-A', 'Content-Type', ' ', ''])}: ${randomValue(next)}`;
     text += `${end()}${end()}${randomValue(next)}${end()}`;
   }
   return text + next.pick(['--x--\r\n', '--x--', '--x', '', '--x\r\n', '\r\n--y--']);
@@ -91,20 +156,31 @@ function jsonOf(next: Random, depth = 0): string {
 function xmlOf(next: Random, depth = 0): string {
   if (depth > 3 || next.below(3) === 0) return randomValue(next);
   const name = next.pick(['a', 'soap:b', 'c']);
-  const inside = next.pick([(): string => xmlOf(next, depth + 1), () => `<![CDATA[${randomValue(next)}]]>`, () => `<!-- ${randomValue(next)}`]);
+  const inside = next.pick([
+    (): string => xmlOf(next, depth + 1),
+    () => `<![CDATA[${randomValue(next)}]]>`,
+    () => `<!-- ${randomValue(next)}`,
+  ]);
   return `<${name} t="${randomValue(next)}">${inside()}${next.pick([`</${name}>`, '', '</z>'])}`;
 }
 
 export function randomBody(next: Random): string {
-  const body = next.pick([formOf, multipartOf, (one: Random) => jsonOf(one), (one: Random) => xmlOf(one), randomValue])(next);
+  const body = next.pick([formOf, multipartOf, (one: Random) => jsonOf(one), (one: Random) => xmlOf(one), randomValue])(
+    next,
+  );
   return body.slice(0, next.below(8) === 0 ? next.below(500_000) : 500_000);
 }
 
 /** Every byte is one character. */
 export function randomTransaction(next: Random): RawTransaction {
   const headers: [string, string][] = [['Host', next.pick(['h', 'h:80', '', 'x, y'])]];
-  if (next.below(2) === 0) headers.push(['Cookie', Array.from({ length: many(next, 9000) }, () => `${next.pick(NAMES)}=${randomValue(next)}`).join('; ')]);
-  for (let count = next.below(4); count > 0; count--) headers.push([next.pick(['User-Agent', 'Content-Type', 'X-A', '', 'Referer', 'cOOKIE']), randomValue(next)]);
+  if (next.below(2) === 0)
+    headers.push([
+      'Cookie',
+      Array.from({ length: many(next, 9000) }, () => `${next.pick(NAMES)}=${randomValue(next)}`).join('; '),
+    ]);
+  for (let count = next.below(4); count > 0; count--)
+    headers.push([next.pick(['User-Agent', 'Content-Type', 'X-A', '', 'Referer', 'cOOKIE']), randomValue(next)]);
   const body = next.below(2) === 0 ? '' : randomBody(next);
   if (body !== '') headers.push(['Content-Type', next.pick(TYPES)]);
   const query = next.below(2) === 0 ? '' : `?${formOf(next)}`;
@@ -122,7 +198,10 @@ export function randomTransaction(next: Random): RawTransaction {
       response: {
         status: next.pick([200, 302, 500, 0, 99_999]),
         protocol: 'HTTP/1.1',
-        headers: [['Content-Type', 'text/html'], ['Set-Cookie', randomValue(next).slice(0, 4000)]] as const,
+        headers: [
+          ['Content-Type', 'text/html'],
+          ['Set-Cookie', randomValue(next).slice(0, 4000)],
+        ] as const,
         body: latin(next.pick(['', 'You have an error in your SQL syntax', randomValue(next)])),
       },
     }),
