@@ -145,6 +145,10 @@ function decide(
     if (found.waf === null && exchange.waf !== null && found.reason === REASON_TRAP)
       unjudged(exchange, exchange.waf.plan, 'request');
     else if (limitsOf(exchange, plan).body.over === 'reject') return tooLarge(exchange, exchange.body);
+    // `over` says what happens to what lies beyond a limit of bytes. Here no rule may have come to a verdict at all, about
+    // the head and its score as little as about the body.
+    else if (found.waf?.action === 'limit') judgeWaf(exchange, found.waf, 'request');
+    else if (exchange.waf !== null) unjudged(exchange, exchange.waf.plan, 'request');
     else passed(exchange, 'the body takes too many steps to judge');
   } else if (exchange.response === null) judgeWaf(exchange, found.waf, 'request');
   if (exchange.response !== null) exchange.body?.discard();

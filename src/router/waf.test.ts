@@ -224,7 +224,14 @@ test('without a verdict: closed refuses, open lets pass and says so', async () =
   assert.equal((await shop({ onError: 'open' }, trap).post('x')).response.status, 200);
   const steps: FakeAnswers = { body: () => ({ ...NOTHING, waf: limit }) };
   assert.equal((await shop({}, steps).post('x')).response.status, 413);
-  assert.equal((await shop({ body: { limit: 9, over: 'pass' } }, steps).post('x')).response.status, 200);
+  const early: FakeAnswers = { body: () => ({ ...NOTHING, outcome: OUTCOME_LIMIT, reason: REASON_STEPS }) };
+  for (const over of ['pass', 'inspect-prefix'] as const) {
+    const body = { limit: 9, over };
+    for (const answers of [steps, early]) {
+      assert.equal((await shop({ body }, answers).post('x')).response.status, 403, over);
+      assert.equal((await shop({ body, onError: 'open' }, answers).post('x')).response.status, 200, over);
+    }
+  }
 });
 
 const RESPONSE = { limit: 64, holdMs: 50, types: ['text/html', 'application/*'] };

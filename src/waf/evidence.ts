@@ -43,6 +43,7 @@ const COOKIES = new Set(['REQUEST_COOKIES', 'RESPONSE_HEADERS:set-cookie', 'REQU
 /** These hold a query as text, secrets among the rest. */
 const URIS = new Set([
   ...['REQUEST_URI', 'REQUEST_URI_RAW', 'REQUEST_LINE', 'QUERY_STRING', 'REQUEST_HEADERS:referer'],
+  'RESPONSE_HEADERS:location',
   ...['REQUEST_FILENAME', 'REQUEST_BASENAME'],
 ]);
 
@@ -70,11 +71,12 @@ export function evidenceOf(event: WafEvent, scores: WafVerdict['scores'], option
   let matched = cut(decoder.decode(event.matched));
   let { message } = event;
   if (secret) {
-    // A message may repeat what matched.
-    if (matched.length > 3) message = message.replaceAll(matched, '…');
+    // A message may repeat what matched, whole or in part, and before it was cut or transformed.
+    message = event.template ?? message;
     matched = `[redacted, ${event.matched.length} bytes]`;
   } else if (!options.plain && URIS.has(targetKey(event.target))) {
     matched = hideParameters(matched);
+    message = hideParameters(message);
   }
   return {
     rule: event.rule,

@@ -89,6 +89,8 @@ export interface WafEvent {
   readonly rule: number; // id
   readonly phase: number; // 1 to 5
   readonly message: string; // macros expanded
+  /** The message as the rule has it, where it holds macros: these may bring in values that the target does not name. */
+  readonly template?: string;
   readonly severity: number; // 0 EMERGENCY to 7 DEBUG, -1 unset
   readonly tags: readonly string[];
   /** Name of the value: `ARGS:q`, `REQUEST_HEADERS:user-agent`, `&ARGS`. */

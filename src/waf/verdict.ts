@@ -119,6 +119,7 @@ function readEvents(bytes: Uint8Array, words: Int32Array, info: ProgramInfo): Wa
       rule: rule.id,
       phase: about & 7,
       message: message.length > 0 ? decoder.decode(message) : rule.message,
+      ...(message.length > 0 && { template: rule.message }),
       severity: rule.severity,
       tags: rule.tags,
       target: decoder.decode(target),
