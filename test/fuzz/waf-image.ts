@@ -133,7 +133,7 @@ class Memory {
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
   readonly #valid: { at: number; bytes: Uint8Array }[] = [];
-  #image = new Uint8Array();
+  #image: Uint8Array = new Uint8Array();
   #inputs: { at: number; bytes: Uint8Array }[] = [];
 
   constructor(module: WebAssembly.Module, pair: Pair) {
