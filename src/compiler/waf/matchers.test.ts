@@ -32,6 +32,20 @@ test('regexes, phrases and words in one section', async () => {
   assert.deepEqual(engine.match('pASSWD of the ', [0, 3]), [3]);
 });
 
+test('phrases hold any character of UTF-8', async () => {
+  const characters = Array.from({ length: 0x740 }, (_, index) => String.fromCodePoint(0x80 + index)).concat(
+    '\u3002',
+    '😀',
+  );
+  const phrases = characters.filter((character) => character.toLowerCase() === character);
+  for (const list of [phrases, ['http://169\u3002254']]) {
+    const { section, count } = await compileMatchers([{ kind: 'pm', phrases: list, group }]);
+    assert.ok(engine.open(section, count));
+    for (const phrase of list) assert.deepEqual(engine.match(`x${phrase}y`), [0], phrase);
+    assert.deepEqual(engine.match('\u3003 and z'), []);
+  }
+});
+
 test('captures give the whole match and the groups that rules read', async () => {
   const { section, count } = await compileMatchers([rx('(b+)(c)?(d)?', true), rx('b(c)')]);
   assert.ok(engine.open(section, count));

@@ -169,10 +169,11 @@ function assemble(
   machines.forEach(({ outputs }, bin) => {
     for (const list of outputs) for (const id of list) binOf.set(id & 0x7fff, bin);
   });
-  const latin = new TextDecoder('latin1');
+  // One character a byte. Not TextDecoder('latin1'): that is windows-1252 and moves 0x80 to 0x9f.
+  const latin = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
   const wanted: Wanted[] = prepared.map(({ literals }, matcher) => ({
     matcher,
-    literals: literals ?? matchers[matcher]!.phrases.map((phrase) => latin.decode(phrase)),
+    literals: literals ?? matchers[matcher]!.phrases.map(latin),
   }));
   const prefilters = ['request', 'response']
     .map((direction) =>
