@@ -9,8 +9,9 @@
 import { Apache, apacheInstalled } from '../../bench/peers/waf/apache.ts';
 import { buildPeers } from '../../bench/peers/waf/build.ts';
 import { Peer, type Outcome as Ran } from '../../bench/peers/waf/peer.ts';
+import type { RuleSet } from '../../src/compiler/seclang/index.ts';
 import type { RawTransaction } from '../../src/waf/transaction.ts';
-import { causeOf, type Disagreement, type Other } from './crs/disagreements.ts';
+import { causeOf, type Disagreement, type Other, type RuleParts } from './crs/disagreements.ts';
 import { mutants } from './crs/mutation.ts';
 import { reflect } from './crs/reflection.ts';
 import { transactionOf } from './crs/request.ts';
@@ -75,6 +76,7 @@ async function compare(
 ): Promise<Outcome[]> {
   const suite = loadSuite().map(({ input }) => transactionOf(input));
   const outcomes: Outcome[] = [];
+  const parts = partsOf(ours.ruleSet);
   const causes = new Map<string, number>();
   const unexplained = new Map<string, { count: number; samples: string[] }>();
   let index = 0;
@@ -104,7 +106,7 @@ async function compare(
     for (const [other, engine] of others) {
       const ran = await engine.run(transaction);
       if (ran.refused) continue;
-      for (const disagreement of between(mine, rulesOf(ran), other, transaction)) {
+      for (const disagreement of between(mine, rulesOf(ran), other, transaction, parts)) {
         const cause = causeOf(disagreement);
         const key = `${disagreement.side} alone ${disagreement.rule} (${other})`;
         if (cause) {
@@ -140,14 +142,33 @@ function answered(transaction: RawTransaction): RawTransaction {
 
 const rulesOf = ({ hits }: Ran): Set<number> => new Set(hits.map(({ id }) => id).filter((id) => !FOLLOWS(id)));
 
+const NOTHING: RuleParts = { variables: new Set(), operators: new Set(), transformations: new Set() };
+
 function* between(
   mine: ReadonlySet<number>,
   theirs: ReadonlySet<number>,
   other: Other,
   transaction: RawTransaction,
+  parts: ReadonlyMap<number, RuleParts>,
 ): Generator<Disagreement> {
-  for (const rule of mine) if (!theirs.has(rule)) yield { other, rule, side: 'ours', transaction, mine, theirs };
-  for (const rule of theirs) if (!mine.has(rule)) yield { other, rule, side: 'theirs', transaction, mine, theirs };
+  const both = { other, transaction, mine, theirs };
+  for (const rule of mine)
+    if (!theirs.has(rule)) yield { ...both, rule, side: 'ours', what: parts.get(rule) ?? NOTHING };
+  for (const rule of theirs)
+    if (!mine.has(rule)) yield { ...both, rule, side: 'theirs', what: parts.get(rule) ?? NOTHING };
+}
+
+function partsOf({ entries }: RuleSet): Map<number, RuleParts> {
+  const found = new Map<number, RuleParts>();
+  for (const entry of entries) {
+    if (entry.kind !== 'rule') continue;
+    found.set(entry.id, {
+      variables: new Set(entry.links.flatMap(({ targets }) => targets.map(({ variable }) => variable))),
+      operators: new Set(entry.links.map(({ operator }) => operator.operator)),
+      transformations: new Set(entry.links.flatMap(({ transformations }) => transformations)),
+    });
+  }
+  return found;
 }
 
 function shown({ method, uri, protocol, headers, body }: RawTransaction): string {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newPools } from '../../src/compiler/image.ts';
-import { readRuleSet } from '../../src/compiler/seclang/index.ts';
+import { readRuleSet, type RuleSet } from '../../src/compiler/seclang/index.ts';
 import { compileRuleSet, readIr, type RuleSetArtefact } from '../../src/compiler/waf/artefact.ts';
 import { wafImage } from '../../src/compiler/waf/image.ts';
 import { matchedRules } from '../../src/compiler/waf/matched.ts';
@@ -16,6 +16,7 @@ const CACHE = join(ROOT, 'build/waf');
 
 export interface OpenRules {
   readonly waf: Waf;
+  readonly ruleSet: RuleSet;
   readonly images: { readonly policy: Uint8Array; readonly ruleSet: Uint8Array };
 }
 
@@ -52,7 +53,11 @@ export async function openRules(
     throw new Error(program.problems.map(({ place, message }) => `${place.file}:${place.line}: ${message}`).join('\n'));
   const policy = wafImage([program], new Uint8Array(0), pools);
   const module = new WebAssembly.Module(readFileSync(join(ROOT, 'dist/engine.wasm')));
-  return { waf: createWaf(module, { policy, ruleSets: [image] }), images: { policy, ruleSet: image } };
+  return {
+    waf: createWaf(module, { policy, ruleSets: [image] }),
+    ruleSet: ir.ruleSet,
+    images: { policy, ruleSet: image },
+  };
 }
 
 const read = (file: string): string => readFileSync(file, 'latin1');

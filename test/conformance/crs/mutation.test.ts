@@ -36,7 +36,7 @@ test('every mutant is a request that a server could hand on', () => {
   for (const { name, transaction } of mutants([base], 5, 3000)) {
     for (const [header, value] of transaction.headers) {
       if (header !== 'Content-Length') assert.doesNotMatch(text(value as string), /[\r\n\0]/, name);
-      else if (!name.startsWith('header Content-Length')) {
+      else {
         assert.equal(Number(value), transaction.body.length, name);
         bodies++;
       }

@@ -309,8 +309,12 @@ function changed(suite: readonly RawTransaction[], pool: readonly string[], chan
     );
     return { name: `body of the suite: ${names.join(', ')}`, transaction: { ...base, headers, body } };
   }
-  if (place === 'header' && base.headers.length > 0) {
-    const at = chance.below(base.headers.length);
+  // What frames the message stays: engines behind a server would get another body, or none.
+  const free = [...base.headers.keys()].filter(
+    (at) => !/^(?:content-length|transfer-)/i.test(text(base.headers[at]![0])),
+  );
+  if (place === 'header' && free.length > 0) {
+    const at = chance.pick(free);
     const [name, value] = base.headers[at]!;
     const [other, names] = several(text(value), chance, pool);
     const headers = base.headers.with(at, [name, inLine(other).trim()]);

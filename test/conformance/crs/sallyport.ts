@@ -1,6 +1,7 @@
 /** Our engine as the conformance runs ask it: the suite's set-up, called in the process. */
 import { peerConfiguration, SUITE_SETTINGS } from '../../../bench/peers/waf/rules.ts';
 import type { Outcome } from '../../../bench/peers/waf/peer.ts';
+import type { RuleSet } from '../../../src/compiler/seclang/index.ts';
 import type { RawTransaction } from '../../../src/waf/transaction.ts';
 import { dataFolder } from '../../data.ts';
 import { openRules } from '../../support/waf.ts';
@@ -20,13 +21,16 @@ export class Sallyport {
   readonly name = 'Sallyport';
   readonly #inspect: (transaction: RawTransaction) => OwnOutcome;
 
-  private constructor(inspect: (transaction: RawTransaction) => OwnOutcome) {
+  readonly ruleSet: RuleSet;
+
+  private constructor(ruleSet: RuleSet, inspect: (transaction: RawTransaction) => OwnOutcome) {
+    this.ruleSet = ruleSet;
     this.#inspect = inspect;
   }
 
   static async start(rules = suiteRules()): Promise<Sallyport> {
-    const { waf } = await openRules(rules, { mode: 'detect', bodyLimit: 1 << 20 });
-    return new Sallyport((transaction) => {
+    const { waf, ruleSet } = await openRules(rules, { mode: 'detect', bodyLimit: 1 << 20 });
+    return new Sallyport(ruleSet, (transaction) => {
       const { events, action, status, reason, truncated } = waf.inspect(transaction);
       const hits = events
         .filter(({ log }) => log)
