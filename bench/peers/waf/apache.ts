@@ -91,6 +91,8 @@ export class Apache {
   }
 
   async run(transaction: RawTransaction): Promise<ApacheOutcome> {
+    // Such a request has no headers on the wire.
+    if (transaction.protocol === 'HTTP/0.9') return { status: 0, refused: 1, hits: [] };
     this.#lines = [];
     const status = await new Promise<number>((done) => {
       const socket = connect(this.#port, '127.0.0.1');

@@ -3,8 +3,15 @@
  * disagreement that no cause covers is a failure of `-- waf-differential`.
  */
 import {
+  OPERATOR_PM,
+  TRANSFORM_BASE64_DECODE,
+  TRANSFORM_CSS_DECODE,
+  TRANSFORM_JS_DECODE,
+  TRANSFORM_UTF8_TO_UNICODE,
   VARIABLE_ARGS_NAMES,
+  VARIABLE_REQUEST_BASENAME,
   VARIABLE_REQUEST_BODY,
+  VARIABLE_REQUEST_COOKIES,
   VARIABLE_REQUEST_FILENAME,
   VARIABLE_REQUEST_URI,
   VARIABLE_TX,
@@ -68,6 +75,9 @@ const hasHighByte = ({ uri, headers, body }: RawTransaction): boolean =>
   );
 const pathOf = ({ uri }: RawTransaction): string => text(uri).split('?')[0]!;
 
+const shownPath = ({ variables }: RuleParts): boolean =>
+  [VARIABLE_REQUEST_FILENAME, VARIABLE_REQUEST_BASENAME, VARIABLE_REQUEST_URI].some((id) => variables.has(id));
+
 export const CAUSES: readonly Cause[] = [
   {
     id: 'detectors',
@@ -103,7 +113,7 @@ export const CAUSES: readonly Cause[] = [
     why:
       'Apache decodes the path of a URL between phases 1 and 2, and not at all when it is a proxy: REQUEST_FILENAME is ' +
       'raw then. We show it decoded always, as libmodsecurity and Coraza do, so that twice-encoded paths are seen.',
-    covers: ({ side, transaction }) => side === 'ours' && pathOf(transaction).includes('%'),
+    covers: ({ transaction, what }) => shownPath(what) && pathOf(transaction).includes('%'),
   },
   {
     id: 'cookie-without-name',
@@ -249,6 +259,30 @@ export const CAUSES: readonly Cause[] = [
     covers: ({ transaction }) => processorOf(transaction) === 'multipart',
   },
   {
+    id: 'matched-vars',
+    others: ['coraza'],
+    right: 'ours',
+    why:
+      'MATCHED_VARS of a chain: Coraza hands on the value as the last link matched it, ModSecurity 2 as the first did ' +
+      '(coraza-overrides.yaml of CRS has 932200 as unfinished).',
+    covers: ({ rule }) => rule === 932200,
+  },
+  {
+    id: 'absolute-target',
+    others: ['libmodsecurity'],
+    right: 'ours',
+    why: 'libmodsecurity keeps scheme and host of an absolute target in REQUEST_URI where no path follows.',
+    covers: ({ transaction }) => /^[a-z]+:\/\//i.test(text(transaction.uri)),
+  },
+  {
+    id: 'cookies-trimmed',
+    others: ['coraza'],
+    right: 'ours',
+    why: 'Coraza takes white space off both ends of a cookie value; ModSecurity 2 leaves it.',
+    covers: ({ transaction, what }) =>
+      what.variables.has(VARIABLE_REQUEST_COOKIES) && /\s;|=\s|\s$/.test(headerOf(transaction, 'cookie')),
+  },
+  {
     id: 'characters-for-bytes',
     others: ['coraza'],
     right: 'ours',
@@ -282,9 +316,7 @@ export const CAUSES: readonly Cause[] = [
     why:
       'How the path is decoded where escapes are broken: we decode those that are whole and leave the others, as Apache ' +
       'does where it lets such a path pass; Coraza leaves the whole path raw, libmodsecurity decodes %u too.',
-    covers: ({ transaction, what }) =>
-      (what.variables.has(VARIABLE_REQUEST_FILENAME) || what.variables.has(VARIABLE_REQUEST_URI)) &&
-      /[%\\]/.test(pathOf(transaction)),
+    covers: ({ transaction, what }) => shownPath(what) && /[%\\]/.test(pathOf(transaction)),
   },
   {
     id: 'uri-raw',
