@@ -1,6 +1,7 @@
 /** `npm run conformance -- NAME`: other people's suites, told in our words, with a scorecard as the last line. */
 import { runCrs, runCrsPeers } from '../test/conformance/crs.ts';
 import { runDetectors } from '../test/conformance/detectors.ts';
+import { runCrsHttp } from '../test/conformance/crs-http.ts';
 import { runWafDifferential } from '../test/conformance/waf-differential.ts';
 import { runGatewayApi, type Outcome } from '../test/conformance/gateway-api.ts';
 
@@ -8,6 +9,7 @@ const SUITES: Record<string, (only: readonly string[], report: (outcome: Outcome
   'gateway-api': runGatewayApi,
   crs: runCrs,
   detectors: runDetectors,
+  'crs-http': runCrsHttp,
   'crs-peers': runCrsPeers,
   'waf-differential': runWafDifferential,
 };

@@ -56,6 +56,8 @@ export interface GatewayOptions {
   env?: Record<string, string>;
   /** Default 127.0.0.1:0. */
   listen?: string;
+  /** Puts what the policies need into their folder, before anything starts. */
+  prepare?: (folder: string) => Promise<void>;
   /** Loopback origins are what tests have; false shows that they are refused. */
   allowLoopback?: boolean;
 }
@@ -68,6 +70,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const files = policies.map((_, index) => join(folder, `app-${index}.yaml`));
   await Promise.all(policies.map((text, index) => writeFile(files[index] as string, text)));
   try {
+    await options.prepare?.(folder);
     return await (options.target === 'cloudflare'
       ? startBundle(options, files, folder)
       : startServe(options, files, folder));

@@ -6,6 +6,7 @@ import {
   OPERATOR_PM,
   TRANSFORM_BASE64_DECODE,
   TRANSFORM_CSS_DECODE,
+  TRANSFORM_HTML_ENTITY_DECODE,
   TRANSFORM_JS_DECODE,
   TRANSFORM_UTF8_TO_UNICODE,
   VARIABLE_ARGS_NAMES,
@@ -266,6 +267,19 @@ export const CAUSES: readonly Cause[] = [
       'MATCHED_VARS of a chain: Coraza hands on the value as the last link matched it, ModSecurity 2 as the first did ' +
       '(coraza-overrides.yaml of CRS has 932200 as unfinished).',
     covers: ({ rule }) => rule === 932200,
+  },
+  {
+    id: 'html-entities',
+    others: ['coraza'],
+    right: 'ours',
+    why:
+      'Coraza decodes the entities of HTML 5 by their exact names and to characters; ModSecurity 2 those that it knows, ' +
+      'in any case, to bytes.',
+    covers: ({ transaction, what }) =>
+      what.transformations.has(TRANSFORM_HTML_ENTITY_DECODE) &&
+      [transaction.uri, transaction.body, ...transaction.headers.map(([, value]) => value)].some((octets) =>
+        /&|%(?:25)*26/.test(text(octets)),
+      ),
   },
   {
     id: 'absolute-target',

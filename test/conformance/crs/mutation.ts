@@ -136,8 +136,8 @@ const CHANGE_NAMES = Object.keys(CHANGES);
 /** Percent-encodes what would break the frame of a form or a query. */
 const escaped = (value: string): string =>
   value.replaceAll(/[^A-Za-z0-9\-_.~/:;=?@!$'()*,[\]{}|\\^`"<>]/g, (character) => `%${hex(character.charCodeAt(0))}`);
-/** Takes out what would end a line of the head, and what would break a request line. */
-const inLine = (value: string): string => value.replaceAll(/[\r\n\0]/g, ' ');
+/** Takes out what would end a line of the head, and the white space around it that a server does. */
+const inLine = (value: string): string => value.replaceAll(/[\r\n\0]/g, ' ').replaceAll(/^[ \t]+|[ \t]+$/g, '');
 const inTarget = (value: string): string => inLine(value).replaceAll(' ', '%20').replaceAll('#', '%23');
 
 const BROWSER: readonly (readonly [string, string])[] = [
@@ -317,7 +317,7 @@ function changed(suite: readonly RawTransaction[], pool: readonly string[], chan
     const at = chance.pick(free);
     const [name, value] = base.headers[at]!;
     const [other, names] = several(text(value), chance, pool);
-    const headers = base.headers.with(at, [name, inLine(other).trim()]);
+    const headers = base.headers.with(at, [name, inLine(other)]);
     return { name: `header ${text(name)} of the suite: ${names.join(', ')}`, transaction: { ...base, headers } };
   }
   const from = place === 'query' ? question + 1 : Math.min(1, target.length);
