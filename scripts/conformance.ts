@@ -3,6 +3,7 @@ import { runCrs, runCrsPeers } from '../test/conformance/crs.ts';
 import { runDetectors } from '../test/conformance/detectors.ts';
 import { runCrsHttp } from '../test/conformance/crs-http.ts';
 import { runWafDifferential } from '../test/conformance/waf-differential.ts';
+import { runWafTraffic } from '../test/conformance/waf-traffic.ts';
 import { runGatewayApi, type Outcome } from '../test/conformance/gateway-api.ts';
 
 const SUITES: Record<string, (only: readonly string[], report: (outcome: Outcome) => void) => Promise<Outcome[]>> = {
@@ -12,6 +13,7 @@ const SUITES: Record<string, (only: readonly string[], report: (outcome: Outcome
   'crs-http': runCrsHttp,
   'crs-peers': runCrsPeers,
   'waf-differential': runWafDifferential,
+  'waf-traffic': runWafTraffic,
 };
 
 const [name = '', ...only] = process.argv.slice(2);

@@ -147,7 +147,7 @@ const encoder = new TextEncoder();
 /** As a request with the head of the upgrade, whose body is the message. */
 function judgeRequest(exchange: Exchange, text: string): Judged {
   const { engine, generation, seed, now, result } = exchange;
-  const json = /^\s*[[{]/.test(text);
+  const json = isJson(text);
   const body = encoder.encode(json ? text : `message=${encodeURIComponent(text.toWellFormed())}`);
   const head = withType(exchange.head, json ? 'application/json' : 'application/x-www-form-urlencoded');
   const first = engine.head(generation, head, seed, now, true);
@@ -170,6 +170,17 @@ function judgeAnswer(exchange: Exchange, text: string): Judged {
   const found = engine.response(generation, app, head, client, response, seed, now, state, body, false);
   if (found.waf === null || found.waf.action === 'limit') return { verdict: null, failed: true };
   return { verdict: judgePart(exchange, found.waf), failed: false };
+}
+
+/** Not by its first byte: `[12:30] hello` is text, and would be malformed as JSON. */
+function isJson(text: string): boolean {
+  if (!/^\s*[[{]/.test(text)) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The head with this Content-Type and without what it says of another body. */

@@ -73,6 +73,8 @@ onEachTarget('waf messages', { policy, teardown }, (world) => {
     const socket = await open('/chat');
     assert.equal(String(await echoed(socket, 'hello')), 'hello');
     assert.equal(String(await echoed(socket, '{"a":["b"]}')), '{"a":["b"]}');
+    // Text that only begins like JSON is text: no body that is malformed.
+    assert.equal(String(await echoed(socket, '[12:30] hello')), '[12:30] hello');
     assert.deepEqual(await echoed(socket, Buffer.from('p1 \u0000')), Buffer.from('p1 \u0000'));
     const closed = once(socket, 'close');
     socket.close(4001, 'done');
@@ -83,6 +85,7 @@ onEachTarget('waf messages', { policy, teardown }, (world) => {
     const since = world.gateway.events.length;
     assert.equal(await closedBy(await open('/chat'), 'say p1 now'), 1008);
     assert.equal(await closedBy(await open('/chat'), '{"a":{"b":["p1"]}}'), 1008);
+    assert.equal(await closedBy(await open('/chat'), '{"a": p1'), 1008);
     const line = await world.gateway.event('access', (event) => event['method'] === 'MESSAGE', since);
     const { events } = line['waf'] as { events: { rule: number; matched: string }[] };
     assert.equal(events[0]?.rule, 201);
