@@ -238,7 +238,8 @@ function judgeBareExpression(all: u32, part: u32): u32 {
     if (literalFirst) {
       if ((part & F_COMPARE) != 0 && (part & (LITERAL & ~F_GROUP)) != 0) return S_CONDITION;
       if ((part & F_FUNCTION) != 0) return S_CONDITION;
-      if (part == F_CONSTANT && kind == END) return S_CONDITION; // `7 or true`
+      // `7 or true`, not `true and false`
+      if (part == F_CONSTANT && (all & F_NUMBER) != 0 && kind == END) return S_CONDITION;
       if (kind == COMMENT && part != 0 && (part & (F_NAME | F_CALL)) == 0) return S_CONDITION;
       if ((part & F_VARIABLE) != 0 && (all & F_PIPES) == 0 && isOver() && kind != END) return S_CONDITION;
     }
