@@ -140,15 +140,19 @@ class Guard {
     const held = await readPrefix(raw.clone().body, limit, 60_000);
     if (held === null) return this.#unjudged(400, 'the request body broke off');
     const truncated = !held.complete;
-    if (truncated && plan.body.over === 'reject')
-      return this.#unjudged(413, 'the request body is larger than is inspected');
-    const encoding = raw.headers.get('content-encoding') ?? '';
-    if (encoding !== '' && encoding.toLowerCase() !== 'identity')
-      return this.#unjudged(415, 'the content encoding of the request body can not be inspected');
-    const bytes = truncated && plan.body.over === 'pass' ? held.bytes.subarray(0, 0) : held.bytes;
+    if (truncated && plan.body.over === 'reject' && this.#enforce)
+      return this.#refuse(413, 0, 'block', 'the request body is larger than is inspected');
+    const encoding = (raw.headers.get('content-encoding') ?? '').trim().toLowerCase();
+    const encoded = encoding !== '' && encoding !== 'identity';
+    if (encoded) {
+      const refused = await this.#unjudged(415, 'the content encoding of the request body can not be inspected');
+      if (refused !== null) return refused;
+    }
+    // Phase 2 runs all the same: it is there that the score of the head is judged.
+    const bytes = encoded || (truncated && plan.body.over === 'pass') ? held.bytes.subarray(0, 0) : held.bytes;
     const size = Number(raw.headers.get('content-length') ?? held.bytes.length) || held.bytes.length;
     const found = engine.body(
-      ...([generation, this.#app, this.#head, this.#client, bytes, size, truncated] as const),
+      ...([generation, this.#app, this.#head, this.#client, bytes, size, truncated || encoded] as const),
       ...([this.#seed, this.#now, this.#state] as const),
     );
     this.#state = found.state;
