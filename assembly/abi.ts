@@ -74,6 +74,7 @@ export const MAX_URL_BYTES = 65536;
 export const MAX_ARGS = 1024; // query or form parameters looked at; more is the verdict `limit`
 export const MAX_COOKIES = 1024;
 export const MAX_STEPS = 20000000; // step budget of one engine call: about one byte or one instruction each
+export const STEPS_PER_BODY_BYTE = 100; // added to it for each byte of a body window that the WAF judges: prose takes 40 at paranoia 4
 export const MAX_IMAGES = 1024; // images in one memory
 export const MAX_IMAGE_BYTES = 67108864; // 64 MiB for one image
 export const MAX_MEMORY_PAGES = 4096; // 256 MiB linear memory

@@ -1,14 +1,16 @@
 // Scratch memory and the step budget of one call. Both are reset at the start of every call, so nothing that a request
 // made can reach the next one, and no request can take more than its share of memory or time.
-import { ARENA_AT, ARENA_BYTES, MAX_STEPS, REASON_ARENA, REASON_NONE, REASON_STEPS } from './abi';
+import { ARENA_AT, ARENA_BYTES, MAX_STEPS, REASON_ARENA, REASON_NONE, REASON_STEPS, STEPS_PER_BODY_BYTE } from './abi';
 
 let top: usize = ARENA_AT;
 let left: i32 = MAX_STEPS;
+let budget: i32 = MAX_STEPS;
 let reason: i32 = REASON_NONE;
 
 export function reset(): void {
   top = ARENA_AT;
   left = MAX_STEPS;
+  budget = MAX_STEPS;
   reason = REASON_NONE;
 }
 
@@ -43,8 +45,15 @@ export function spend(n: i32): bool {
   return true;
 }
 
+/** Adds to the budget: `bytes` of a body are there to be judged, and what that may take grows with them, linearly. */
+export function grant(bytes: i32): void {
+  // SAFETY: a window has at most MAX_BODY_BYTES, and a call one window, so the sum is far below 2^31.
+  left += bytes * STEPS_PER_BODY_BYTE;
+  budget += bytes * STEPS_PER_BODY_BYTE;
+}
+
 export function stepsUsed(): i32 {
-  return MAX_STEPS - left;
+  return budget - left;
 }
 
 /** Ends the call as `limit` with this reason; the first reason stands. */

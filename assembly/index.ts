@@ -170,7 +170,7 @@ export function response(
       openWaf(generation, image, program, stateLength, seed) &&
       fillResponse(request.responseStatus, PROTOCOL, 8, request.responseHeaders, BODY_AT, bodyLength)
     ) {
-      runTransaction(WAF_PHASE_3 | WAF_PHASE_4, false, 0, 0, false, false);
+      runTransaction(WAF_PHASE_3 | WAF_PHASE_4, false, bodyLength, 0, false, false);
     }
     endTransaction();
   }

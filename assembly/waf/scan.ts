@@ -42,7 +42,7 @@ const HIT_BYTES: i32 = 12; // { next, matcher, node }
 const HIT_CHUNK: i32 = 4096; // more than all matchers at all nodes of one value, in practice
 const ENTRY_BYTES: i32 = 32; // { at, length, first closure, closures, u64 changes, mask, own mask }
 const CLOSURE_BYTES: i32 = 24; // { u64 changes, profile << 16 | node, nodes, frontier, next of the entry }, mask, u16 nodes, u16 frontier
-const CACHE: i32 = 256;
+const CACHE: i32 = 512;
 const BITMAP = memory.data(32, 16);
 
 let hitTop: usize = 0;
@@ -107,7 +107,8 @@ export function startScan(): bool {
   work = alloc((nodeCount + 1) << 3);
   entries = alloc((nodeCount + 1) * <i32>entrySize);
   closureMost = <usize>nodeCount * <usize>(CLOSURE_BYTES + maskBytes + 16);
-  const size = <i32>max<usize>(closureMost * 2, 16384);
+  // PERF: room for some hundred closures, so that those of the usual kinds of value are made once a call.
+  const size = <i32>closureMost + 131072;
   pool = alloc(size);
   if (anyHit == 0 || cache == 0 || found == 0 || joined == 0 || work == 0 || entries == 0 || pool == 0) return false;
   poolEnd = pool + <usize>size;

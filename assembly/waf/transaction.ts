@@ -2,6 +2,7 @@
 // collections (message.ts) between `beginTransaction` and `runTransaction`.
 import {
   BODY_AT,
+  MAX_BODY_BYTES,
   PHASE_WAF,
   REASON_ARENA,
   REASON_NONE,
@@ -22,7 +23,7 @@ import {
   STATE_AT,
   STATE_BYTES,
 } from '../abi';
-import { fail, failure, forgive } from '../arena';
+import { fail, failure, forgive, grant } from '../arena';
 import { getResult, setResult, setStateLength } from '../result';
 import {
   DISRUPTIVE_ALLOW,
@@ -108,6 +109,7 @@ export function runTransaction(phases: i32, hasBody: bool, bodyLength: i32, body
   phases &= to;
   const processor = state.processor >= 0 ? state.processor : defaultProcessor();
   if (!setProcessor(processor)) return;
+  grant(min(max(bodyLength, 0), MAX_BODY_BYTES));
   if ((phases & WAF_PHASE_2) != 0 && state.bodyAccess) {
     // Phase 1 has run in an earlier call where there is a body, so what it chose is known.
     if (hasBody) {
