@@ -51,6 +51,7 @@ export const RESULT_WORDS = 64;
 export const EFFECTS_AT = 0x10400; // MAX_EFFECTS records of EFFECT_WORDS u32
 export const EFFECT_WORDS = 8;
 export const MAX_EFFECTS = 124;
+export const QUARANTINE_AT = 0x11400; // u32 entries, then QUARANTINE_WORDS each: what of the WAF the host has switched off
 export const EVIDENCE_AT = 0x12000; // bytes that effects refer to
 export const EVIDENCE_BYTES = 16384;
 export const STATE_AT = 0x16000; // transaction state in and out, at most STATE_BYTES
@@ -173,6 +174,8 @@ export const RESULT_WAF_LOCATION_LENGTH = 35;
 export const RESULT_WAF_STATE = 36; // offset of the WAF's part in the transaction state
 export const RESULT_WAF_REASON = 37; // REASON_* of a limit that the WAF ran into; its verdict is incomplete then
 
+export const RESULT_WAF_RUNNING = 38; // index of the rule that is being evaluated, or was last; -1: none was yet
+
 export const OUTCOME_OK = 0; // a route matched (or RESULT_TERMINAL says what ended it)
 export const OUTCOME_REJECT = 1; // the head is not acceptable: status by reason (400, 414, 431, 508 ...)
 export const OUTCOME_NO_APP = 2; // no app has this host
@@ -197,6 +200,7 @@ export const REASON_ARENA = 14;
 export const REASON_URL_LENGTH = 15; // 414
 export const REASON_ARGS = 16; // more than MAX_ARGS parameters or MAX_COOKIES cookies, and something had to look at them
 export const REASON_TRAP = 17; // the engine trapped; the host has replaced the instance
+export const REASON_QUARANTINE = 23; // a rule is switched off since the engine trapped on it, and the policy wants no verdict without it
 export const REASON_WAF = 22; // a WAF program without its rule set, or with another one
 export const REASON_STATE = 21; // more than fits the transaction state
 export const REASON_VALUES = 18; // more than MAX_WAF_VALUES values for the WAF to look at

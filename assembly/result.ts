@@ -17,6 +17,7 @@ import {
   RESULT_TERMINAL,
   RESULT_TRUNCATED,
   RESULT_WAF_PROGRAM,
+  RESULT_WAF_RUNNING,
   RESULT_WAF_RULE,
   RESULT_WORDS,
 } from './abi';
@@ -33,6 +34,7 @@ export function clearResult(): void {
   setResult(RESULT_RULE, -1);
   setResult(RESULT_WAF_PROGRAM, -1);
   setResult(RESULT_WAF_RULE, -1);
+  setResult(RESULT_WAF_RUNNING, -1);
   effects = 0;
   evidence = 0;
 }

@@ -480,3 +480,8 @@ export const RULE_BODY_UNMATCHED_BOUNDARY = 9000004;
 // length }] }, the header padded to 4 bytes, then the images in that order, each padded to 4.
 export const BUNDLE_MAGIC = 0x42575053; // "SPWB"
 export const MAX_BUNDLE_HEADER_BYTES = 65536;
+
+// QUARANTINE: a rule on which the engine trapped more than MAX_TRAPS_A_MINUTE times, by { address of the policy image, program,
+// rule or -1 for all of the program, 0: it is left out, 1: there is no verdict where it would run }.
+export const QUARANTINE_WORDS = 4;
+export const MAX_QUARANTINED = 64;

@@ -1,8 +1,9 @@
 // Rules in their order: which match, what that sets, and what it decides. Semantics are those of ModSecurity v2.9; SPEC
 // marks what is not obvious. The scan has run: a rule whose matcher hit nothing is passed over at once.
-import { failure, mark, release, spend } from '../arena';
-import { MODE_ENFORCE, MODE_LOG, REASON_NONE } from '../abi';
+import { fail, failure, mark, release, spend } from '../arena';
+import { MODE_ENFORCE, MODE_LOG, REASON_NONE, REASON_QUARANTINE, RESULT_WAF_PROGRAM, RESULT_WAF_RUNNING } from '../abi';
 import { programValue, run } from '../expression';
+import { getResult, setResult } from '../result';
 import {
   ACTION_KIND,
   ACTION_NAME,
@@ -57,6 +58,7 @@ import { addMatched, clearMatched, forgetMatched } from './matched';
 import { capture, keepCaptures, matches } from './operate';
 import { toInteger } from './operator';
 import { actions, flags, image, linkAt, phaseFirst, phaseRules, pipelines, ruleAt, transforms, word } from './program';
+import { hasHeld, HELD_BACK, HELD_NOT, heldRule } from './quarantine';
 import { hasHit, hitAnywhere, hitAt, hitsOf } from './scan';
 import * as state from './state';
 import * as target from './targets';
@@ -73,12 +75,14 @@ export let matchCount: i32 = 0;
 let phase: i32 = 0;
 let ruleIndex: i32 = 0;
 let intercepted: bool = false; // this rule has decided
+let held: bool = false; // a rule of this program is switched off
 
 export function startEvaluation(): void {
   decidedRule = -1;
   decided = DISRUPTIVE_PASS;
   decidedPhase = 0;
   matchCount = 0;
+  held = hasHeld(image, getResult(RESULT_WAF_PROGRAM));
   forgetMatched();
 }
 
@@ -96,6 +100,19 @@ export function runPhase(number: i32): void {
       i++;
       continue;
     }
+    if (held) {
+      const how = heldRule(image, getResult(RESULT_WAF_PROGRAM), i);
+      if (how == HELD_BACK) {
+        fail(REASON_QUARANTINE);
+        return;
+      }
+      if (how != HELD_NOT) {
+        i++;
+        continue;
+      }
+    }
+    // For the host, should this be the last that it hears of the call.
+    setResult(RESULT_WAF_RUNNING, i);
     const matched = runRule(rule, i);
     if (failure() != REASON_NONE || intercepted) return;
     i = matched ? word(rule, RULE_NEXT) : i + 1;

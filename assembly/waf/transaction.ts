@@ -6,6 +6,7 @@ import {
   PHASE_WAF,
   REASON_ARENA,
   REASON_NONE,
+  REASON_QUARANTINE,
   REASON_STEPS,
   REASON_WAF,
   RESULT_SKIPPED_PHASES,
@@ -55,6 +56,7 @@ import { expand, textAt, textLength } from './macro';
 import { contentTypeAt, contentTypeLength, defaultProcessor } from './message';
 import { startOperators } from './operate';
 import { flags, openProgram, program, ruleAt, word } from './program';
+import { HELD_BACK, HELD_NOT, heldRule } from './quarantine';
 import { scanAll, startScan } from './scan';
 import * as state from './state';
 
@@ -81,6 +83,12 @@ export function beginTransaction(
   setResult(RESULT_WAF_PROGRAM, index);
   if (!openProgram(policy, index, ruleSets)) {
     fail(REASON_WAF);
+    return false;
+  }
+  const how = heldRule(policy, index, -1);
+  if (how != HELD_NOT) {
+    if (how == HELD_BACK) fail(REASON_QUARANTINE);
+    else setResult(RESULT_WAF_PROGRAM, -1);
     return false;
   }
   startCollections();

@@ -1,5 +1,5 @@
 /** Phase 7: the engine's body call, only where a rule of the policy looks at the body, or the route's WAF does. */
-import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES, OUTCOME_OK, REASON_TRAP } from '../../assembly/abi.ts';
+import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES, OUTCOME_OK, REASON_QUARANTINE, REASON_TRAP } from '../../assembly/abi.ts';
 import { MAX_HELD_BODY_BYTES } from '../../assembly/waf/abi.ts';
 import type { BodyPlan, Plan } from '../plan.ts';
 import { declaredLength, HeldBody, inflate } from './body.ts';
@@ -142,8 +142,8 @@ function decide(
   judge(exchange, plan, found.effects, found.terminal, found.rule);
   const gaveUp = found.outcome !== OUTCOME_OK || found.waf?.action === 'limit';
   if (exchange.response === null && gaveUp) {
-    if (found.waf === null && exchange.waf !== null && found.reason === REASON_TRAP)
-      unjudged(exchange, exchange.waf.plan, 'request');
+    const broken = found.waf === null ? found.reason === REASON_TRAP : found.waf.reason === REASON_QUARANTINE;
+    if (broken && exchange.waf !== null) unjudged(exchange, exchange.waf.plan, 'request');
     else if (limitsOf(exchange, plan).body.over === 'reject') return tooLarge(exchange, exchange.body);
     // `over` says what happens to what lies beyond a limit of bytes. Here no rule may have come to a verdict at all, about
     // the head and its score as little as about the body.

@@ -18,6 +18,10 @@ import {
   REASON_HEADERS,
   REASON_TRAP,
   RESPONSE_HEAD_AT,
+  RESULT_APP,
+  RESULT_AT,
+  RESULT_WAF_PROGRAM,
+  RESULT_WAF_RUNNING,
   STATE_AT,
   STATE_BYTES,
 } from '../../assembly/abi.ts';
@@ -25,6 +29,7 @@ import { BODY_UNREADABLE, MAX_PARTS } from '../../assembly/waf/abi.ts';
 import type { Plan } from '../plan.ts';
 import { ImageError, OpenImages, type AgentName, type Loaded, type LoadedApp, type OpenImage } from './images.ts';
 import { SlotMemory } from './memory.ts';
+import { Quarantine, tellSwitchedOff, type SwitchedOff } from './quarantine.ts';
 import { readInfos, type ProgramInfo } from './verdict.ts';
 import { Answers, refused, refusedStage, type HeadResult, type StageResult } from './result.ts';
 
@@ -127,14 +132,22 @@ const encoder = new TextEncoder();
 const NO_BYTES = new Uint8Array(0);
 const NOTHING_ELIDED = new Uint32Array(0);
 
-/** The engine over a compiled assembly/; it has its own memory, so one per isolate is enough. */
-export function createEngine(module: WebAssembly.Module): Engine {
-  return new WasmEngine(module);
+/**
+ * The engine over a compiled assembly/; it has its own memory, so one per isolate is enough. `onSwitchedOff` is told of
+ * rules on which it traps too often.
+ */
+export function createEngine(
+  module: WebAssembly.Module,
+  onSwitchedOff: (what: SwitchedOff) => void = tellSwitchedOff,
+): Engine {
+  return new WasmEngine(module, onSwitchedOff);
 }
 
 class WasmEngine implements Engine {
   traps = 0;
   readonly #module: WebAssembly.Module;
+  readonly #onSwitchedOff: (what: SwitchedOff) => void;
+  readonly #quarantine: Quarantine;
   readonly #slots: SlotMemory;
   readonly #images: OpenImages;
   #exports: Exports;
@@ -144,9 +157,11 @@ class WasmEngine implements Engine {
   #responseBytes!: Uint8Array;
   #answers!: Answers;
 
-  constructor(module: WebAssembly.Module) {
+  constructor(module: WebAssembly.Module, onSwitchedOff: (what: SwitchedOff) => void) {
     this.#module = module;
+    this.#onSwitchedOff = onSwitchedOff;
     this.#slots = new SlotMemory(() => this.#view());
+    this.#quarantine = new Quarantine(this.#slots.memory);
     this.#view();
     this.#exports = this.#instantiate();
     this.#images = new OpenImages(this.#slots, (at, length) => this.#guard(() => this.#exports.open(at, length)));
@@ -178,6 +193,23 @@ class WasmEngine implements Engine {
   #trapped(): void {
     this.traps++;
     this.#exports = this.#instantiate();
+  }
+
+  /** A trap within a call: memory stands as it did, and says which rule was being evaluated. */
+  #trappedIn(generation: Generation, given: number, now: number): void {
+    const words = new Int32Array(this.#slots.memory.buffer, RESULT_AT, RESULT_WAF_RUNNING + 1);
+    const app = given < 0 ? words[RESULT_APP]! : given;
+    const [program, rule] = [words[RESULT_WAF_PROGRAM]!, words[RESULT_WAF_RUNNING]!];
+    this.#trapped();
+    const { policies, apps } = generation as LoadedGeneration;
+    const policy = policies[app];
+    if (policy === undefined || program < 0) return;
+    const plan = apps[app]!;
+    // Several settings may share a program; the strictest decides.
+    const closed = plan.wafs.some((waf) => waf.program === program && waf.onError === 'closed');
+    if (!this.#quarantine.add({ policy: policy.at, program, rule }, closed, now)) return;
+    const id = rule < 0 ? 0 : (this.#infos(generation, app)[program]?.rules[rule]?.id ?? 0);
+    this.#onSwitchedOff({ app: plan.app, rule: id, onError: closed ? 'closed' : 'open' });
   }
 
   load(images: { id: string; hosts: Loaded; agents: Loaded | null; apps: readonly LoadedApp[] }): Generation {
@@ -219,6 +251,7 @@ class WasmEngine implements Engine {
   release(generation: Generation): void {
     if (!(generation instanceof LoadedGeneration) || generation.released) return;
     generation.released = true;
+    for (const { at } of generation.policies) this.#quarantine.forget(at);
     for (const { hash } of generation.images) this.#images.unpin(hash);
     this.#slots.give(generation.at);
   }
@@ -231,7 +264,7 @@ class WasmEngine implements Engine {
     try {
       this.#exports.head(generation.at, written, head.fields, hasBody ? 1 : 0, seed, now);
     } catch {
-      this.#trapped();
+      this.#trappedIn(generation, -1, now);
       return refused(OUTCOME_LIMIT, REASON_TRAP);
     }
     return this.#answers.head(written === text.length ? text : null, (app) => this.#infos(generation, app));
@@ -260,7 +293,7 @@ class WasmEngine implements Engine {
     const total = Math.min(size, 0x7fffffff);
     this.#bytes.set(window, BODY_AT);
     const kept = this.#writeState(state);
-    return this.#stage(generation, () =>
+    return this.#stage(generation, app, now, () =>
       this.#exports.body(generation.at, app, length, head.fields, window.length, total, cut, left, kept, seed, now),
     );
   }
@@ -286,7 +319,7 @@ class WasmEngine implements Engine {
     const kept = this.#writeState(state);
     const { at } = generation;
     const { fields } = response;
-    return this.#stage(generation, () =>
+    return this.#stage(generation, app, now, () =>
       this.#exports.response(at, app, length, head.fields, written, fields, window.length, kept, seed, now),
     );
   }
@@ -302,11 +335,11 @@ class WasmEngine implements Engine {
     return found;
   }
 
-  #stage(generation: Generation, call: () => number): StageResult {
+  #stage(generation: Generation, app: number, now: number, call: () => number): StageResult {
     try {
       call();
     } catch {
-      this.#trapped();
+      this.#trappedIn(generation, app, now);
       return refusedStage(OUTCOME_LIMIT, REASON_TRAP);
     }
     return this.#answers.stage((app) => this.#infos(generation, app));
