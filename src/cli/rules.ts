@@ -5,6 +5,7 @@ import pc from 'picocolors';
 import { formatDiagnostics, type Diagnostic } from '../compiler/diagnostics.ts';
 import { severityName, writeRule, type RuleEntry, type RuleSet } from '../compiler/seclang/index.ts';
 import { isRule, paranoiaOf } from '../compiler/waf/artefact.ts';
+import { guardBodies } from '../compiler/waf/malformed.ts';
 import { writeBundle } from '../compiler/waf/bundle.ts';
 import { printable } from './accesslog.ts';
 import type { RuleFiles } from './archive.ts';
@@ -103,6 +104,10 @@ async function ruleSetOf(project: string, name: string): Promise<RuleSet> {
   return readFiles(name, lockedFiles(project, name)).ruleSet;
 }
 
+/** Rules that a policy puts before any rule set are shown once, with those that are always here. */
+const withPolicyRules = (name: string, rules: RuleSet): RuleSet =>
+  name === EMBEDDED ? guardBodies(rules, 'reject') : rules;
+
 async function show(args: Parsed, project: string): Promise<void> {
   if (args.name === undefined) throw new Failure('which rule? Write sallyport rules show 942100');
   const names =
@@ -112,7 +117,7 @@ async function show(args: Parsed, project: string): Promise<void> {
   const found: { ruleset: string; entry: RuleEntry }[] = [];
   const wanted = /^\d{1,10}$/.test(args.name) ? Number(args.name) : null;
   for (const name of names)
-    for (const entry of (await ruleSetOf(project, name)).entries.filter(isRule))
+    for (const entry of withPolicyRules(name, await ruleSetOf(project, name)).entries.filter(isRule))
       if (wanted === null ? entry.tags.includes(args.name) : entry.id === wanted) found.push({ ruleset: name, entry });
   if (found.length === 0)
     throw new Failure(

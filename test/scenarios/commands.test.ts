@@ -90,6 +90,15 @@ routes:
     );
     assert.match(body.stdout, /"rule":\s*"bad-body"/);
     assert.match(body.stdout, /422/);
+    await writeFile(
+      join(folder, 'guarded.yaml'),
+      'app: guarded\nbackends: { web: { url: "http://127.0.0.1:1" } }\nwaf: { ruleset: none }\nroutes: [{ backend: web }]\n',
+    );
+    const header = 'content-type: application/json';
+    const broken = await run(['explain', 'guarded.yaml', 'POST https://a.test/', '-H', header, '-d', '{"a":'], folder);
+    assert.match(broken.stdout, /block 400 by 9000002/);
+    assert.match(broken.stdout, /Body is malformed: JSON parsing error: the document ends too early/);
+    assert.match(broken.stdout, /- \{ rule: 9000002, target: 'REQBODY_ERROR', when: /);
   });
 
   test('status and reload talk to a running deployment by its control socket', { timeout: 30_000 }, async () => {

@@ -106,6 +106,9 @@ test('bodies are judged, and handlers read them whole', async () => {
   assert.deepEqual([passed.status, passed.json()], [200, { name: 'ann', text: 'hello' }]);
   assert.equal((await post('/form', "name=1'+UNION+SELECT+password+FROM+users--", form)).status, 403);
   assert.equal((await post('/form', `name=${'x'.repeat(200_000)}`, form)).status, 413);
+  const malformed = await post('/echo', '{"name":', 'application/json');
+  assert.equal(malformed.status, 400);
+  assert.match(malformed.text(), /the request body cannot be read for sure/);
   const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i % 251));
   const echoed = await post('/echo', bytes, 'application/octet-stream');
   assert.deepEqual(echoed.body, bytes);

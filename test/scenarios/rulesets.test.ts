@@ -52,6 +52,11 @@ test('a rule set is added, listed, shown and tested', async () => {
     [1001, 2, 2, 'ERROR', 'a word', 1],
   );
   assert.match(String(rule!['text']), /^SecRule ARGS "@pmFromFile/);
+  const { rules: guards } = await json('show', 'malformed-body');
+  assert.deepEqual(
+    (guards as Record<string, unknown>[]).map(({ id }) => id),
+    [9000002, 9000003, 9000004],
+  );
   const tagged = await json('show', 'mine', '--ruleset', 'mine@1');
   assert.equal((tagged['rules'] as unknown[]).length, 1);
 
