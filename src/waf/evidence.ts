@@ -3,6 +3,7 @@
  * default credentials, what is named like one, and bodies are told by their length alone.
  */
 import type { WafEvent, WafVerdict } from './transaction.ts';
+import { isAboutMalformedBody } from './verdict.ts';
 
 /** An event as logs, `explain` and callers of `sallyport/waf` get it. */
 export interface WafEvidence {
@@ -84,7 +85,9 @@ export function evidenceOf(event: WafEvent, scores: WafVerdict['scores'], option
     message: cut(message),
     severity,
     tags: event.tags,
-    score: scores[`${severity.toLowerCase()}_anomaly_score`] ?? POINTS[severity] ?? 0,
+    score: isAboutMalformedBody(event.rule)
+      ? 0
+      : (scores[`${severity.toLowerCase()}_anomaly_score`] ?? POINTS[severity] ?? 0),
     target: cut(event.target),
     matched,
     transformations: event.transformations,

@@ -94,6 +94,11 @@ onEachTarget('waf bodies', { policy, teardown: () => origin.stop() }, (world) =>
     const said = await logged(() => get('/log', malformed[0]![1]));
     const [verdict] = said['verdict'] as Record<string, unknown>[];
     assert.deepEqual([verdict!['action'], verdict!['mode'], verdict!['status']], ['block', 'log', 400]);
+    const { events } = said['waf'] as { events: Record<string, unknown>[] };
+    assert.deepEqual(
+      [events[0]!['message'], events[0]!['score'], events[0]!['severity']],
+      ['Body is malformed: JSON parsing error: the document ends too early', 0, 'CRITICAL'],
+    );
     // What the rules still see of it counts.
     assert.equal(await status('/lenient', send('application/json', '{"a":"attack"')), 403);
   });
