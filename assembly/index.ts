@@ -96,7 +96,7 @@ export function head(generation: usize, length: i32, fields: i32, hasBody: i32, 
     const phases = hasBody != 0 ? WAF_PHASE_1 : WAF_PHASE_1 | WAF_PHASE_2;
     const program = programOf(image, routeIndex);
     if (program >= 0) {
-      if (openWaf(generation, image, program, 0, seed)) runTransaction(phases, false, 0, 0, false, false);
+      if (openWaf(generation, image, program, 0, seed, now)) runTransaction(phases, false, 0, 0, false, false);
       endTransaction();
     }
   }
@@ -129,7 +129,7 @@ export function body(
   const program = programInState(stateEnd(image), stateLength);
   runStage(image, STAGE_BODY, stateLength);
   if (program >= 0 && getResult(RESULT_TERMINAL) == 0 && !isSkipped() && failure() == REASON_NONE) {
-    if (openWaf(generation, image, program, stateLength, seed)) {
+    if (openWaf(generation, image, program, stateLength, seed, now)) {
       setElided(RESPONSE_HEAD_AT, min(elided, MAX_PARTS));
       if (truncated == BODY_UNREADABLE) setMalformed('The body is not what its Content-Encoding says');
       runTransaction(WAF_PHASE_2, true, bodyLength, size, truncated != 0, false);
@@ -167,7 +167,7 @@ export function response(
   runStage(image, STAGE_RESPONSE, stateLength);
   if (program >= 0 && getResult(RESULT_TERMINAL) == 0 && !isSkipped() && failure() == REASON_NONE) {
     if (
-      openWaf(generation, image, program, stateLength, seed) &&
+      openWaf(generation, image, program, stateLength, seed, now) &&
       fillResponse(request.responseStatus, PROTOCOL, 8, request.responseHeaders, BODY_AT, bodyLength)
     ) {
       runTransaction(WAF_PHASE_3 | WAF_PHASE_4, false, bodyLength, 0, false, false);
@@ -178,7 +178,7 @@ export function response(
 }
 
 /** Opens a program of the WAF, and shows it the head of the request; false when there is nothing to judge. */
-function openWaf(generation: usize, image: usize, program: i32, stateLength: i32, seed: i32): bool {
+function openWaf(generation: usize, image: usize, program: i32, stateLength: i32, seed: i32, now: i32): bool {
   const app = getResult(RESULT_APP);
   clearRulesState(image);
   if (!beginTransaction(image, program, ruleSetsOf(generation, app), stateEnd(image), stateLength)) return false;
@@ -194,6 +194,7 @@ function openWaf(generation: usize, image: usize, program: i32, stateLength: i32
     request.clientLength,
     request.headers,
     seed,
+    now,
   );
 }
 
@@ -225,7 +226,7 @@ export function inspect(
   const image = <usize>load<u32>(generation + ((<usize>GENERATION_WORDS + <usize>app) << 2));
   if (
     beginTransaction(image, program, ruleSetsOf(generation, app), STATE_BITS, stateLength) &&
-    fillRawRequest(HEAD_AT, length, seed) &&
+    fillRawRequest(HEAD_AT, length, seed, now) &&
     (responseLength == 0 || fillRawResponse(RESPONSE_HEAD_AT, responseLength, BODY_AT, bodyLength))
   ) {
     runTransaction(phases, hasBody != 0, bodyLength, bodyLength, false, true);

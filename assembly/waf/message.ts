@@ -29,6 +29,7 @@ import { addValue, setNumber, setText } from './collections';
 import { hexDigit } from '../pairs';
 import { equalFolded } from './name';
 import { uses } from './program';
+import { fillTime } from './time';
 
 const COOKIE = memory.data<u8>([0x63, 0x6f, 0x6f, 0x6b, 0x69, 0x65]);
 const CONTENT_TYPE = memory.data<u8>([0x63, 0x6f, 0x6e, 0x74, 0x65, 0x6e, 0x74, 0x2d, 0x74, 0x79, 0x70, 0x65]);
@@ -58,6 +59,7 @@ export function fillRequest(
   remoteLength: i32,
   headers: usize,
   seed: i32,
+  now: i32,
 ): bool {
   contentTypeAt = target;
   contentTypeLength = 0;
@@ -82,6 +84,7 @@ export function fillRequest(
     if (!setText(VARIABLE_REQUEST_LINE, line, length)) return false;
   }
   if (uses(VARIABLE_UNIQUE_ID) && !fillUniqueId(seed)) return false;
+  if (!fillTime(now)) return false;
   const count = headerCount(headers);
   for (let i = 0; i < count; i++) {
     const name = headerNameAt(headers, i);

@@ -43,7 +43,7 @@ function tableOf(at: usize, length: i32): usize {
 }
 
 /** Fills the collections from the raw request head at `at`. False when it is malformed or a limit was hit. */
-export function fillRawRequest(at: usize, length: i32, seed: i32): bool {
+export function fillRawRequest(at: usize, length: i32, seed: i32, now: i32): bool {
   const table = tableOf(at, length);
   if (table == 0) return false;
   const lengths = at + RAW_HEADER_BYTES;
@@ -68,6 +68,7 @@ export function fillRawRequest(at: usize, length: i32, seed: i32): bool {
     remoteLength,
     table,
     seed,
+    now,
   );
 }
 

@@ -238,6 +238,22 @@ const CASES: readonly Case[] = [
     request('/'),
     ['1 REMOTE_ADDR', '2 REMOTE_ADDR', '5 REMOTE_ADDR'],
   ],
+  [
+    'the time of the request, in UTC',
+    `SecRule TIME|TIME_EPOCH|TIME_HOUR|TIME_MIN|TIME_SEC|TIME_DAY|TIME_MON|TIME_WDAY|TIME_YEAR "@unconditionalMatch" "id:1,phase:1,pass,log,logdata:'%{MATCHED_VAR}'"`,
+    request('/', { now: Date.UTC(2028, 1, 29, 7, 8, 9) / 1000 }),
+    [
+      '1 TIME=20280229070809',
+      `1 TIME_EPOCH=${Date.UTC(2028, 1, 29, 7, 8, 9) / 1000}`,
+      '1 TIME_HOUR=07',
+      '1 TIME_MIN=08',
+      '1 TIME_SEC=09',
+      '1 TIME_DAY=29',
+      '1 TIME_MON=02',
+      '1 TIME_WDAY=2',
+      '1 TIME_YEAR=2028',
+    ],
+  ],
   ['nolog tells nobody', `SecRule ARGS "@rx x" "id:1,phase:1,pass,nolog"`, request('/?q=x'), []],
 ];
 
