@@ -1,7 +1,15 @@
 // Rules in their order: which match, what that sets, and what it decides. Semantics are those of ModSecurity v2.9; SPEC
 // marks what is not obvious. The scan has run: a rule whose matcher hit nothing is passed over at once.
 import { fail, failure, mark, release, spend } from '../arena';
-import { MODE_ENFORCE, MODE_LOG, REASON_NONE, REASON_QUARANTINE, RESULT_WAF_PROGRAM, RESULT_WAF_RUNNING } from '../abi';
+import {
+  MODE_ENFORCE,
+  MODE_LOG,
+  REASON_NONE,
+  REASON_QUARANTINE,
+  REASON_WAF,
+  RESULT_WAF_PROGRAM,
+  RESULT_WAF_RUNNING,
+} from '../abi';
 import { programValue, run } from '../expression';
 import { getResult, setResult } from '../result';
 import {
@@ -146,12 +154,12 @@ function runLink(rule: usize, link: usize, first: bool, last: bool): bool {
   const negated = (bits & LINK_NEGATED) != 0;
   if ((bits & LINK_EXPRESSION) != 0) {
     if (!spend(1) || !run(image, word(link, LINK_ARGUMENT)) || (programValue() != 0) == negated) return false;
-    return act(rule, link, last, 0, 0, 0);
+    return act(rule, link, last, 0, 0, 0) || giveUp();
   }
   // SPEC: SecAction looks at REMOTE_ADDR and always matches.
   if (word(link, LINK_TARGETS) == 0) {
     target.noTarget(VARIABLE_REMOTE_ADDR);
-    return (bits & 0xff) != OPERATOR_NO_MATCH && act(rule, link, last, 0, 0, 0);
+    return (bits & 0xff) != OPERATOR_NO_MATCH && (act(rule, link, last, 0, 0, 0) || giveUp());
   }
   const pipeline = pipelines + <usize>word(link, LINK_PIPELINE) * (PIPELINE_ROW_WORDS * 4);
   const count = word(pipeline, 1);
@@ -182,12 +190,12 @@ function runLink(rule: usize, link: usize, first: bool, last: bool): bool {
         if (hit) {
           matched = true;
           any = true;
-          if (!act(rule, link, last, at, length, i)) return false;
+          if (!act(rule, link, last, at, length, i)) return giveUp();
           if (intercepted) return true;
         }
       }
       if (i == count) break;
-      if (!transform(load<i32>(transforms + (<usize>(word(pipeline, 0) + i) << 2)), at, length)) return false;
+      if (!transform(load<i32>(transforms + (<usize>(word(pipeline, 0) + i) << 2)), at, length)) return giveUp();
       changed = outAt != at || outLength != length;
       at = outAt;
       length = outLength;
@@ -195,6 +203,12 @@ function runLink(rule: usize, link: usize, first: bool, last: bool): bool {
     if (!matched) release(before);
   }
   return any;
+}
+
+/** A match that could not be followed is no mismatch: the call ends as `limit`, also where nobody has said why. */
+function giveUp(): bool {
+  if (failure() == REASON_NONE) fail(REASON_WAF);
+  return false;
 }
 
 /** A link matched a value: everything that follows from it. False when a limit was hit. */

@@ -141,10 +141,11 @@ function decide(
   exchange.owned = owned;
 }
 
-/** Handled as a body is that is too large to judge; where only the WAF looks at answers, as it wants. */
+/** Handled as a body is that is too large to judge; where the WAF looks at answers, as it wants unless that is stricter. */
 function outOfLimits(exchange: Exchange, plan: Plan): void {
   const reason = 'the answer of the origin could not be judged';
-  if (exchange.waf !== null && !plan.stages.response) unjudged(exchange, exchange.waf.plan, 'response', reason);
+  if (exchange.waf !== null && (!plan.stages.response || plan.body.over !== 'reject'))
+    unjudged(exchange, exchange.waf.plan, 'response', reason);
   else if (plan.body.over === 'reject')
     refuse(
       exchange,

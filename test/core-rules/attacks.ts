@@ -114,6 +114,19 @@ export const ATTACKS: readonly Attack[] = [
   attack('response splitting', 9010140, inQuery('x\r\nSet-Cookie: admin=1')),
   attack('smuggled request', 9010150, inQuery('x\r\nGET /admin HTTP/1.1')),
   attack('NUL in a value', 9010180, inForm('a\u0000b')),
+  attack(
+    'two lines of types',
+    9010160,
+    request({
+      method: 'POST',
+      headers: [
+        ['Content-Type', 'text/plain'],
+        ['content-type', 'application/json'],
+      ],
+      body: '{}',
+    }),
+  ),
+  attack('two types in a line', 9010170, withBody('text/plain; charset=utf-8, application/json', '{"a":1}')),
   attack('upload of a program', 9010190, upload('shell.php', 'x')),
   attack('upload of a program with another end', 9010190, upload('shell.PhP. ', 'x')),
   attack('upload to another folder', 9010200, upload('../../x.png', 'x')),

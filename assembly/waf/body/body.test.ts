@@ -29,7 +29,9 @@ describe('the processor of a Content-Type', () => {
     ['application/xml; charset=utf-8', waf.PROCESSOR_XML],
     ['application/soap+xml', waf.PROCESSOR_XML],
     ['application/atom+XML ', waf.PROCESSOR_XML],
-    ['text/json', waf.PROCESSOR_NONE],
+    ['text/json', waf.PROCESSOR_JSON],
+    [' \tapplication/json', waf.PROCESSOR_JSON],
+    ['text/jso', waf.PROCESSOR_NONE],
   ];
   for (const [type, processor] of cases) {
     test(JSON.stringify(type), () => assert.equal(bodies.processorOf(type), processor));

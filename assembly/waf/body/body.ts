@@ -49,9 +49,10 @@ export function parseQuery(at: usize, length: i32): bool {
  * suffixes of RFC 6839. ctl:requestBodyProcessor overrides it.
  */
 export function processorOf(at: usize, length: i32): i32 {
+  for (; length > 0 && (load<u8>(at) == 0x20 || load<u8>(at) == 0x09); length--) at++;
   if (begins(at, length, 'application/x-www-form-urlencoded')) return PROCESSOR_URLENCODED;
   if (begins(at, length, 'multipart/form-data')) return PROCESSOR_MULTIPART;
-  if (begins(at, length, 'application/json')) return PROCESSOR_JSON;
+  if (begins(at, length, 'application/json') || begins(at, length, 'text/json')) return PROCESSOR_JSON;
   if (begins(at, length, 'application/xml') || begins(at, length, 'text/xml')) return PROCESSOR_XML;
   if (!begins(at, length, 'application/')) return PROCESSOR_NONE;
   for (let i = 12; i < length; i++) {
