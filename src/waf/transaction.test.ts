@@ -59,7 +59,7 @@ SecRule TX:/^seen_/ "@eq 1" "id:2,phase:2,deny,status:403"`);
 
 test('what the logging phase runs into takes no decision back', async () => {
   const heavy = Array.from(
-    { length: 300 },
+    { length: 1500 },
     (_, i) => `SecRule ARGS:c "@within %{ARGS.b}" "id:${1000 + i},phase:5,pass,log"`,
   );
   const { waf } = await openRules(`${ENGINE}

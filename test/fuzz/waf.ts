@@ -5,7 +5,13 @@
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { EVIDENCE_BYTES, MAX_EVIDENCE_VALUE, MAX_STEPS } from '../../assembly/abi.ts';
+import {
+  EVIDENCE_BYTES,
+  MAX_BODY_BYTES,
+  MAX_EVIDENCE_VALUE,
+  MAX_STEPS,
+  STEPS_PER_BODY_BYTE,
+} from '../../assembly/abi.ts';
 import { MAX_EVENT_TEXT, MAX_WAF_EVENTS } from '../../assembly/waf/abi.ts';
 import type { RawTransaction, Waf, WafVerdict } from '../../src/waf/transaction.ts';
 import { ROOT } from '../gateway.ts';
@@ -71,7 +77,7 @@ async function run(seed: number, more: (round: number) => boolean): Promise<WafF
 
 function check(verdict: WafVerdict, waf: Waf, where: string): void {
   assert.equal(waf.traps, 0, `${where} trapped`);
-  assert.ok(verdict.steps <= MAX_STEPS * CALLS, where);
+  assert.ok(verdict.steps <= MAX_STEPS * CALLS + STEPS_PER_BODY_BYTE * MAX_BODY_BYTES, where);
   assert.ok(verdict.events.length <= MAX_WAF_EVENTS * CALLS, where);
   assert.equal(verdict.action === 'limit', verdict.reason !== 0, where);
   let evidence = 0;
