@@ -16,5 +16,7 @@ test('bodies have about the size that was asked for, and say it', () => {
       assert.ok(headers.some(([name, value]) => name === 'Content-Length' && Number(value) === body.length));
     }
   }
+  for (const kind of ['prose', 'clear'] as const)
+    for (const size of [1000, 1001, 1002, 1003, 1048576]) assert.equal(post(kind, size).body.length, size);
   assert.equal(prose(5000).length, 5000);
 });

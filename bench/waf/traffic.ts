@@ -86,7 +86,7 @@ export function prose(length: number, seed = 3): string {
 
 export type BodyKind = 'json' | 'form' | 'prose' | 'clear' | 'upload';
 
-/** A POST whose body is about `length` bytes. */
+/** A POST whose body is about `length` bytes; of `prose` and `clear` exactly. */
 export function post(kind: BodyKind, length: number): RawTransaction {
   const chance = new Chance(length);
   const send = (uri: string, type: string, body: string): RawTransaction =>
@@ -128,8 +128,10 @@ export function post(kind: BodyKind, length: number): RawTransaction {
       fields.push(`field${fields.length}=${words(chance, Math.ceil(each / 6), '+')}`);
     return send('/account/settings', form, fields.join('&'));
   }
-  const text = kind === 'clear' ? 'a'.repeat(length) : encodeURIComponent(prose(length)).replaceAll('%20', '+');
-  return send('/comments', form, `text=${text}`);
+  // Exactly that long, so that slopes can be read off.
+  const room = length - 'text='.length;
+  const text = kind === 'clear' ? 'a'.repeat(room) : encodeURIComponent(prose(length)).replaceAll('%20', '+');
+  return send('/comments', form, `text=${text.slice(0, room).replace(/%.?$/, 'aa').slice(0, room).padEnd(room, 'a')}`);
 }
 
 const ATTACKS: readonly string[] = [

@@ -35,6 +35,8 @@ export interface Timing {
   readonly rss: number; // bytes
   /** Linear memory, where the engine has one. */
   readonly linear?: number;
+  /** Transactions that the engine gave up, so that their time means nothing. */
+  readonly limits?: number;
 }
 
 export class Peer {

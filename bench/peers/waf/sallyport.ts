@@ -74,6 +74,7 @@ for (let command = readFully(4); command; command = readFully(4)) {
     const passes = number();
     const list = Array.from({ length: number() }, exchange);
     for (let pass = 0; pass < warm; pass++) for (const one of list) waf.inspect(one);
+    const limits = list.filter((one) => waf.inspect(one).action === 'limit').length;
     const samples = new Float64Array(passes * list.length);
     let at = 0;
     for (let pass = 0; pass < passes; pass++) {
@@ -87,7 +88,7 @@ for (let command = readFully(4); command; command = readFully(4)) {
     const mean = samples.reduce((sum, sample) => sum + sample, 0) / Math.max(1, samples.length);
     samples.sort();
     const share = (part: number): number => samples[Math.floor(part * (samples.length - 1))] ?? 0;
-    say({ mean, p50: share(0.5), p99: share(0.99), rss: rss(), linear: waf.memory });
+    say({ mean, p50: share(0.5), p99: share(0.99), rss: rss(), linear: waf.memory, limits });
   } else {
     throw new Error(`unknown command ${kind}`);
   }
