@@ -8,6 +8,8 @@ import {
   TRANSFORM_CSS_DECODE,
   TRANSFORM_HTML_ENTITY_DECODE,
   TRANSFORM_JS_DECODE,
+  TRANSFORM_NORMALIZE_PATH,
+  TRANSFORM_NORMALIZE_PATH_WIN,
   TRANSFORM_UTF8_TO_UNICODE,
   VARIABLE_ARGS_NAMES,
   VARIABLE_REQUEST_BASENAME,
@@ -56,11 +58,13 @@ const headerOf = ({ headers }: RawTransaction, name: string): string =>
 
 const DETECTOR_RULES = new Set([941100, 941101, 942100, 942101]);
 
-/** NUL, in any of the forms that transformations and parsers decode. */
+/** NUL, in any of the forms that transformations and parsers decode, in one step or two. */
 const hasNul = ({ uri, headers, body }: RawTransaction): boolean =>
-  [uri, body, ...headers.map(([, value]) => value)].some((octets) =>
-    /\0|%(?:25)*(?:u00)?00|\\u0000|\\x00|\\0|&#x?0*;/i.test(text(octets)),
-  );
+  [uri, body, ...headers.map(([, value]) => value)].some((octets) => {
+    const written = text(octets);
+    const once = written.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+    return [written, once].some((value) => /\0|%(?:25)*(?:u00)?00|\\u0000|\\x00|\\0|&#x?0*;/i.test(value));
+  });
 type Processor = 'form' | 'multipart' | 'JSON' | 'XML' | 'none';
 /** As the configuration of every engine chooses it. */
 function processorOf(transaction: RawTransaction): Processor {
@@ -267,6 +271,16 @@ export const CAUSES: readonly Cause[] = [
       'MATCHED_VARS of a chain: Coraza hands on the value as the last link matched it, ModSecurity 2 as the first did ' +
       '(coraza-overrides.yaml of CRS has 932200 as unfinished).',
     covers: ({ rule }) => rule === 932200,
+  },
+  {
+    id: 'normalize-path',
+    others: ['coraza'],
+    right: 'ours',
+    why:
+      't:normalizePath of ModSecurity takes `..` before a slash for a step up even at the end of a longer name; Coraza ' +
+      'cleans paths as Go does, by whole segments.',
+    covers: ({ what }) =>
+      what.transformations.has(TRANSFORM_NORMALIZE_PATH) || what.transformations.has(TRANSFORM_NORMALIZE_PATH_WIN),
   },
   {
     id: 'html-entities',
