@@ -181,7 +181,7 @@ export function response(
 function openWaf(generation: usize, image: usize, program: i32, stateLength: i32, seed: i32, now: i32): bool {
   const app = getResult(RESULT_APP);
   clearRulesState(image);
-  if (!beginTransaction(image, program, ruleSetsOf(generation, app), stateEnd(image), stateLength)) return false;
+  if (!beginTransaction(image, program, ruleSetsOf(generation, app), stateEnd(image), stateLength, seed)) return false;
   const target = request.rawPathAt;
   return fillRequest(
     request.methodAt,
@@ -225,7 +225,7 @@ export function inspect(
   begin();
   const image = <usize>load<u32>(generation + ((<usize>GENERATION_WORDS + <usize>app) << 2));
   if (
-    beginTransaction(image, program, ruleSetsOf(generation, app), STATE_BITS, stateLength) &&
+    beginTransaction(image, program, ruleSetsOf(generation, app), STATE_BITS, stateLength, seed) &&
     fillRawRequest(HEAD_AT, length, seed, now) &&
     (responseLength == 0 || fillRawResponse(RESPONSE_HEAD_AT, responseLength, BODY_AT, bodyLength))
   ) {

@@ -32,7 +32,9 @@ import {
   DISRUPTIVE_PASS,
   DISRUPTIVE_REDIRECT,
   NONE,
+  LEFT_OUT_OF,
   PROGRAM_FLAG_RESPONSE,
+  PROGRAM_LEFT_OUT_SHIFT,
   PROGRAM_LIMITS,
   RULE_LOCATION,
   RULE_STATUS,
@@ -75,6 +77,7 @@ export function beginTransaction(
   ruleSets: usize,
   stateOffset: i32,
   stateLength: i32,
+  seed: i32,
 ): bool {
   number = index;
   offset = stateOffset;
@@ -83,6 +86,10 @@ export function beginTransaction(
   setResult(RESULT_WAF_PROGRAM, index);
   if (!openProgram(policy, index, ruleSets)) {
     fail(REASON_WAF);
+    return false;
+  }
+  if (isLeftOut(seed)) {
+    setResult(RESULT_WAF_PROGRAM, -1);
     return false;
   }
   const how = heldRule(policy, index, -1);
@@ -204,6 +211,12 @@ export function endTransaction(): void {
   setResult(RESULT_WAF_MATCHES, matchCount);
   setResult(RESULT_WAF_PHASES, 0);
   setResult(RESULT_WAF_ACTION, DISRUPTIVE_PASS);
+}
+
+/** Whether sampling leaves this request out: its seed is drawn evenly, and is the same in all its calls. */
+function isLeftOut(seed: i32): bool {
+  const share = flags >>> PROGRAM_LEFT_OUT_SHIFT;
+  return share != 0 && <i32>((<u64>(<u32>seed) * LEFT_OUT_OF) >> 32) < share;
 }
 
 /** Program that the transaction state of an earlier call belongs to; -1 when the WAF has left none. */

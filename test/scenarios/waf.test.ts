@@ -27,6 +27,7 @@ const ROUTES: Readonly<Record<string, string>> = {
   message: `exclude: [{ message: "/^word of/", when: 'any(http.request.headers["x-team"][*] eq "red")' }]`,
   target: 'exclude: [{ target: "REQUEST_COOKIES:session" }]',
   prefix: 'body: { limit: 64B, over: inspect-prefix }',
+  half: 'sampling: 50%',
 };
 
 const policy = async (): Promise<string> => {
@@ -134,6 +135,12 @@ onEachTarget('waf', { policy, teardown: () => origin.stop() }, (world) => {
     const body = form('q=p1', { 'x-trusted': 'yes' });
     assert.deepEqual([await status('/', body), await status('/', form('q=p1'))], [200, 403]);
     assert.equal(await status('/answers/anything?leak-1=1', trusted), 200);
+  });
+
+  test('sampling looks at a share of the requests', async () => {
+    // One of the two would be missing once in 2^63 runs.
+    const seen = await Promise.all(Array.from({ length: 64 }, () => status('/half?q=p1')));
+    assert.deepEqual([...new Set(seen)].sort(), [200, 403]);
   });
 
   test('early blocking ends a request in phase 1, before its body has been read', async () => {

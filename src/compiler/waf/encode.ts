@@ -288,6 +288,7 @@ class Encoder {
     const flags =
       this.#flags |
       (this.#settings.mode === 'enforce' ? abi.PROGRAM_FLAG_ENFORCE : 0) |
+      (Math.round(((100 - this.#settings.sampling) / 100) * abi.LEFT_OUT_OF) << abi.PROGRAM_LEFT_OUT_SHIFT) |
       (this.#settings.response ? abi.PROGRAM_FLAG_RESPONSE : 0) |
       this.#slots.flags;
     return this.#tables.finish({

@@ -111,13 +111,7 @@ function markSkips(items: readonly (PreparedRule | PreparedMarker)[]): (Prepared
 }
 
 /** SPEC: the names that CRS 3 and 4 give to its settings. A rule set that knows others is set up by `variables`. */
-function initialVariables({
-  paranoia,
-  thresholds,
-  variables,
-  sampling,
-  earlyBlocking,
-}: WafSettings): Map<string, string> {
+function initialVariables({ paranoia, thresholds, variables, earlyBlocking }: WafSettings): Map<string, string> {
   const initial = new Map<string, string>();
   if (paranoia !== null) {
     initial.set('blocking_paranoia_level', String(paranoia.blocking));
@@ -129,7 +123,6 @@ function initialVariables({
     initial.set('inbound_anomaly_score_threshold', String(thresholds.inbound));
     initial.set('outbound_anomaly_score_threshold', String(thresholds.outbound));
   }
-  if (sampling < 100) initial.set('sampling_percentage', String(sampling));
   if (earlyBlocking) initial.set('early_blocking', '1');
   for (const { name, value } of variables) initial.set(name, value);
   // CRS refuses to run without its set-up file; what that would set is in the policy.
