@@ -177,6 +177,19 @@ export const CAUSES: readonly Cause[] = [
     covers: ({ side, mine, theirs }) => side === 'theirs' && (mine.has(200002) || theirs.has(200002)),
   },
   {
+    id: 'json-white-space',
+    others: ['apache'],
+    right: 'theirs',
+    why:
+      'yajl takes VT and FF for white space in JSON. RFC 8259 does not, nor do we: the body is malformed then, REQBODY_ERROR ' +
+      'is set, and rules on REQUEST_BODY see it, but not those on ARGS.',
+    covers: ({ side, transaction, mine }) =>
+      side === 'theirs' &&
+      processorOf(transaction) === 'JSON' &&
+      mine.has(200002) &&
+      /[\v\f]/.test(text(transaction.body)),
+  },
+  {
     id: 'json-names',
     others: ['libmodsecurity', 'coraza'],
     right: 'ours',
