@@ -28,5 +28,5 @@ export function heldRule(policy: usize, program: i32, rule: i32): i32 {
 }
 
 function entryAt(i: i32): usize {
-  return QUARANTINE_AT + 4 + <usize>i * (QUARANTINE_WORDS * 4);
+  return <usize>(QUARANTINE_AT + 4) + <usize>i * (QUARANTINE_WORDS * 4);
 }

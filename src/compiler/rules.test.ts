@@ -117,7 +117,7 @@ test('state of one request is nothing to another', () => {
   const heads = ['http://skips/', 'http://h/'].map((url) => requestHead(url));
   const [skips, plain] = heads.map((head) => engine.head(generation, head, 1, 2));
   const body = (head: (typeof heads)[0], state: Uint8Array | null): number =>
-    engine.body(generation, 0, head, '', new Uint8Array(), 0, false, 1, 2, state).terminal;
+    engine.body(generation, 0, head, new Uint8Array(), 0, false, 1, 2, state).terminal;
   assert.equal(body(heads[1]!, plain!.state), abi.ACTION_BLOCK);
   assert.equal(body(heads[0]!, skips!.state), abi.ACTION_NONE);
   assert.equal(body(heads[1]!, plain!.state), abi.ACTION_BLOCK);

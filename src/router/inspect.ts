@@ -124,19 +124,7 @@ function decide(
   if (exchange.lease.released) return fail(exchange, 503, 'the policy was replaced while the request body arrived');
   const { engine, generation, head, result, seed, now } = exchange;
   if (result === null) throw new Error('the body call comes after the head call');
-  const found = engine.body(
-    generation,
-    result.app,
-    head,
-    result.client,
-    bytes,
-    size,
-    truncated,
-    seed,
-    now,
-    exchange.state,
-    elided,
-  );
+  const found = engine.body(generation, result.app, head, bytes, size, truncated, seed, now, exchange.state, elided);
   exchange.state = found.state;
   exchange.bodyEffects = found.effects;
   judge(exchange, plan, found.effects, found.terminal, found.rule);

@@ -153,9 +153,9 @@ function judgeRequest(exchange: Exchange, text: string): Judged {
   const first = engine.head(generation, head, seed, now, true);
   if (first.outcome !== OUTCOME_OK || result === null) return { verdict: null, failed: true };
   // A handshake that is refused now was let in before: only what the message adds is of interest, and it comes in phase 2.
-  const { client, app } = result;
+  const { app } = result;
   const size = body.byteLength;
-  const found = engine.body(generation, app, head, client, body, size, false, seed, now, first.state);
+  const found = engine.body(generation, app, head, body, size, false, seed, now, first.state);
   if (found.waf === null || found.waf.action === 'limit') return { verdict: null, failed: true };
   return { verdict: judgePart(exchange, found.waf), failed: false };
 }
@@ -166,8 +166,8 @@ function judgeAnswer(exchange: Exchange, text: string): Judged {
   if (result === null) return { verdict: null, failed: true };
   const response: Head = { text: '200\0content-type\0text/html\0', fields: 3 };
   const body = encoder.encode(text);
-  const { client, app } = result;
-  const found = engine.response(generation, app, head, client, response, seed, now, state, body, false);
+  const { app } = result;
+  const found = engine.response(generation, app, head, response, seed, now, state, body, false);
   if (found.waf === null || found.waf.action === 'limit') return { verdict: null, failed: true };
   return { verdict: judgePart(exchange, found.waf), failed: false };
 }

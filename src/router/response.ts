@@ -130,8 +130,8 @@ function decide(
   }
   const { engine, generation, head, seed, now, state } = exchange;
   const response = { text, fields };
-  const { client, app } = result;
-  const found = engine.response(generation, app, head, client, response, seed, now, state, body, truncated);
+  const { app } = result;
+  const found = engine.response(generation, app, head, response, seed, now, state, body, truncated);
   exchange.response = null;
   judge(exchange, plan, found.effects, found.terminal, found.rule);
   if (exchange.response === null) judgeWaf(exchange, found.waf, 'response');

@@ -116,9 +116,9 @@ export function fakeEngine(answers: FakeAnswers = {}): Engine & { released: Gene
       };
       return answers.head?.(result, fields) ?? result;
     },
-    body: (_g, _a, _h, _c, bytes, size, truncated, _s, _n, _state, elided) =>
+    body: (_g, _a, _h, bytes, size, truncated, _s, _n, _state, elided) =>
       answers.body?.(bytes, size, truncated !== false, elided ?? new Uint32Array()) ?? NOTHING,
-    response: (_g, _a, _h, _c, response, _s, _n, _state, body, truncated) =>
+    response: (_g, _a, _h, response, _s, _n, _state, body, truncated) =>
       answers.response?.(response.text.split('\0'), body ?? new Uint8Array(), truncated ?? false) ?? NOTHING,
   };
 }

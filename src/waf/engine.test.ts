@@ -391,7 +391,7 @@ test('after a trap the instance is replaced over the same memory, and the next c
   const lost: Generation = { ...generation, id: generation.id, at: 0x7fff0000 };
   const good = requestHead('http://h/');
   assert.deepEqual(verdict(other.head(lost, good, 0, 0)), [abi.OUTCOME_LIMIT, abi.REASON_TRAP]);
-  assert.equal(other.body(lost, 0, good, '', new Uint8Array(), 0, false, 0, 0).reason, abi.REASON_TRAP);
+  assert.equal(other.body(lost, 0, good, new Uint8Array(), 0, false, 0, 0).reason, abi.REASON_TRAP);
   assert.equal(other.traps, 2);
   assert.deepEqual(verdict(other.head(generation, good, 0, 0)), OK);
   assert.equal(other.traps, 2);

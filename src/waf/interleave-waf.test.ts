@@ -72,10 +72,10 @@ test('WAF transactions that interleave get what they get one after the other', a
     const state = last?.state ?? null;
     if (last === undefined) results.push(engine.head(generation, head, seed, 1, body !== null));
     else if (results.length === 1 && body !== null) {
-      results.push(engine.body(generation, 0, head, '', body, body.length, false, seed, 1, state));
+      results.push(engine.body(generation, 0, head, body, body.length, false, seed, 1, state));
     } else {
       const response = { text: `200\0content-type\0text/html\0`, fields: 3 };
-      results.push(engine.response(generation, 0, head, '', response, seed, 1, state, answer));
+      results.push(engine.response(generation, 0, head, response, seed, 1, state, answer));
       return false;
     }
     return results.at(-1)!.waf?.action === 'pass';

@@ -97,12 +97,12 @@ async function compare(
       results.push(result);
       return result.app >= 0;
     }
-    const { app, client } = results[0] as HeadResult;
+    const { app } = results[0] as HeadResult;
     if (results.length === 1) {
-      results.push(engine.body(generation, app, head, client, body, body.length, false, seed, 1_800_000_000, state));
+      results.push(engine.body(generation, app, head, body, body.length, false, seed, 1_800_000_000, state));
       return true;
     }
-    results.push(engine.response(generation, app, head, client, response, seed, 1_800_000_000, state));
+    results.push(engine.response(generation, app, head, response, seed, 1_800_000_000, state));
     return false;
   };
 

@@ -152,7 +152,7 @@ class Guard {
     const bytes = encoded || (truncated && plan.body.over === 'pass') ? held.bytes.subarray(0, 0) : held.bytes;
     const size = Number(raw.headers.get('content-length') ?? held.bytes.length) || held.bytes.length;
     const found = engine.body(
-      ...([generation, this.#app, this.#head, this.#client, bytes, size, truncated || encoded] as const),
+      ...([generation, this.#app, this.#head, bytes, size, truncated || encoded] as const),
       ...([this.#seed, this.#now, this.#state] as const),
     );
     this.#state = found.state;
@@ -183,7 +183,7 @@ class Guard {
       fields += 2;
     });
     const found = engine.response(
-      ...([generation, this.#app, this.#head, this.#client, { text, fields }] as const),
+      ...([generation, this.#app, this.#head, { text, fields }] as const),
       ...([this.#seed, this.#now, this.#state, body, truncated] as const),
     );
     if (found.waf === null && found.outcome !== OUTCOME_OK) return this.#unjudged(502, 'the answer cannot be judged');

@@ -280,7 +280,6 @@ function one(engine: Engine, generation: Generation, head: Head, request: Reques
       generation,
       result.app,
       head,
-      result.client,
       request.body,
       length,
       r.below(4) === 0,
@@ -293,7 +292,7 @@ function one(engine: Engine, generation: Generation, head: Head, request: Reques
       text: `${r.pick(['200', '500', '', 'x'])}\0content-type\0${mutateText('text/plain', r).replaceAll('\0', '')}\0`,
       fields: 3,
     };
-    const last = engine.response(generation, result.app, head, result.client, response, seed, now, stage.state);
+    const last = engine.response(generation, result.app, head, response, seed, now, stage.state);
     assert.ok(OUTCOMES.has(last.outcome), `response outcome ${last.outcome}`);
     assert.equal(engine.traps, 0, 'the engine trapped');
   }

@@ -86,7 +86,6 @@ export function judge(
       generation,
       0,
       head,
-      '',
       bytes,
       request.size ?? bytes.length,
       request.truncated ?? false,
@@ -101,7 +100,7 @@ export function judge(
     let text = `${request.response!.status}\0`;
     for (const [name, value] of request.response!.headers) text += `${name}\0${value}\0`;
     const response = { text, fields: 1 + request.response!.headers.length * 2 };
-    results.push(engine.response(generation, 0, head, '', response, 1, now, state));
+    results.push(engine.response(generation, 0, head, response, 1, now, state));
   }
   return results;
 }
