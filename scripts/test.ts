@@ -96,7 +96,8 @@ function tests(): Promise<void> {
     env: { ...process.env, ...(seed !== undefined && { SALLYPORT_TEST_SEED: seed }) },
   });
   stream.on('test:pass', ({ name, skip, todo, details, file }) => {
-    if (details.type === 'suite') return;
+    // A suite that is skipped has no tests to speak for it.
+    if (details.type === 'suite' && skip === undefined) return;
     const label = `${where(file)}: ${name}`;
     // A test without a reason to be skipped would be a test that is silently not there.
     if (skip !== undefined) skipped.push({ name: label, why: typeof skip === 'string' ? skip : 'no reason given' });

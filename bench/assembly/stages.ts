@@ -19,8 +19,8 @@ import { route, routeIndex } from '../../assembly/route';
 export { body, open, response } from '../../assembly/index';
 
 /** `stage`: 0 nothing, 1 head parsed, 2 app found and its settings applied, 3 routed, 4 the whole call. */
-export function head(generation: usize, length: i32, fields: i32, stage: i32, now: i32): i32 {
-  if (stage == 4) return whole(generation, length, fields, 0, now);
+export function head(generation: usize, length: i32, fields: i32, hasBody: i32, stage: i32, now: i32): i32 {
+  if (stage == 4) return whole(generation, length, fields, hasBody, 0, now);
   reset();
   clearResult();
   const done = upTo(stage, generation, length, fields);
