@@ -1,0 +1,314 @@
+/**
+ * A lane: the protocol of one WebSocket at a time, for either end, with no transport and no timer of its own. It outlives
+ * its socket: within the grace another one takes over, and what was under way goes on where it was (see replay.ts).
+ */
+import { LANE_WINDOW, MAX_LANE_WINDOW, ReceiveCredit, SendCredit } from './credit.ts';
+import {
+  ACK,
+  ackFrame,
+  CLOSE,
+  DATA,
+  END,
+  frame,
+  FrameError,
+  GOAWAY,
+  HEAD,
+  MAX_FRAMES,
+  MAX_STREAM,
+  OPEN,
+  PING,
+  PONG,
+  readAck,
+  readFrames,
+  readReason,
+  readWindow,
+  reasonFrame,
+  RESET,
+  RESET_CODE,
+  WINDOW,
+  windowFrame,
+  type Frame,
+} from './frame.ts';
+import { Replay } from './replay.ts';
+import { type StreamLane, TunnelStream } from './stream.ts';
+
+export const MAX_STREAMS = 1024; // open on one lane at a time
+const FLUSH_BYTES = 131_072; // of a message: more go into the next one
+const ACK_BYTES = 131_072; // received after which an ACK is due even if nothing is sent
+const PING_MS = 5000; // between two looks at the round trip, while data comes in
+
+export interface LaneOptions {
+  readonly role: 'edge' | 'connector';
+  /** The peer opened a stream; `payload` is a view: copy what is kept. */
+  readonly onStream: (stream: TunnelStream, payload: Uint8Array) => void;
+  readonly onGoaway: (code: number, text: string) => void;
+  /** A stream closed; `open` are left. */
+  readonly onClosed?: (open: number) => void;
+  readonly now: () => number;
+}
+
+export class Lane implements StreamLane {
+  readonly #options: LaneOptions;
+  readonly #streams = new Map<number, TunnelStream>();
+  readonly #sendCredit = new SendCredit(LANE_WINDOW);
+  readonly #receiveCredit: ReceiveCredit;
+  readonly #replay = new Replay();
+  #waiting: TunnelStream[] = [];
+  #transport: ((message: Uint8Array) => void) | null = null;
+  #queue: Uint8Array[] = [];
+  #queued = 0;
+  #flushing = false;
+  #nextId: number;
+  #lastPeerId = 0;
+  #received = 0;
+  #acked = 0;
+  #pingedAt = 0;
+  #draining = false;
+  #peerDrains = false;
+  roundTrip = 0;
+
+  constructor(options: LaneOptions) {
+    this.#options = options;
+    this.#nextId = options.role === 'edge' ? 1 : 2;
+    this.#receiveCredit = new ReceiveCredit(LANE_WINDOW, MAX_LANE_WINDOW, options.now());
+  }
+
+  /** Streams that are open. */
+  get size(): number {
+    return this.#streams.size;
+  }
+  /** Offset behind everything that arrived, for a resume. */
+  get received(): number {
+    return this.#received;
+  }
+  get attached(): boolean {
+    return this.#transport !== null;
+  }
+  /** True while streams can be opened. */
+  get accepting(): boolean {
+    return !this.#draining && !this.#peerDrains && this.#streams.size < MAX_STREAMS && this.#nextId <= MAX_STREAM - 2;
+  }
+  get credit(): number {
+    return this.#sendCredit.left;
+  }
+  now(): number {
+    return this.#options.now();
+  }
+
+  /**
+   * Takes a socket, the first or one that resumes; `peerReceived` is what the peer has of this lane. False when what it
+   * lacks is not kept any more: the lane cannot go on then.
+   */
+  attach(transport: (message: Uint8Array) => void, peerReceived = 0): boolean {
+    const missing = this.#replay.from(peerReceived);
+    if (missing === null) return false;
+    this.#transport = transport;
+    this.#acked = this.#received;
+    for (const message of missing) transport(message);
+    this.#flush();
+    return true;
+  }
+
+  /** The socket is gone; streams wait for the next one. */
+  detach(): void {
+    this.#transport = null;
+  }
+
+  /** The lane is gone for good: every stream ends as lost, and may be tried elsewhere. */
+  lose(text: string): void {
+    this.#transport = null;
+    this.#draining = true;
+    for (const stream of [...this.#streams.values()]) stream.lose(text);
+  }
+
+  /** Opens a stream; `payload` says what to, see opening.ts. */
+  open(payload: Uint8Array): TunnelStream {
+    if (!this.accepting) throw new Error('the lane takes no more streams');
+    const stream = new TunnelStream(this, this.#nextId);
+    this.#nextId += 2;
+    this.#streams.set(stream.id, stream);
+    this.send(OPEN, stream.id, payload);
+    return stream;
+  }
+
+  /** No new streams from either end; those that are open go on. */
+  goaway(code: number, text: string): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#push(reasonFrame(GOAWAY, 0, code, text));
+  }
+
+  /** Handles a message of the peer. Throws FrameError: the caller closes the socket with its code and loses the lane. */
+  receive(message: Uint8Array): void {
+    const type = message[0];
+    const apart = type === ACK || type === PING || type === PONG;
+    readFrames(message, (one) => {
+      if (apart !== (one.type === ACK || one.type === PING || one.type === PONG))
+        throw new FrameError(CLOSE.malformed, 'ACK, PING and PONG travel apart');
+      this.#take(one);
+    });
+    if (apart) return;
+    this.#received += message.byteLength;
+    if (this.#received - this.#acked >= ACK_BYTES) this.#acknowledge();
+  }
+
+  #take(one: Frame): void {
+    const { type, stream: id, payload } = one;
+    if (type === OPEN) return this.#opened(id, payload);
+    if (type === ACK) {
+      if (!this.#replay.acknowledge(readAck(one))) throw new FrameError(CLOSE.malformed, 'an ACK of what was not sent');
+      return;
+    }
+    if (type === PING) return this.#control(frame(PONG, 0, payload.subarray(0, 8)));
+    if (type === PONG) return this.#ponged(payload);
+    if (type === GOAWAY) {
+      const { code, text } = readReason(one);
+      this.#peerDrains = true;
+      return this.#options.onGoaway(code, text);
+    }
+    if (type === WINDOW && id === 0) {
+      this.#sendCredit.grant(readWindow(one));
+      return this.#resume();
+    }
+    const stream = this.#streams.get(id);
+    if (type === DATA) {
+      this.#receiveCredit.arrived(payload.byteLength, 'the lane');
+      this.#ping();
+      if (stream === undefined) this.consumed(payload.byteLength); // it was on its way when the stream closed
+    }
+    if (stream === undefined) {
+      if (!this.#known(id)) throw new FrameError(CLOSE.malformed, `a frame of stream ${id}, which was never opened`);
+      return;
+    }
+    if (type === HEAD) stream.gotHead(payload);
+    else if (type === DATA) stream.gotData(payload);
+    else if (type === END) stream.gotEnd(payload);
+    else if (type === WINDOW) stream.gotWindow(readWindow(one));
+    else if (type === RESET) {
+      const { code, text } = readReason(one);
+      stream.gotReset(code, text);
+    }
+  }
+
+  #opened(id: number, payload: Uint8Array): void {
+    const peersParity = this.#options.role === 'edge' ? 0 : 1;
+    if (id % 2 !== peersParity || id <= this.#lastPeerId)
+      throw new FrameError(CLOSE.malformed, `a stream ${id} that the peer may not open`);
+    this.#lastPeerId = id;
+    if (this.#streams.size >= MAX_STREAMS || this.#draining) {
+      this.sendReset(id, RESET_CODE.refused, this.#draining ? 'draining' : `more than ${MAX_STREAMS} streams`);
+      return;
+    }
+    const stream = new TunnelStream(this, id);
+    this.#streams.set(id, stream);
+    this.#options.onStream(stream, payload);
+  }
+
+  #known(id: number): boolean {
+    const ours = id % 2 === this.#nextId % 2;
+    return ours ? id < this.#nextId : id <= this.#lastPeerId;
+  }
+
+  // What streams ask of the lane.
+
+  send(type: number, stream: number, payload: Uint8Array): void {
+    if (type === DATA) this.#sendCredit.take(payload.byteLength);
+    this.#push(frame(type, stream, payload));
+  }
+
+  sendWindow(stream: number, bytes: number): void {
+    this.#push(windowFrame(stream, bytes));
+  }
+
+  sendReset(stream: number, code: number, text: string): void {
+    this.#push(reasonFrame(RESET, stream, code, text));
+  }
+
+  consumed(bytes: number): void {
+    if (bytes === 0) return;
+    const grant = this.#receiveCredit.consumed(bytes, this.now(), this.roundTrip);
+    if (grant > 0) this.#push(windowFrame(0, grant));
+  }
+
+  wait(stream: TunnelStream): void {
+    this.#waiting.push(stream);
+  }
+
+  closed(stream: TunnelStream): void {
+    if (this.#streams.delete(stream.id)) this.#options.onClosed?.(this.#streams.size);
+  }
+
+  #resume(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    // In turn: who gets nothing any more waits at the front.
+    for (const [index, stream] of waiting.entries()) {
+      if (this.credit === 0) {
+        this.#waiting.unshift(...waiting.slice(index));
+        return;
+      }
+      stream.resume();
+    }
+  }
+
+  #push(bytes: Uint8Array): void {
+    this.#queue.push(bytes);
+    this.#queued += bytes.byteLength;
+    if (this.#queued >= FLUSH_BYTES || this.#queue.length === MAX_FRAMES) return this.#flush();
+    if (this.#flushing) return;
+    this.#flushing = true;
+    // PERF: one message for all that a turn sends: a message costs either end more than a frame.
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#queued === 0) return;
+    const message = join(this.#queue, this.#queued);
+    this.#queue = [];
+    this.#queued = 0;
+    this.#replay.keep(message);
+    if (this.#transport === null) return;
+    this.#transport(message);
+    if (this.#received > this.#acked) this.#acknowledge();
+  }
+
+  #acknowledge(): void {
+    if (this.#transport === null) return;
+    this.#acked = this.#received;
+    this.#transport(ackFrame(this.#received));
+  }
+
+  #control(message: Uint8Array): void {
+    this.#transport?.(message);
+  }
+
+  #ping(): void {
+    const now = this.now();
+    if (this.#transport === null || now - this.#pingedAt < PING_MS) return;
+    this.#pingedAt = now;
+    const payload = new Uint8Array(8);
+    new DataView(payload.buffer).setFloat64(0, now);
+    this.#transport(frame(PING, 0, payload));
+  }
+
+  #ponged(payload: Uint8Array): void {
+    if (payload.byteLength !== 8) throw new FrameError(CLOSE.malformed, 'a PONG of a wrong length');
+    const sent = new DataView(payload.buffer, payload.byteOffset).getFloat64(0);
+    // Only the answer to the last one counts; anything else a peer makes up is not believed.
+    if (sent === this.#pingedAt) this.roundTrip = Math.max(1, this.now() - sent);
+  }
+}
+
+function join(parts: readonly Uint8Array[], length: number): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.byteLength;
+  }
+  return bytes;
+}

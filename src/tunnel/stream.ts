@@ -1,0 +1,201 @@
+/**
+ * One stream of a lane: a request and its response, a WebSocket, or a TCP connection. Both directions end on their own;
+ * RESET ends both at once. Callbacks are set by whoever owns the stream, before the turn that made it is over.
+ */
+import { ReceiveCredit, SendCredit, MAX_STREAM_WINDOW, STREAM_WINDOW } from './credit.ts';
+import { CLOSE, DATA, END, FrameError, HEAD, MAX_PAYLOAD, RESET_CODE } from './frame.ts';
+
+/** What a stream needs of its lane. */
+export interface StreamLane {
+  /** Bytes that the lane as a whole may still send. */
+  readonly credit: number;
+  /** Milliseconds of a round trip, 0 when not known. */
+  readonly roundTrip: number;
+  now(): number;
+  send(type: number, stream: number, payload: Uint8Array): void;
+  sendWindow(stream: number, bytes: number): void;
+  sendReset(stream: number, code: number, text: string): void;
+  /** Bytes that the lane need not hold against the peer any more. */
+  consumed(bytes: number): void;
+  /** Calls `stream.resume()` once the lane has credit again, in turn with others. */
+  wait(stream: TunnelStream): void;
+  closed(stream: TunnelStream): void;
+}
+
+export class StreamReset extends Error {
+  readonly code: number;
+  constructor(code: number, text: string) {
+    super(text);
+    this.code = code;
+  }
+}
+
+interface Write {
+  readonly bytes: Uint8Array;
+  at: number;
+  readonly done: () => void;
+  readonly failed: (error: StreamReset) => void;
+}
+
+export class TunnelStream {
+  readonly id: number;
+  onHead: (payload: Uint8Array) => void = ignore;
+  /** The chunk is the receiver's to keep. Say `consumed` once it went on. */
+  onData: (chunk: Uint8Array) => void = ignore;
+  onEnd: (trailers: Uint8Array) => void = ignore;
+  /** Once, when the stream ended before both directions had. */
+  onReset: (reset: StreamReset) => void = ignore;
+
+  readonly #lane: StreamLane;
+  readonly #send = new SendCredit(STREAM_WINDOW);
+  readonly #receive: ReceiveCredit;
+  #write: Write | null = null;
+  #unconsumed = 0;
+  #ended = false; // by us
+  #finished = false; // by the peer
+  #reset: StreamReset | null = null;
+
+  constructor(lane: StreamLane, id: number) {
+    this.#lane = lane;
+    this.id = id;
+    this.#receive = new ReceiveCredit(STREAM_WINDOW, MAX_STREAM_WINDOW, lane.now());
+  }
+
+  get open(): boolean {
+    return this.#reset === null && !(this.#ended && this.#finished);
+  }
+
+  sendHead(payload: Uint8Array): void {
+    this.#check();
+    this.#lane.send(HEAD, this.id, payload);
+  }
+
+  /**
+   * Sends bytes as credit allows; resolves when all are on their way, so that a slow peer slows the writer. One write at
+   * a time. Rejects with StreamReset. The bytes must not be changed before it resolves.
+   */
+  write(bytes: Uint8Array): Promise<void> {
+    this.#check();
+    if (this.#write !== null) throw new Error('one write at a time');
+    if (bytes.byteLength === 0) return DONE;
+    return new Promise((done, failed) => {
+      this.#write = { bytes, at: 0, done, failed };
+      this.resume();
+    });
+  }
+
+  /** Nothing more from this end. */
+  end(trailers: Uint8Array = EMPTY): void {
+    this.#check();
+    if (this.#write !== null) throw new Error('a write is under way');
+    this.#ended = true;
+    this.#lane.send(END, this.id, trailers);
+    this.#closeIfDone();
+  }
+
+  /** Ends both directions and tells the peer. Harmless when the stream is closed already. */
+  reset(code: number, text = ''): void {
+    if (!this.open) return;
+    this.#lane.sendReset(this.id, code, text);
+    this.#close(new StreamReset(code, text), false);
+  }
+
+  /** The receiver took `bytes` of what `onData` gave. */
+  consumed(bytes: number): void {
+    if (!this.open && this.#unconsumed === 0) return;
+    const taken = Math.min(bytes, this.#unconsumed);
+    this.#unconsumed -= taken;
+    this.#lane.consumed(taken);
+    if (this.#finished || this.#reset !== null) return;
+    const grant = this.#receive.consumed(taken, this.#lane.now(), this.#lane.roundTrip);
+    if (grant > 0) this.#lane.sendWindow(this.id, grant);
+  }
+
+  /** Goes on with a write; the lane calls it when there is credit. True when it waits for the lane again. */
+  resume(): boolean {
+    const write = this.#write;
+    if (write === null || this.#reset !== null) return false;
+    // One frame at a turn where the lane is short of credit, so that streams share it.
+    while (write.at < write.bytes.byteLength) {
+      const left = Math.min(this.#send.left, MAX_PAYLOAD, write.bytes.byteLength - write.at);
+      if (left === 0) return false; // the peer's WINDOW resumes it
+      const size = Math.min(left, this.#lane.credit);
+      if (size === 0) {
+        this.#lane.wait(this);
+        return true;
+      }
+      this.#send.take(size);
+      this.#lane.send(DATA, this.id, write.bytes.subarray(write.at, write.at + size));
+      write.at += size;
+    }
+    this.#write = null;
+    write.done();
+    return false;
+  }
+
+  // What the lane hands on of the peer's frames.
+
+  gotHead(payload: Uint8Array): void {
+    if (this.#finished) return this.#protocol('HEAD after END');
+    this.onHead(payload);
+  }
+
+  gotData(payload: Uint8Array): void {
+    if (this.#finished) return this.#protocol('DATA after END');
+    this.#receive.arrived(payload.byteLength, `stream ${this.id}`);
+    this.#unconsumed += payload.byteLength;
+    // A copy: the message that it lies in is shared with other frames, and byte streams take a chunk's buffer away.
+    this.onData(payload.slice());
+  }
+
+  gotEnd(trailers: Uint8Array): void {
+    if (this.#finished) return this.#protocol('END after END');
+    this.#finished = true;
+    this.onEnd(trailers.slice());
+    this.#closeIfDone();
+  }
+
+  gotWindow(bytes: number): void {
+    this.#send.grant(bytes);
+    this.resume();
+  }
+
+  gotReset(code: number, text: string): void {
+    this.#close(new StreamReset(code, text), true);
+  }
+
+  /** The lane is gone for good. */
+  lose(text: string): void {
+    this.#close(new StreamReset(RESET_CODE.lost, text), true);
+  }
+
+  #protocol(text: string): void {
+    throw new FrameError(CLOSE.malformed, `${text} on stream ${this.id}`);
+  }
+
+  #check(): void {
+    if (this.#reset !== null) throw this.#reset;
+    if (this.#ended) throw new Error(`stream ${this.id} has ended`);
+  }
+
+  #closeIfDone(): void {
+    if (this.#ended && this.#finished) this.#lane.closed(this);
+  }
+
+  #close(reset: StreamReset, tell: boolean): void {
+    if (!this.open) return;
+    this.#reset = reset;
+    const write = this.#write;
+    this.#write = null;
+    // What lies with a consumer that will never take it must not cost the lane its credit.
+    this.#lane.consumed(this.#unconsumed);
+    this.#unconsumed = 0;
+    this.#lane.closed(this);
+    write?.failed(reset);
+    if (tell) this.onReset(reset);
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+const DONE = Promise.resolve();
+const ignore = (): void => {};
