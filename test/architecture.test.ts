@@ -86,6 +86,13 @@ const TABLE: readonly Row[] = [
     node: false,
   },
   {
+    name: 'src/tunnel: the protocol, for both ends',
+    files: /^src\/tunnel\/(frame|head|credit|replay|stream|lane)\.ts$/,
+    local: /^src\/tunnel\/(frame|head|credit|replay|stream|lane)$/,
+    packages: [],
+    node: false,
+  },
+  {
     name: 'src/waf',
     files: /^src\/waf\//,
     local: new RegExp(`^(${LEAVES}|src/waf/.*|${ENGINE})$`),
