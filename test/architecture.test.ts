@@ -87,8 +87,8 @@ const TABLE: readonly Row[] = [
   },
   {
     name: 'src/tunnel: the protocol, for both ends',
-    files: /^src\/tunnel\/(frame|head|credit|replay|stream|lane)\.ts$/,
-    local: /^src\/tunnel\/(frame|head|credit|replay|stream|lane)$/,
+    files: /^src\/tunnel\/(frame|head|credit|replay|stream|lane|opening|message|welcome)\.ts$/,
+    local: /^src\/tunnel\/(frame|head|credit|replay|stream|lane|opening|message|welcome)$/,
     packages: [],
     node: false,
   },
