@@ -52,13 +52,7 @@ export function writeWelcome(welcome: Welcome): string {
 
 /** Throws FrameError when the text is none. */
 export function readWelcome(text: string): Welcome {
-  let value: Partial<Record<keyof Welcome, unknown>> | null = null;
-  try {
-    if (text.length <= MAX_WELCOME) value = JSON.parse(text) as typeof value;
-  } catch {
-    // below
-  }
-  const { lane, token, resumed, received, url } = value ?? {};
+  const { lane, token, resumed, received, url } = parsed(text);
   if (typeof lane !== 'string' || typeof token !== 'string' || !ID.test(lane) || !ID.test(token))
     throw new FrameError(CLOSE.malformed, 'no welcome');
   if (typeof resumed !== 'boolean' || !Number.isSafeInteger(received) || (received as number) < 0)
@@ -66,4 +60,12 @@ export function readWelcome(text: string): Welcome {
   if (typeof url !== 'string' || (url !== '' && !/^https?:\/\/[!-~]+$/.test(url)))
     throw new FrameError(CLOSE.malformed, 'a welcome without url');
   return { lane, token, resumed, received: received as number, url };
+}
+
+function parsed(text: string): Partial<Record<keyof Welcome, unknown>> {
+  try {
+    return text.length > MAX_WELCOME ? {} : Object(JSON.parse(text));
+  } catch {
+    return {};
+  }
 }
