@@ -93,6 +93,13 @@ const TABLE: readonly Row[] = [
     node: false,
   },
   {
+    name: 'src/tunnel: rights, for both ends',
+    files: /^src\/tunnel\/capability\.ts$/,
+    local: /^src\/control\/signature$/,
+    packages: [],
+    node: false,
+  },
+  {
     name: 'src/waf',
     files: /^src\/waf\//,
     local: new RegExp(`^(${LEAVES}|src/waf/.*|${ENGINE})$`),
