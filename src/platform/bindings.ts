@@ -8,8 +8,10 @@
  *                    `export default { manifest: Manifest, images: { [sha256 hex]: ArrayBuffer } }`
  *
  * ENTRYPOINTS: the default one serves apps, and on Cloudflare the control API for CONTROL_HOST; `control` serves the
- * control API (private socket on-prem).
+ * control API (private socket on-prem). CLASSES of Durable Objects: `TunnelSession`, with SQLite storage.
  */
+import type { TunnelSessionNamespace } from '../tunnel/objects.ts';
+
 export interface Env {
   /** Which platform file to use. */
   readonly PLATFORM: 'workerd' | 'cloudflare';
@@ -26,6 +28,8 @@ export interface Env {
   readonly CONTROL_HOST?: string;
   /** On Cloudflare: `x` of the operator's Ed25519 public key as a JWK; what it signs may use the control API. */
   readonly OPERATOR_KEY?: string;
+  /** Objects that hold tunnels; without it there are none. */
+  readonly TUNNEL_SESSION?: TunnelSessionNamespace;
   /** `SECRET_<NAME>`: text of the secret that policies call NAME. `DIALS` may name any other binding. */
   readonly [name: string]: unknown;
 }

@@ -1,0 +1,108 @@
+/**
+ * The objects that hold tunnels, as the worker sees them: their names, and what may be asked of them beside requests.
+ *
+ * Tunnel NAME has sessions `NAME#0` to `NAME#S-1`; socket i of a connector belongs to session i mod S. Session 0 is the
+ * one that remembers: who owns the name, what was revoked, which nonces were used, how many sessions there are. A
+ * request may go to any session; the answer says how many there are when the asker is mistaken.
+ *
+ * What a request to an object is for stands in the first segment of its path, which only dials write, so nothing that a
+ * client sends can pass for a command: `/s:SERVICE/path` HTTP or a WebSocket, `/t:SERVICE` TCP (request and response body
+ * are the two directions), `/a:SERVICE` TCP in WebSocket messages, `/l:` a connector's socket.
+ */
+import { LABEL } from './capability.ts';
+
+export const MAX_SESSIONS = 64; // of one tunnel
+export const SESSIONS_HEADER = 'x-sallyport-sessions';
+/** On an answer that is no origin's: why the tunnel has none. Nothing else may set it: see session-http.ts. */
+export const FAILURE_HEADER = 'x-sallyport-tunnel-failure';
+/** Of a connector's socket on its way to an object: a LaneRequest as JSON. */
+export const LANE_HEADER = 'x-sallyport-lane';
+
+/** What a worker has proven of a connector before it asks an object anything. */
+export interface Claim {
+  readonly tunnel: string;
+  /** Thumbprint of the operator's key. */
+  readonly project: string;
+  /** When the capability was issued, ms since the epoch. */
+  readonly generation: number;
+  readonly nonce: string;
+  /** Of the handshake, ms since the epoch. */
+  readonly time: number;
+}
+
+/** Session 0's word on a claim. `status` and `code`: of the refused upgrade, and the close code that says the same. */
+export type Admission =
+  | { readonly admitted: true; readonly sessions: number }
+  | { readonly admitted: false; readonly status: number; readonly code: number; readonly reason: string };
+
+export interface LaneRequest {
+  readonly tunnel: string;
+  readonly project: string;
+  /** Thumbprint of the connector's key: a lane is resumed by no other. */
+  readonly connector: string;
+  readonly generation: number;
+  readonly expires: number; // of the capability, ms since the epoch
+  /** Address of the connector as the platform vouches for it. */
+  readonly peer: string;
+  /** RESUME_HEADER as it came, '' for none. */
+  readonly resume: string;
+  /** Where the public reaches the tunnel, '' where it does not. */
+  readonly url: string;
+}
+
+export interface LaneStatus {
+  readonly lane: string;
+  readonly connector: string;
+  readonly peer: string;
+  readonly since: number; // ms since the epoch
+  readonly attached: boolean;
+  readonly draining: boolean;
+  readonly streams: number;
+  readonly roundTrip: number; // ms, 0 when not measured
+}
+
+export interface SessionStatus {
+  readonly tunnel: string;
+  readonly project: string; // '' before a connector came
+  readonly sessions: number;
+  /** Capabilities issued up to here are refused, 0: none was revoked. */
+  readonly revoked: number;
+  readonly lanes: readonly LaneStatus[];
+  readonly streams: number;
+}
+
+/** What the worker and the control API may call. */
+export interface TunnelSessionMethods {
+  /** Session 0 only: takes the name for the project, uses up the nonce. */
+  admit(claim: Claim): Promise<Admission>;
+  /** Refuses capabilities issued up to `until` (ms since the epoch) and closes their sockets with 4403. How many. */
+  revoke(until: number): Promise<number>;
+  /** GOAWAY on every lane: connectors open others, streams that are open go on. How many lanes. */
+  drain(reason: string): Promise<number>;
+  /** Session 0 only: how many sessions the tunnel has, 1 to MAX_SESSIONS. */
+  spread(sessions: number): Promise<void>;
+  status(): Promise<SessionStatus>;
+  /** Closes every socket and gives the name back. */
+  forget(): Promise<void>;
+}
+
+export interface TunnelSessionStub extends TunnelSessionMethods {
+  fetch(url: string, init?: RequestInit): Promise<Response>;
+}
+
+export interface TunnelSessionNamespace {
+  getByName(name: string): TunnelSessionStub;
+}
+
+export function sessionName(tunnel: string, session: number): string {
+  return `${tunnel}#${session}`;
+}
+
+/** `Endpoint.dial` of a tunnel: `tunnel:NAME` or `tunnel:NAME/SERVICE`. Null for any other connection. */
+export function readTunnelDial(dial: string): { readonly tunnel: string; readonly service: string } | null {
+  if (!dial.startsWith('tunnel:')) return null;
+  const [tunnel = '', service = '', ...more] = dial.slice('tunnel:'.length).split('/');
+  if (more.length > 0 || !LABEL.test(tunnel) || (service !== '' && !LABEL.test(service)))
+    throw new Error(`${dial} names no tunnel`);
+  return { tunnel, service };
+}
