@@ -67,6 +67,7 @@ const ABI = 'assembly/(?:waf/)?abi';
 const LEAVES = `${ABI}|src/plan`;
 const SIGNATURE = 'src/control/signature';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';
+const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame)';
 const RUNTIME = 'src/(router|waf|agents|observe|platform|control)/.*';
 const TABLE: readonly Row[] = [
   { name: 'assembly', files: /^assembly\//, local: /^assembly\//, packages: [], node: false },
@@ -100,6 +101,13 @@ const TABLE: readonly Row[] = [
     node: false,
   },
   {
+    name: 'src/tunnel: the edge',
+    files: /^src\/tunnel\/(objects|session[\w-]*)\.ts$/,
+    local: /^src\/tunnel\/[\w-]+$/,
+    packages: ['cloudflare:workers'],
+    node: false,
+  },
+  {
     name: 'src/waf',
     files: /^src\/waf\//,
     local: new RegExp(`^(${LEAVES}|src/waf/.*|${ENGINE})$`),
@@ -109,14 +117,14 @@ const TABLE: readonly Row[] = [
   {
     name: 'src/platform',
     files: /^src\/platform\//,
-    local: new RegExp(`^(${LEAVES}|src/platform/.*|src/waf/.*|${ENGINE})$`),
+    local: new RegExp(`^(${LEAVES}|${TUNNEL}|src/platform/.*|src/waf/.*|${ENGINE})$`),
     packages: ['hono', 'cloudflare:workers'],
     node: false,
   },
   {
     name: 'src/router, observe, control',
     files: /^src\/(router|observe|control|agents)\//,
-    local: new RegExp(`^(${LEAVES}|${RUNTIME}|${ENGINE})$`),
+    local: new RegExp(`^(${LEAVES}|${TUNNEL}|src/tunnel/session|${RUNTIME}|${ENGINE})$`),
     packages: ['hono', '@assemblyscript/loader', 'jose', 'cloudflare:workers'],
     node: false,
   },
@@ -175,7 +183,8 @@ describe('imports', () => {
 
   test('only the worker imports what the runtime provides as classes', () => {
     const wrong = all.filter(
-      ({ from, to }) => to === 'cloudflare:workers' && !/^src\/(router\/worker|control\/|platform\/)/.test(from),
+      ({ from, to }) =>
+        to === 'cloudflare:workers' && !/^src\/(router\/worker|control\/|platform\/|tunnel\/session\.)/.test(from),
     );
     assert.deepEqual(wrong, []);
   });
@@ -258,7 +267,7 @@ describe('files', () => {
   test('use no globals of Node on the worker side or in the compiler', () => {
     const wrong: string[] = [];
     for (const file of sources.filter((one) =>
-      /^src\/(compiler|router|waf|agents|observe|platform|control)\//.test(one),
+      /^src\/(compiler|router|waf|agents|observe|platform|control|tunnel)\/[\w-]+\.ts$/.test(one),
     )) {
       const code = read(file)
         .replace(/\/\*[^]*?\*\//g, '')
