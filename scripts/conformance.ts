@@ -5,6 +5,7 @@ import { runCrsHttp } from '../test/conformance/crs-http.ts';
 import { runWafDifferential } from '../test/conformance/waf-differential.ts';
 import { runWafTraffic } from '../test/conformance/waf-traffic.ts';
 import { runGatewayApi, type Outcome } from '../test/conformance/gateway-api.ts';
+import { runStructuredFields } from '../test/conformance/structured-fields.ts';
 
 const SUITES: Record<string, (only: readonly string[], report: (outcome: Outcome) => void) => Promise<Outcome[]>> = {
   'gateway-api': runGatewayApi,
@@ -14,6 +15,7 @@ const SUITES: Record<string, (only: readonly string[], report: (outcome: Outcome
   'crs-peers': runCrsPeers,
   'waf-differential': runWafDifferential,
   'waf-traffic': runWafTraffic,
+  'structured-fields': runStructuredFields,
 };
 
 const [name = '', ...only] = process.argv.slice(2);

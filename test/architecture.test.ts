@@ -122,8 +122,15 @@ const TABLE: readonly Row[] = [
     node: false,
   },
   {
+    name: 'src/agents: proof of identity, for the worker, the command line and everybody',
+    files: /^src\/agents\//,
+    local: /^src\/agents\/.*/,
+    packages: [],
+    node: false,
+  },
+  {
     name: 'src/router, observe, control',
-    files: /^src\/(router|observe|control|agents)\//,
+    files: /^src\/(router|observe|control)\//,
     local: new RegExp(`^(${LEAVES}|${TUNNEL}|src/tunnel/session|${RUNTIME}|${ENGINE})$`),
     packages: ['hono', '@assemblyscript/loader', 'jose', 'cloudflare:workers'],
     node: false,
@@ -131,7 +138,7 @@ const TABLE: readonly Row[] = [
   {
     name: 'src/cli',
     files: /^src\/cli\//,
-    local: new RegExp(`^(${LEAVES}|src/cli/.*|src/compiler/.*|${SIGNATURE}|(dist|build)/.*)$`),
+    local: new RegExp(`^(${LEAVES}|src/cli/.*|src/compiler/.*|src/agents/.*|${SIGNATURE}|(dist|build)/.*)$`),
     packages: ['citty', '@clack/prompts', 'picocolors', 'workerd', 'wrangler', 'esbuild'],
     node: true,
   },
