@@ -292,6 +292,7 @@ export const PROCESSOR_URLENCODED = 1;
 export const PROCESSOR_MULTIPART = 2;
 export const PROCESSOR_XML = 3;
 export const PROCESSOR_JSON = 4;
+export const PROCESSOR_SNIFF = 5; // ours: what the bytes look like; see body/sniff.ts
 
 // LIMITS of body processors. MAX_JSON_DEPTH, MAX_XML_DEPTH and MAX_PARTS end the call as `limit`; those of headers make the
 // body malformed, and what is behind them is looked at as data.

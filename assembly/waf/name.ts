@@ -11,3 +11,10 @@ export function equalFolded(a: usize, b: usize, length: i32): bool {
 export function fold(byte: u8): u8 {
   return <u32>byte - 0x41 < 26 ? byte | 0x20 : byte;
 }
+
+/** True when [at, at + length) begins with `text`, which is in small letters, whatever the case there. */
+export function begins(at: usize, length: i32, text: string): bool {
+  if (length < text.length) return false;
+  for (let i = 0; i < text.length; i++) if (fold(load<u8>(at + <usize>i)) != <u8>text.charCodeAt(i)) return false;
+  return true;
+}

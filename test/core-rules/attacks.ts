@@ -79,12 +79,17 @@ const attack = (name: string, rules: number | readonly number[], transaction: Ra
   blocked: true,
 });
 const noted = (...args: Parameters<typeof attack>): Attack => ({ ...attack(...args), blocked: false });
+/** Values that each rule has to see in JSON, as `both` was given them. */
+export const VALUES: (readonly [rule: number, value: string])[] = [];
 /** The same text in a query and in JSON. */
 const both = (rule: number, ...values: readonly string[]): Attack[] =>
-  values.flatMap((value) => [
-    attack(`${value} in a query`, rule, inQuery(value)),
-    attack(`${value} in JSON`, rule, inJson({ item: { note: value } })),
-  ]);
+  values.flatMap((value) => {
+    VALUES.push([rule, value]);
+    return [
+      attack(`${value} in a query`, rule, inQuery(value)),
+      attack(`${value} in JSON`, rule, inJson({ item: { note: value } })),
+    ];
+  });
 
 export const ATTACKS: readonly Attack[] = [
   // Protocol
@@ -127,6 +132,14 @@ export const ATTACKS: readonly Attack[] = [
     }),
   ),
   attack('two types in a line', 9010170, withBody('text/plain; charset=utf-8, application/json', '{"a":1}')),
+  ...[
+    'application/x-www-form-urlencoded; charset=ibm037',
+    'text/plain;charset="UTF-7"',
+    "application/json; Charset = 'utf-16le'",
+    'text/xml; charset=cp037',
+    'application/json; charset=IBM500; boundary=x',
+  ].map((type) => attack(type, 9010230, withBody(type, ''))),
+  attack('two encodings', 9010240, withBody('text/plain; charset=utf-8; charset=ibm037', 'a')),
   attack('upload of a program', 9010190, upload('shell.php', 'x')),
   attack('upload of a program with another end', 9010190, upload('shell.PhP. ', 'x')),
   attack('upload to another folder', 9010200, upload('../../x.png', 'x')),

@@ -24,6 +24,10 @@ const bytes = (type: string, body: string): RawTransaction => ({
   headers: withBody(type, body).headers,
 });
 
+/** A body of which nothing is said but its length. */
+const bare = (body: string): RawTransaction =>
+  request({ ...{ method: 'POST', uri: '/api/items', body }, headers: [['Content-Length', String(body.length)]] });
+
 const field = (name: string, content: string): Part => ({ head: [disposition(`name="${name}"`)], content });
 const file = (rest: string, type: string, content: string): Part => ({
   head: [disposition(rest), `Content-Type: ${type}`],
@@ -181,9 +185,68 @@ export const ORDINARY_BODIES: readonly (readonly [name: string, transaction: Raw
   ],
 
   ['a form', withBody('application/x-www-form-urlencoded; charset=UTF-8', 'a=1&b=%C3%A4+x&c&=&d=%')],
+  [
+    'a report of a browser, with its policy and a sample',
+    withBody(
+      'application/csp-report',
+      JSON.stringify({
+        'csp-report': {
+          'document-uri': 'https://shop.example/cart?id=5',
+          referrer: '',
+          'violated-directive': 'script-src-elem',
+          'original-policy':
+            "default-src 'self'; script-src 'self' 'nonce-r4nd0m' https://cdn.example; style-src 'self' 'unsafe-inline'; report-uri /csp; frame-ancestors 'none'",
+          'blocked-uri': 'chrome-extension://abcdef/inject.js',
+          'line-number': 12,
+          'script-sample': 'console.log("hello")',
+        },
+      }),
+    ),
+  ],
+  [
+    'what a beacon sends',
+    withBody('text/plain;charset=UTF-8', '{"events":[{"n":"click","x":1.5,"t":"Don\'t & won\'t"}]}'),
+  ],
+  [
+    'GraphQL',
+    withBody('application/graphql', 'query Cart($id: ID!) { cart(id: $id) { items(first: 10) { name, price } } }'),
+  ],
+  [
+    'an offer of WebRTC',
+    withBody(
+      'application/sdp',
+      'v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=rtpmap:96 VP8/90000\r\n',
+    ),
+  ],
+  [
+    'a calendar',
+    withBody(
+      'text/calendar',
+      "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1@example\r\nDTSTART:20261121T100000Z\r\nSUMMARY:Anne's; \\n lunch\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+    ),
+  ],
+  ['CSV', withBody('text/csv', 'id;name;note\r\n1;"O\'Brien, Pat";"5\'11"""\r\n2;D\'Angelo;-- none --\r\n')],
+  [
+    'Markdown',
+    withBody('text/markdown', '# Menu\n\n* select `one`\n* and/or `two`\n\n<br>\n\n```js\nlet a = b || c;\n```\n'),
+  ],
+  ['YAML', withBody('application/yaml', 'services:\n  web: { image: "nginx:1", ports: ["80:80"] }\n')],
+  ['a token', withBody('application/jwt', 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2ln-_')],
+  ['a form without a type', bare('name=Anne+O%27Hara&page=1')],
+  ['JSON without a type', bare('{"name":"Anne O\'Hara"}')],
+  ['XML without a type', bare('<?xml version="1.0"?><order id="5"><name>Anne O\'Hara</name></order>')],
+  ['bytes without a type', bare(PNG)],
+  [
+    'a dump that is uploaded as a file',
+    bytes('application/octet-stream', "--\n-- Dump\nSELECT * FROM users WHERE a = '1' OR '1' = '1';\n"),
+  ],
+  ['a drawing', withBody('image/svg+xml', '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0L1 1"/></svg>')],
+  ['text in Latin 1', bytes('text/plain; charset=ISO-8859-1', 'Gr\xfc\xdfe')],
+  ['text of Windows', bytes('text/plain; charset="windows-1252"', 'na\xefve')],
+  ['XML in UTF-16', bytes('text/xml; charset=utf-16', Buffer.from('\ufeff<a>x</a>', 'utf16le').toString('latin1'))],
   ['text', withBody('text/plain;charset=UTF-8', 'not "anything" <in particular> {')],
   ['bytes', bytes('application/octet-stream', PNG)],
-  ['no type', request({ method: 'POST', body: '{"a"', headers: [['Content-Length', '4']] })],
+  ['no type', bare('{"a"')],
   ['GET with a body', { ...withBody('application/json', '{"query":{"match_all":{}}}'), method: 'GET' }],
   ...[
     'application/json',

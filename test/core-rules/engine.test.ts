@@ -5,7 +5,19 @@ import { describe, test } from 'node:test';
 import type { RawTransaction } from '../../src/waf/transaction.ts';
 import { ROOT } from '../gateway.ts';
 import { openRules } from '../support/waf.ts';
-import { answer, ATTACKS, type Attack, inForm, inHeader, inJson, inQuery, LEVEL_2, request } from './attacks.ts';
+import {
+  answer,
+  ATTACKS,
+  type Attack,
+  inForm,
+  inHeader,
+  inJson,
+  inQuery,
+  LEVEL_2,
+  octets,
+  request,
+  VALUES,
+} from './attacks.ts';
 import { BENIGN, BENIGN_ANSWERS, BENIGN_PATHS } from './benign.ts';
 
 const MAIN = `Include ${join(ROOT, 'rules/main.conf')}\n`;
@@ -100,6 +112,61 @@ describe('at level 1', () => {
     );
   });
 });
+
+describe('bodies of another type than the application reads, at level 1', () => {
+  const bodyOf = (type: string, body: string): RawTransaction =>
+    request({
+      ...{ method: 'POST', uri: '/api/items', body },
+      headers: [...(type === '' ? [] : [['Content-Type', type] as const]), ['Content-Length', String(body.length)]],
+    });
+  const note = (value: string): string => JSON.stringify({ item: { note: value } });
+  const utf16 = (text: string): string => Buffer.from(text, 'utf16le').toString('latin1');
+  for (const [where, make] of [
+    ...['', 'text/plain', 'text/html', 'application/csp-report', 'application/octet-stream', 'image/png', 'x'].map(
+      (type) => [`JSON as \`${type}\``, (value: string) => bodyOf(type, octets(note(value)))] as const,
+    ),
+    ['lines of JSON', (value) => bodyOf('application/x-ndjson', octets(`{"a":1}\n${note(value)}\n`))],
+    ['JSON in UTF-16', (value) => bodyOf('application/json', utf16(note(value)))],
+    ['JSON in UTF-16 as text', (value) => bodyOf('text/plain', utf16(note(value)))],
+    ['a form without a type', (value) => bodyOf('', `a=1&text=${encodeURIComponent(value)}`)],
+    ['an attribute in a drawing', (value) => bodyOf('image/svg+xml', octets(`<svg a="${escaped(value)}"/>`))],
+  ] as readonly (readonly [string, (value: string) => RawTransaction])[]) {
+    test(where, () => {
+      const attacks = VALUES.map(([rule, value]) => ({
+        ...{ name: value, rules: [rule], blocked: true },
+        transaction: make(value),
+      }));
+      assert.deepEqual(stopped(level1, attacks), []);
+    });
+  }
+
+  test('the value itself', () => {
+    for (const type of ['', 'text/plain', 'application/graphql']) {
+      const attacks = VALUES.map(([rule, value]) => ({
+        ...{ name: value, rules: [rule], blocked: true },
+        transaction: bodyOf(type, octets(value)),
+      }));
+      assert.deepEqual(stopped(level1, attacks), [], type);
+    }
+  });
+
+  test('ordinary values pass in text, and in JSON as text', () => {
+    for (const make of [(value: string) => value, note])
+      for (const type of ['', 'text/plain', 'application/octet-stream'])
+        assert.deepEqual(
+          alarms(
+            level1,
+            BENIGN.map((value) => [value, bodyOf(type, octets(make(value)))]),
+          ),
+          [],
+        );
+  });
+});
+
+/** Text as the value of an attribute. */
+function escaped(text: string): string {
+  return text.replaceAll(/[&<"\0-\x1f]/g, (character) => `&#${character.charCodeAt(0)};`);
+}
 
 test('at level 2, what only it sees is seen', () => {
   assert.deepEqual(stopped(level2, LEVEL_2), []);

@@ -4,6 +4,7 @@ import {
   PROCESSOR_JSON,
   PROCESSOR_MULTIPART,
   PROCESSOR_NONE,
+  PROCESSOR_SNIFF,
   PROCESSOR_URLENCODED,
   PROCESSOR_XML,
   VARIABLE_ARGS_GET,
@@ -17,10 +18,12 @@ import {
   VARIABLE_URLENCODED_ERROR,
 } from '../abi';
 import { setNumber, setText } from '../collections';
+import { begins } from '../name';
 import { setCombinedSize, startArguments } from './argument';
 import { malformed, messageAt, messageLength, startMalformed } from './malformed';
 import { setMultipartVariables, parseMultipart, startMultipart } from './multipart';
 import { parseJson } from './json';
+import { parseSniffed, sniffed } from './sniff';
 import { parseUrlencoded, startUrlencoded, urlencodedError } from './urlencoded';
 import { parseXml } from './xml';
 
@@ -66,15 +69,6 @@ export function processorOf(at: usize, length: i32): i32 {
   return PROCESSOR_NONE;
 }
 
-function begins(at: usize, length: i32, text: string): bool {
-  if (length < text.length) return false;
-  for (let i = 0; i < text.length; i++) {
-    const byte = load<u8>(at + <usize>i);
-    if ((<u32>byte - 0x41 < 26 ? byte | 0x20 : byte) != <u8>text.charCodeAt(i)) return false;
-  }
-  return true;
-}
-
 /** True when `text` is at `at`, and nothing of the type comes after it. */
 function suffix(at: usize, length: i32, text: string): bool {
   if (!begins(at, length, text)) return false;
@@ -112,9 +106,14 @@ export function processBody(
   else if (processor == PROCESSOR_MULTIPART) complete = parseMultipart(at, length, whole, contentTypeAt, contentTypeLength);
   else if (processor == PROCESSOR_JSON) complete = parseJson(at, length, whole);
   else if (processor == PROCESSOR_XML) complete = parseXml(at, length, whole);
+  else if (processor == PROCESSOR_SNIFF) {
+    complete = parseSniffed(at, length, whole, contentTypeAt, contentTypeLength);
+    if (!setProcessor(sniffed)) return false;
+  }
   // ModSecurity has REQUEST_BODY of forms, and of bodies without a processor or with an error where it is forced. We have
   // it of every body with an error: rules still see the bytes when they are not what their type says.
-  const raw = processor == PROCESSOR_URLENCODED || malformed || !complete || (force && processor == PROCESSOR_NONE);
+  const untyped = processor == PROCESSOR_SNIFF || (force && processor == PROCESSOR_NONE);
+  const raw = processor == PROCESSOR_URLENCODED || malformed || !complete || untyped;
   if (raw && !setText(VARIABLE_REQUEST_BODY, at, length)) return false;
   const error = i32(malformed);
   return (

@@ -2,6 +2,7 @@
 // reader might take differently is an error. After an error the boundary is guessed as a lenient reader would, so that
 // what the body holds is still seen.
 import { MAX_MULTIPART_TYPE_BYTES } from '../abi';
+import { begins } from '../name';
 import {
   FLAG_BOUNDARY_QUOTED,
   FLAG_BOUNDARY_WHITESPACE,
@@ -40,7 +41,7 @@ function invalid(message: string): bool {
 function strict(at: usize, length: i32): bool {
   if (length == 0) return invalid('Multipart parsing error: Content-Type header not available');
   if (length > MAX_MULTIPART_TYPE_BYTES) return invalid('Multipart parsing error: invalid boundary in C-T (length)');
-  if (!sameLetters(at, length, TYPE)) return invalid('Multipart parsing error: invalid MIME type');
+  if (!begins(at, length, TYPE)) return invalid('Multipart parsing error: invalid MIME type');
   const end = at + <usize>length;
   if (parameters(at, end) > 1) return invalid('Multipart parsing error: multiple boundary parameters in C-T');
   const found = find(at, end, true);
@@ -95,7 +96,7 @@ function behind(p: usize, end: usize): usize {
 /** True when [p, end) is a parameter `charset=token`. */
 function isCharset(p: usize, end: usize): bool {
   while (p < end && isSpace(load<u8>(p))) p++;
-  if (!sameLetters(p, <i32>(end - p), 'charset=') || end - p < 9) return false;
+  if (!begins(p, <i32>(end - p), 'charset=') || end - p < 9) return false;
   for (p += 8; p < end; p++) {
     const byte = load<u8>(p);
     if (<u32>byte - 0x30 >= 10 && <u32>(byte | 0x20) - 0x61 >= 26 && byte != 0x2d && byte != 0x5f) return false;
@@ -128,16 +129,6 @@ function find(p: usize, end: usize, exact: bool): usize {
     if (word == 0x7972_6164_6e75_6f62) return p;
   }
   return 0;
-}
-
-/** True when [at, at + length) begins with `text`, letters in any case. */
-function sameLetters(at: usize, length: i32, text: string): bool {
-  if (length < text.length) return false;
-  for (let i = 0; i < text.length; i++) {
-    const byte = load<u8>(at + <usize>i);
-    if ((<u32>byte - 0x41 < 26 ? byte | 0x20 : byte) != <u8>text.charCodeAt(i)) return false;
-  }
-  return true;
 }
 
 function guess(at: usize, end: usize): void {

@@ -22,6 +22,20 @@ before(async () => {
 });
 
 const utf8 = (text: string): string => latin1(Buffer.from(text, 'utf8'));
+/** Text in units of 16 or 32 bits. */
+function wide(text: string, encoding: 'utf16le' | 'utf16be' | 'utf32le' | 'utf32be'): string {
+  const big = encoding.endsWith('be');
+  if (encoding.startsWith('utf16')) {
+    const bytes = Buffer.from(text, 'utf16le');
+    return latin1(big ? bytes.swap16() : bytes);
+  }
+  const bytes = Buffer.alloc([...text].length * 4);
+  for (const [index, character] of [...text].entries()) {
+    if (big) bytes.writeUInt32BE(character.codePointAt(0)!, index * 4);
+    else bytes.writeUInt32LE(character.codePointAt(0)!, index * 4);
+  }
+  return latin1(bytes);
+}
 const json = (text: string, whole = true): Read => bodies.body(text, { processor: PROCESSOR_JSON, whole });
 const args = (read: Read): Pair[] => read.pairs(VARIABLE_ARGS_POST);
 
@@ -105,7 +119,20 @@ describe('JSON', () => {
     ['{"a":"\xed\xa0\x80"}', [['a', '\xed\xa0\x80']]],
     ['{"a":"\xc3"}', [['a', '\xc3']]],
     ['{"a":1}\0', [['a', '1']]],
-    ['\x0b{"a":1}', []],
+    // blanks of yajl, units of other readers
+    ['\x0b{"a":1}', [['a', '1']]],
+    ['{\f"a"\v:[\v1,\f2\v]}', [['a.a', '1'], ['a.a', '2']]],
+    ...(['utf16le', 'utf16be', 'utf32le', 'utf32be'] as const).flatMap((encoding) =>
+      ['', '\ufeff'].map((mark): readonly [string, readonly Pair[]] => [
+        wide(`${mark}{"a":"€😀'","ü":[1]}`, encoding),
+        [['a', utf8("€😀'")], [utf8('ü.ü'), '1']],
+      ]),
+    ),
+    [wide('{}', 'utf16le'), []],
+    [wide('1', 'utf16be'), [['', '1']]],
+    [wide('{"a":"\ud83d"}', 'utf16le'), [['a', utf8('\ufffd')]]],
+    [`${wide('{"a":1', 'utf16le')}}`, [['a', '1']]],
+    [`${wide('{"a":"', 'utf32be')}\x00\x11\x00\x00${wide('"}', 'utf32be')}`, [['a', utf8('\ufffd')]]],
     ['test', [['', 'test']]],
     ['a=1&b=2', [['', 'a=1&b=2']]],
   ];

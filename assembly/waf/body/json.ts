@@ -4,8 +4,9 @@
 // {"a":[1]} is `a.a`; an array at the top is called `array`. (Version 3 and Coraza write `json.a.b` and `json.a.0`.) Names
 // of elements and of the members of equal objects are shared, so a table costs one name a column.
 //
-// What ModSecurity's reader refuses makes the body malformed here too. Inside of a string, and of a word that is no value,
-// reading goes on after it; where the structure is broken, it ends.
+// What ModSecurity's reader refuses makes the body malformed here too, and so does what RFC 8259 forbids and some readers
+// take: units of 16 or 32 bits, VT and FF as blanks. Inside of a string, of a word that is no value, and behind such blanks
+// reading goes on; where the structure is broken, it ends.
 import { REASON_BODY_DEPTH } from '../../abi';
 import { alloc, fail, release, spend } from '../../arena';
 import { equalBytes, hashBytes } from '../../hash';
@@ -13,8 +14,9 @@ import { putCodePoint } from '../../json';
 import { hexDigit } from '../../pairs';
 import { MAX_JSON_DEPTH, VARIABLE_ARGS_POST } from '../abi';
 import { addArgument } from './argument';
-import { setMalformed } from './malformed';
+import { malformed, setMalformed } from './malformed';
 import { isUtf8 } from './utf8';
+import { narrow, narrowedLength } from './wide';
 
 // One open object or array: { kind, its name, length of that or -1 for none, length of the last key in it, name of its
 // elements or 0, length of that, the name that the two were made for }.
@@ -32,6 +34,7 @@ const ARRAY_NAME = memory.data<u8>([0x61, 0x72, 0x72, 0x61, 0x79]);
 let p: usize = 0;
 let end: usize = 0;
 let complete: bool = true; // the window holds the whole body
+let several: bool = false; // another document may follow
 let depth: i32 = 0;
 // Name of the value to come, -1 for none (the top), and the length of its last key.
 let nameAt: usize = 0;
@@ -42,24 +45,65 @@ let textAt: usize = 0;
 let textLength: i32 = 0;
 let closed: bool = false;
 
-/** Adds the values of a JSON document as arguments; `whole` as of processBody. False when a limit is reached. */
-export function parseJson(at: usize, length: i32, whole: bool): bool {
+/**
+ * Adds the values of a JSON document as arguments; `whole` as of processBody, `lines`: of several documents, one behind
+ * the other. False when a limit is reached.
+ */
+export function parseJson(at: usize, length: i32, whole: bool, lines: bool = false): bool {
   if (!spend(length)) return false;
   p = at;
   end = at + <usize>length;
   complete = whole;
-  depth = 0;
-  nameLength = -1;
+  several = lines;
   memory.fill(NAMES, 0, NAME_SLOTS * <u32>NAME_ENTRY_BYTES);
   memory.fill(FRAMES, 0, MAX_JSON_DEPTH * <u32>FRAME_BYTES);
   // SPEC: RFC 8259 section 8.1 lets a reader ignore a byte order mark.
   if (length >= 3 && load<u16>(p) == 0xbbef && load<u8>(p, 2) == 0xbf) p += 3;
+  else if (!toUtf8(at, length)) return false;
   skipBlanks();
   if (p >= end) {
     if (length > 0) premature();
     return true;
   }
-  return document();
+  do {
+    depth = 0;
+    nameLength = -1;
+    if (!document()) return false;
+  } while (several && p < end && !malformed);
+  return true;
+}
+
+/**
+ * SPEC: RFC 8259 section 8.1 wants UTF-8 of everybody. RFC 4627 section 3 did not, and the readers of Java and Python still
+ * find the units by the NUL bytes among the first four: such a body is malformed, and its values are seen all the same.
+ */
+function toUtf8(at: usize, length: i32): bool {
+  if (length < 2) return true;
+  const first = load<u16>(at);
+  const second: u16 = length >= 4 ? load<u16>(at, 2) : 1;
+  let size: usize = 2;
+  let skip = 0;
+  let big = false;
+  if (first == 0xfeff || first == 0xfffe) {
+    skip = 2;
+    big = first == 0xfffe;
+    if (!big && second == 0) {
+      size = 4;
+      skip = 4;
+    }
+  } else if (first == 0 && length >= 4 && second != 0) {
+    size = 4;
+    big = true;
+    if (second == 0xfffe) skip = 4;
+  } else if (first != 0 && (first & 0xff) == 0) big = true;
+  else if (first == 0 || first > 0xff) return true;
+  else if (second == 0) size = 4;
+  const text = narrow(at + <usize>skip, length - skip, size, big);
+  if (text == 0) return false;
+  setMalformed('JSON parsing error: the encoding is not UTF-8');
+  p = text;
+  end = text + <usize>narrowedLength;
+  return true;
 }
 
 function document(): bool {
@@ -70,7 +114,7 @@ function document(): bool {
     while (true) {
       skipBlanks();
       if (depth == 0) {
-        if (p < end) setMalformed('JSON parsing error: something follows the document');
+        if (p < end && !several) setMalformed('JSON parsing error: something follows the document');
         return true;
       }
       if (p >= end) {
@@ -128,7 +172,12 @@ function skipBlanks(): void {
       v128.or(i8x16.eq(bytes, i8x16.splat(0x0d)), i8x16.eq(bytes, i8x16.splat(0x09))),
     );
     const run = <usize>ctz(~i8x16.bitmask(blanks)); // bits above 15 of the complement are set
-    if (run == 0) return;
+    if (run == 0) {
+      // yajl, ModSecurity's reader, takes VT and FF for blanks, so that values behind them have to be seen.
+      if (byte != 0x0b && byte != 0x0c) return;
+      setMalformed('JSON parsing error: a control character between values');
+      p++;
+    }
     p += run;
   }
   p = end;

@@ -13,6 +13,11 @@ export function startUrlencoded(): void {
   urlencodedError = false;
 }
 
+/** Takes back what a text was judged by that nobody has called a form. */
+export function restoreUrlencoded(error: bool): void {
+  urlencodedError = error;
+}
+
 // What `token` found.
 let escaped: bool = false;
 

@@ -1,9 +1,11 @@
 // The encoding of an XML document. UTF-16 and ISO-8859-1 become UTF-8, so that rules see the same text in all; of what remains
 // only encodings that extend ASCII byte by byte are read, as they are.
-import { alloc, release, spend } from '../../arena';
+import { alloc, spend } from '../../arena';
 import { putCodePoint } from '../../json';
+import { begins } from '../name';
 import { setMalformed } from './malformed';
 import { isUtf8 } from './utf8';
+import { narrow, narrowedBadly, narrowedLength } from './wide';
 
 export let transcodedLength: i32 = 0;
 let utf8: bool = true;
@@ -25,31 +27,11 @@ export function transcode(at: usize, length: i32): usize {
   const big = first == 0xfffe || first == 0x3c00;
   if (!mark && first != 0x3c00 && first != 0x003c) return at;
   wide = true;
-  if (!spend(length)) return 0;
-  // 16 bits become at most three bytes.
-  const start = alloc(length + (length >> 1) + 3);
+  const skip = mark ? 2 : 0;
+  const start = narrow(at + <usize>skip, length - skip, 2, big);
   if (start == 0) return 0;
-  let to = start;
-  const end = at + <usize>length;
-  let q = mark ? at + 2 : at;
-  for (; q + 1 < end; q += 2) {
-    let unit = codeUnit(q, big);
-    if (unit >= 0xd800 && unit < 0xdc00 && q + 3 < end) {
-      const low = codeUnit(q + 2, big);
-      if (low >= 0xdc00 && low < 0xe000) {
-        unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-        q += 2;
-      }
-    }
-    if (unit >= 0xd800 && unit < 0xe000) {
-      setMalformed('XML parsing error: bytes that the encoding does not have');
-      unit = 0xfffd;
-    }
-    to = putCodePoint(to, unit);
-  }
-  if (q < end) setMalformed('XML parsing error: bytes that the encoding does not have');
-  transcodedLength = <i32>(to - start);
-  release((to + 7) & ~7);
+  if (narrowedBadly) setMalformed('XML parsing error: bytes that the encoding does not have');
+  transcodedLength = narrowedLength;
   return start;
 }
 
@@ -67,11 +49,6 @@ export function widen(at: usize): usize {
   for (let q = at; q < end; q++) to = putCodePoint(to, <i32>load<u8>(q));
   transcodedLength = <i32>(to - start);
   return start;
-}
-
-function codeUnit(q: usize, big: bool): i32 {
-  const unit = <i32>load<u16>(q);
-  return big ? ((unit & 0xff) << 8) | (unit >> 8) : unit;
 }
 
 /** Judges the XML declaration at p, if there is one, and reads the encoding in it. `whole` as of processBody. */
@@ -143,15 +120,6 @@ function takeEncoding(name: usize, length: i32): void {
   if (!begins(name, length, 'iso-8859-') && !begins(name, length, 'windows-125') && !begins(name, length, 'latin')) {
     setMalformed('XML parsing error: an encoding that is not supported');
   }
-}
-
-function begins(at: usize, length: i32, text: string): bool {
-  if (length < text.length) return false;
-  for (let i = 0; i < text.length; i++) {
-    const byte = load<u8>(at + <usize>i);
-    if ((<u32>byte - 0x41 < 26 ? byte | 0x20 : byte) != <u8>text.charCodeAt(i)) return false;
-  }
-  return true;
 }
 
 /** True when no control character but blanks is in [p, end), and, where it is declared so, well-formed UTF-8. */

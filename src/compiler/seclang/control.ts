@@ -84,7 +84,8 @@ const READERS: readonly (readonly [string, Reader])[] = [
   [
     'requestBodyProcessor',
     (reading) => {
-      const value = oneOfThese(reading, ['URLENCODED', 'MULTIPART', 'JSON', 'XML', 'RAW'] as const);
+      // SNIFF is ours: what the bytes look like.
+      const value = oneOfThese(reading, ['URLENCODED', 'MULTIPART', 'JSON', 'XML', 'RAW', 'SNIFF'] as const);
       return value === null ? [] : [{ ctl: 'requestBodyProcessor', value }];
     },
   ],

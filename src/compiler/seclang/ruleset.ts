@@ -118,7 +118,10 @@ export interface SetVariable {
 export type Control =
   | { readonly ctl: 'ruleEngine'; readonly value: 'on' | 'off' | 'detectionOnly' }
   | { readonly ctl: 'requestBodyAccess' | 'responseBodyAccess' | 'forceRequestBodyVariable'; readonly value: boolean }
-  | { readonly ctl: 'requestBodyProcessor'; readonly value: 'URLENCODED' | 'MULTIPART' | 'JSON' | 'XML' | 'RAW' }
+  | {
+      readonly ctl: 'requestBodyProcessor';
+      readonly value: 'URLENCODED' | 'MULTIPART' | 'JSON' | 'XML' | 'RAW' | 'SNIFF';
+    }
   // Kept for `show`, no effect here.
   | { readonly ctl: 'auditEngine' | 'auditLogParts' | 'debugLogLevel'; readonly value: string }
   | { readonly ctl: 'ruleRemove'; readonly rules: Selection }

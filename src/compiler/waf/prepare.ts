@@ -45,6 +45,7 @@ const PROCESSORS = {
   JSON: abi.PROCESSOR_JSON,
   XML: abi.PROCESSOR_XML,
   RAW: abi.PROCESSOR_NONE,
+  SNIFF: abi.PROCESSOR_SNIFF,
 };
 
 export function prepareRules(
