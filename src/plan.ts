@@ -23,6 +23,8 @@ export interface Plan {
   readonly stages: { readonly body: boolean; readonly response: boolean };
   /** Distinct effective `waf:` settings as the host acts on them; `RouteAction.waf` is an index. */
   readonly wafs: readonly WafPlan[];
+  /** What this app says of tunnels; null where it says nothing. */
+  readonly tunnels: TunnelsPlan | null;
   /** Rule-set images that the WAF programs refer to by index, by hash; as in the manifest. At most MAX_RULESETS. */
   readonly rulesets: readonly string[];
   /** Names of the secrets that this policy refers to, resolved at run time from bindings or files. */
@@ -110,7 +112,10 @@ export interface Backend {
 
 export interface Endpoint {
   readonly url: string; // origin with optional base path, no trailing slash
-  /** Key of the connection: `scheme://host:port`, with ` as NAME` when TLS must verify another name. */
+  /**
+   * Key of the connection: `scheme://host:port`, with ` as NAME` when TLS must verify another name. `tunnel:NAME` and
+   * `tunnel:NAME/SERVICE` for a tunnel; `tunnel:*.DOMAIN` for the one that the authority of the request names.
+   */
   readonly dial: string;
   /** `preserve`: the client's Host; `url`: the authority of `url`; anything else: that literal name. */
   readonly host: string;
@@ -171,6 +176,27 @@ export interface WafPlan {
   readonly onError: 'closed' | 'open';
   readonly messages: 'off' | 'log' | 'enforce';
   readonly evidence: 'redacted' | 'plain';
+}
+
+/** Tunnels as one app has them. */
+export interface TunnelsPlan {
+  /** Hosts are `NAME.` and `SERVICE.NAME.` before it. */
+  readonly domain: string;
+  readonly access: TunnelAccessPlan;
+  /** Tunnels of which something else holds. */
+  readonly names: Readonly<Record<string, TunnelAccessPlan>>;
+  /** Other operators whose connectors may dial, by the `x` of their public keys. Holds for the deployment. */
+  readonly projects: readonly { readonly name: string; readonly key: string }[];
+  /** Who may reach whom by `access`, in the words of a capability's `reach`; null: as capabilities say. */
+  readonly networks: readonly { readonly from: readonly string[]; readonly to: readonly string[] }[] | null;
+}
+
+/** Who may use a tunnel by its host. Every kind that is given must hold; of users and keys, one. */
+export interface TunnelAccessPlan {
+  readonly access: 'public' | 'restricted' | 'private';
+  readonly addresses: readonly string[]; // addresses and CIDR blocks
+  readonly basic: readonly { readonly user: string; readonly secret: string }[];
+  readonly keys: readonly string[]; // names of secrets
 }
 
 /** One deployment at one moment; `current.json` on disk, the body of POST /v1/swap, and the answer of GET /v1/status. */

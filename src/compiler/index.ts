@@ -154,15 +154,19 @@ function checkClaims(policies: readonly Policy[]): void {
         continue;
       }
       const index = policy.written.indexOf(host);
+      const domain = index < 0 && policy.tunnels !== null && host === `*.${policy.tunnels.domain}`;
       policy.document.report(
         'error',
-        index < 0 ? ['hostnames'] : ['hostnames', index],
+        domain ? ['tunnels', 'domain'] : index < 0 ? ['hostnames'] : ['hostnames', index],
         'host-twice',
         `host \`${shown(host)}\` is claimed twice`,
         {
           cause: `${owner.document.file}:${owner.document.lineOf(['hostnames', owner.written.indexOf(host)])} claims it for \`${owner.app}\``,
-          fix:
-            index < 0 ? 'give each app its `hostnames`: the default is `*`, any host' : 'remove it from one of the two',
+          fix: domain
+            ? 'choose another `domain`, or remove it from the `hostnames` of the other app'
+            : index < 0
+              ? 'give each app its `hostnames`: the default is `*`, any host'
+              : 'remove it from one of the two',
         },
       );
     }

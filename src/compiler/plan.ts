@@ -1,5 +1,6 @@
 /** Writes the plan: what the host half acts on. The only place that numbers rules and actions. */
 import type { Plan, RouteAction } from '../plan.ts';
+import { isTunnelDial } from './policy/backend.ts';
 import type { Policy } from './policy/policy.ts';
 
 /** `stages`: which later crossings a rule of the policy needs; `rulesets`: hashes of the images that its WAF needs. */
@@ -33,16 +34,14 @@ export function buildPlan(policy: Policy, stages: Plan['stages'], rulesets: read
     body: policy.body,
     stages,
     wafs: policy.wafs.plans,
+    tunnels: policy.tunnels,
     rulesets,
     secrets: policy.secrets,
   };
 }
 
-/** The distinct keys of connections that the plans ask for, sorted: on-prem, each is a service of its own. */
+/** The distinct keys of connections that the plans ask for, tunnels apart, sorted: on-prem, each is a service of its own. */
 export function dialsOf(plans: readonly Plan[]): string[] {
-  return [
-    ...new Set(
-      plans.flatMap((plan) => plan.backends.flatMap((backend) => backend.endpoints.map((endpoint) => endpoint.dial))),
-    ),
-  ].sort();
+  const endpoints = plans.flatMap((plan) => plan.backends.flatMap((backend) => backend.endpoints));
+  return [...new Set(endpoints.map(({ dial }) => dial).filter((dial) => !isTunnelDial(dial)))].sort();
 }

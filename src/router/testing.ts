@@ -55,6 +55,7 @@ export function plan(
     body: { limit: 131072, over: 'reject' },
     stages: { body: false, response: false },
     wafs: [],
+    tunnels: null,
     rulesets: [],
     secrets: [],
     prefixes,

@@ -24,15 +24,27 @@ export function parseDial(dial: string): Dial {
   return { scheme: match[1] as 'http' | 'https', host: match[2]!, port: Number(match[3]), tlsName: match[4] ?? null };
 }
 
+/** Tunnels need no service of their own. */
+export function isTunnelDial(dial: string): boolean {
+  return dial.startsWith('tunnel:');
+}
+
 /** The backend for the plan; what is wrong is reported, and such a backend may lack endpoints. */
 export function readBackend(name: string, source: Source, path: DocumentPath, reading: Reading): Backend {
   const { reporter } = reading;
   const endpoints: Endpoint[] = [];
-  if (source.endpoints !== undefined && source.url !== undefined) {
-    reporter.report('error', [...path, 'endpoints'], 'conflict', 'a backend has `url` or `endpoints`, not both', {
-      at: 'key',
-      fix: 'move `url` into `endpoints`',
-    });
+  const own = source.url === undefined ? 'tunnel' : 'url';
+  if (source.endpoints !== undefined && source[own] !== undefined) {
+    reporter.report(
+      'error',
+      [...path, 'endpoints'],
+      'conflict',
+      `a backend has \`${own}\` or \`endpoints\`, not both`,
+      {
+        at: 'key',
+        fix: `move \`${own}\` into \`endpoints\``,
+      },
+    );
   } else if (source.endpoints !== undefined) {
     for (const field of ['address', 'host'] as const) {
       if (source[field] !== undefined)
@@ -54,13 +66,13 @@ export function readBackend(name: string, source: Source, path: DocumentPath, re
         { at: 'key' },
       );
     }
-  } else if (source.url !== undefined) {
-    const endpoint = readEndpoint({ ...source, url: source.url, weight: 1 }, path, reading);
+  } else if (source[own] !== undefined) {
+    const endpoint = readEndpoint({ ...source, weight: 1 }, path, reading);
     if (endpoint !== null) endpoints.push(endpoint);
   } else {
     reporter.report('error', path, 'missing-field', `backend \`${name}\` has no \`url\``, {
       at: 'key',
-      fix: 'add `url: http://host:port`, or `endpoints`',
+      fix: 'add `url: http://host:port`, `tunnel: NAME`, or `endpoints`',
     });
   }
   return {
@@ -78,13 +90,21 @@ export function readBackend(name: string, source: Source, path: DocumentPath, re
 }
 
 interface EndpointSource {
-  readonly url: string;
+  readonly url?: string | undefined;
+  readonly tunnel?: string | undefined;
   readonly address?: string | undefined;
   readonly host?: string | undefined;
   readonly weight: number;
 }
 
 function readEndpoint(source: EndpointSource, path: DocumentPath, reading: Reading): Endpoint | null {
+  if (source.tunnel !== undefined) return readTunnel(source, source.tunnel, path, reading);
+  if (source.url === undefined) {
+    reading.reporter.report('error', path, 'missing-field', 'an endpoint has no `url`', {
+      fix: 'add `url: http://host:port`, or `tunnel: NAME`',
+    });
+    return null;
+  }
   const url = readUrl(source.url, [...path, 'url'], reading);
   if (url === null) return null;
   const scheme = url.protocol.slice(0, -1);
@@ -100,6 +120,36 @@ function readEndpoint(source: EndpointSource, path: DocumentPath, reading: Readi
   return {
     url: `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}`,
     dial: `${scheme}://${address.host}:${address.port}${tls}`,
+    host,
+    weight: source.weight,
+  };
+}
+
+/** Host reaches a tunnel's origin as it is written on either target: no `fetch` is in between. */
+function readTunnel(source: EndpointSource, name: string, path: DocumentPath, reading: Reading): Endpoint | null {
+  const { reporter } = reading;
+  for (const field of ['url', 'address'] as const) {
+    if (source[field] === undefined) continue;
+    const cause = 'the connector knows where the origin is';
+    const fix = `remove \`${field}\`, or \`tunnel\``;
+    reporter.report('error', [...path, field], 'conflict', `\`${field}\` beside \`tunnel\``, { at: 'key', cause, fix });
+    return null;
+  }
+  if (name === '*' && reading.tunnelDomain === null) {
+    const fix = 'name a tunnel, or add `tunnels: { domain: "*.t.example.com" }`';
+    reporter.report('error', [...path, 'tunnel'], 'no-tunnels', 'no host names a tunnel in this app', { fix });
+    return null;
+  }
+  const at = [...path, 'host'];
+  const host = hostOrWord(source.host ?? 'preserve', at, reading);
+  if (name === '*' && host !== 'preserve') {
+    const cause = 'the host of the request is what names the tunnel';
+    reporter.report('error', at, 'conflict', '`host` beside `tunnel: "*"`', { at: 'key', cause, fix: 'remove it' });
+  }
+  const [tunnel = '', service = ''] = name.split('/');
+  return {
+    url: `http://${name === '*' ? 'tunnel' : service === '' ? tunnel : `${service}.${tunnel}`}`,
+    dial: `tunnel:${name === '*' ? reading.tunnelDomain : name}`,
     host,
     weight: source.weight,
   };
@@ -173,13 +223,7 @@ function readHost(host: string | undefined, url: URL, path: DocumentPath, readin
   if (host === 'url') return host;
   const at = [...path, 'host'];
   const needed = host === 'preserve' ? reading.hostnames : [];
-  let name = host;
-  if (host !== 'preserve') {
-    const [bare, port] = /^(.*):([0-9]{1,5})$/.exec(host)?.slice(1) ?? [host, ''];
-    const read = readHostname(bare!, false, at, reading.reporter);
-    if (read === null) return 'url';
-    name = port === '' ? read : `${read}:${port}`;
-  }
+  const name = hostOrWord(host, at, reading);
   if (reading.target === 'cloudflare') {
     const inside = (one: string) =>
       reading.zone !== null && (inZone(one, reading.zone) || covers(`*.${reading.zone}`, one));
@@ -200,6 +244,14 @@ function readHost(host: string | undefined, url: URL, path: DocumentPath, readin
     }
   }
   return name;
+}
+
+/** `preserve`, `url`, or a name with or without port. */
+function hostOrWord(host: string, at: DocumentPath, { reporter }: Reading): string {
+  if (host === 'preserve' || host === 'url') return host;
+  const [bare, port] = /^(.*):([0-9]{1,5})$/.exec(host)?.slice(1) ?? [host, ''];
+  const name = readHostname(bare!, false, at, reporter);
+  return name === null || port === '' ? (name ?? 'url') : `${name}:${port}`;
 }
 
 function checkOverride(

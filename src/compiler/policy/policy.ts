@@ -10,7 +10,7 @@ import {
   MAX_ROUTES,
   MAX_RULES,
 } from '../../../assembly/abi.ts';
-import type { Backend, BodyPlan, ForwardedPlan, RouteAction } from '../../plan.ts';
+import type { Backend, BodyPlan, ForwardedPlan, RouteAction, TunnelsPlan } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import type { Document } from '../document.ts';
 import { parseCidr } from '../lists.ts';
@@ -23,6 +23,7 @@ import type { Reading, Target } from './reading.ts';
 import { readRoute } from './route.ts';
 import { readRule, type ReadRule } from './rule.ts';
 import * as schema from './schema.ts';
+import { readDomain, readTunnels } from './tunnels.ts';
 import { unknownField, validate } from './validation.ts';
 import { WafReader, type Wafs } from './waf.ts';
 
@@ -43,6 +44,7 @@ export interface Policy {
   readonly proxyStatus: boolean;
   readonly body: BodyPlan;
   readonly wafs: Wafs;
+  readonly tunnels: TunnelsPlan | null;
   readonly secrets: readonly string[];
 }
 
@@ -54,12 +56,17 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     document.report('error', [], 'wrong-type', 'a policy is a mapping of fields', { fix: 'begin with `app: NAME`' });
     return null;
   }
-  const fields = document.value as Fields;
+  let fields = document.value as Fields;
   const known = Object.keys(schema.policySchema.shape);
   for (const key of Object.keys(fields)) if (!known.includes(key)) unknownField(key, known, [], document);
 
   const settings = readSettings(fields, document);
-  const hostnames = settings.hostnames
+  const tunnelDomain = settings.tunnels === undefined ? null : readDomain(settings.tunnels, target, document);
+  // An app that says nothing but `tunnels` is for their hosts, not for any.
+  const only = tunnelDomain !== null && (fields['hostnames'] ?? fields['routes'] ?? null) === null;
+  if (tunnelDomain !== null) fields = withTunnels(fields, tunnelDomain);
+  const written = only ? [] : settings.hostnames;
+  const hostnames = written
     .map((name, index) => readHostname(name, true, ['hostnames', index], document))
     .filter((name) => name !== null);
   const backendFields = mapping(fields, 'backends', schema.nameSchemas.backends, MAX_BACKENDS, document);
@@ -68,12 +75,15 @@ export function readPolicy(document: Document, target: Target): Policy | null {
       ? null
       : readHostname(settings.cloudflare.zone, false, ['cloudflare', 'zone'], document);
   const distinct = [...new Set(hostnames)];
+  // Hosts of tunnels are the app's, but a route takes them only where it names them, or where there are no others.
+  const all = tunnelDomain === null ? distinct : [...new Set([...hostnames, tunnelDomain])];
   const reading: Reading = {
     reporter: document,
     target,
     zone,
-    hostnames: distinct,
-    intersection: new Intersection(distinct),
+    hostnames: distinct.length > 0 ? distinct : all,
+    intersection: new Intersection(all),
+    tunnelDomain,
     over: settings.body.over,
     backends: new Map(backendFields.map(([name], index) => [name, index])),
     secrets: new Set(),
@@ -98,7 +108,7 @@ export function readPolicy(document: Document, target: Target): Policy | null {
   return {
     document,
     app: settings.app,
-    hostnames: reading.hostnames,
+    hostnames: all,
     written: fields['hostnames'] === undefined ? [] : settings.hostnames.map((name) => name.toLowerCase()),
     settings: readEngineSettings(settings, reading),
     lists,
@@ -111,7 +121,30 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     proxyStatus: settings.proxyStatus,
     body,
     wafs: wafs.wafs,
+    tunnels:
+      settings.tunnels === undefined || tunnelDomain === null
+        ? null
+        : readTunnels(settings.tunnels, tunnelDomain, reading),
     secrets: [...reading.secrets].sort(),
+  };
+}
+
+/**
+ * The fields with a backend for the hosts of tunnels and a route to it, behind those that are written: where a policy has
+ * such a backend of its own, it says itself what goes there.
+ */
+function withTunnels(fields: Fields, domain: string): Fields {
+  const { backends = {}, routes = [] } = fields as { backends?: unknown; routes?: unknown };
+  if (typeof (backends ?? {}) !== 'object' || Array.isArray(backends) || !Array.isArray(routes ?? [])) return fields;
+  const own = Object.values(backends ?? {}) as (Fields | null)[];
+  const dynamic = (one: Fields | null): boolean =>
+    one?.['tunnel'] === '*' || (Array.isArray(one?.['endpoints']) && one['endpoints'].some(dynamic));
+  if (own.some(dynamic)) return fields;
+  const name = 'tunnel of the host';
+  return {
+    ...fields,
+    backends: { ...(backends as object), [name]: { tunnel: '*' } },
+    routes: [...((routes ?? []) as unknown[]), { name, hostnames: [domain], backend: name }],
   };
 }
 
@@ -217,7 +250,7 @@ function readRoutes(fields: Fields, settings: schema.Settings, wafs: WafReader, 
       readInspection(source.inspect, [...read.route.path, 'inspect'], routes.length, inspections, document);
     routes.push({ route: read.route, action: { ...read.action, waf: wafs.route(source.waf, read.route.path) } });
   });
-  if (fields['routes'] === undefined || fields['routes'] === null) {
+  if ((fields['routes'] ?? fields['tunnels'] ?? null) === null) {
     document.report('warning', ['routes'], 'no-routes', 'the policy has no routes: every request is answered 404', {
       fix: 'add `routes: [{ backend: NAME }]`',
     });

@@ -73,7 +73,7 @@ export const mode = z
 export const weight = z.number().int().min(0).max(MAX_WEIGHT);
 export const hostnames = z.array(text.max(255)).min(1).max(MAX_HOSTNAMES);
 
-const secret = z
+export const secret = z
   .strictObject({
     secret: z
       .string()

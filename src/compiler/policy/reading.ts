@@ -14,6 +14,8 @@ export interface Reading {
   /** Host names of the app, lower case. */
   readonly hostnames: readonly string[];
   readonly intersection: Intersection;
+  /** The wildcard of the hosts that are tunnels, or null. */
+  readonly tunnelDomain: string | null;
   /** What may be held of a body, and what happens to a longer one. */
   readonly over: 'reject' | 'inspect-prefix' | 'pass';
   /** Every name under `backends`, also those with faults; the index is that of the plan. */

@@ -35,6 +35,7 @@ import {
   token,
   weight,
 } from './primitives.ts';
+import { tunnel, tunnelsSchema } from './tunnels-schema.ts';
 import { wafSchema } from './waf-schema.ts';
 
 const valueMatch = z.strictObject({
@@ -177,7 +178,8 @@ export const ruleSchema = z.strictObject({
 });
 
 const endpointFields = {
-  url: z.string().max(2048).describe('http or https; a path is put before that of the request'),
+  url: z.string().max(2048).optional().describe('http or https; a path is put before that of the request'),
+  tunnel: tunnel.optional(),
   address: z.string().max(260).optional().describe('Where to connect, host or host:port; default: from url'),
   host: z
     .string()
@@ -190,7 +192,6 @@ const endpointFields = {
 
 export const backendSchema = z.strictObject({
   ...endpointFields,
-  url: endpointFields.url.optional(),
   endpoints: z
     .array(
       z.strictObject({ ...endpointFields, weight: weight.default(1).describe('Share of the requests; 0 is none') }),
@@ -327,6 +328,11 @@ export const settingSchemas = {
   waf: wafSchema
     .optional()
     .describe('Web application firewall; `waf: {}` is the embedded rule set in mode enforce. Default: none'),
+  tunnels: tunnelsSchema
+    .optional()
+    .describe(
+      'Private origins that dial in: their hosts, and who may use them. The rules and the WAF of this app apply',
+    ),
   cloudflare: z
     .strictObject({
       zone: text.max(253).describe('The zone of the account; `address` and `host` can name hosts inside of it only'),
