@@ -98,11 +98,36 @@ export function sessionName(tunnel: string, session: number): string {
   return `${tunnel}#${session}`;
 }
 
-/** `Endpoint.dial` of a tunnel: `tunnel:NAME` or `tunnel:NAME/SERVICE`. Null for any other connection. */
-export function readTunnelDial(dial: string): { readonly tunnel: string; readonly service: string } | null {
+export interface TunnelPlace {
+  readonly tunnel: string;
+  /** '' for the connector's default one. */
+  readonly service: string;
+}
+
+/**
+ * `Endpoint.dial` of a tunnel: `tunnel:NAME`, `tunnel:NAME/SERVICE`, or `tunnel:*.DOMAIN` for the one that the authority
+ * of the request names. Null for any other connection, or where the authority names none.
+ */
+export function readTunnelDial(dial: string, authority: string): TunnelPlace | null {
   if (!dial.startsWith('tunnel:')) return null;
+  if (dial.startsWith('tunnel:*.')) return tunnelOfHost(authority, dial.slice('tunnel:*.'.length));
   const [tunnel = '', service = '', ...more] = dial.slice('tunnel:'.length).split('/');
   if (more.length > 0 || !LABEL.test(tunnel) || (service !== '' && !LABEL.test(service)))
     throw new Error(`${dial} names no tunnel`);
   return { tunnel, service };
+}
+
+/** The tunnel, and its service, that `NAME.domain` or `SERVICE.NAME.domain` is the host of, with or without port; else null. */
+export function tunnelOfHost(authority: string, domain: string): TunnelPlace | null {
+  const host = authority
+    .toLowerCase()
+    .replace(/:[0-9]*$/, '')
+    .replace(/\.$/, '');
+  if (!host.endsWith(`.${domain}`)) return null;
+  const [tunnel = '', service, ...more] = host
+    .slice(0, -domain.length - 1)
+    .split('.')
+    .toReversed();
+  if (more.length > 0 || !LABEL.test(tunnel) || (service !== undefined && !LABEL.test(service))) return null;
+  return { tunnel, service: service ?? '' };
 }

@@ -23,7 +23,7 @@ import type { Reading, Target } from './reading.ts';
 import { readRoute } from './route.ts';
 import { readRule, type ReadRule } from './rule.ts';
 import * as schema from './schema.ts';
-import { readDomain, readTunnels } from './tunnels.ts';
+import { readDomain, readTunnels, withTunnels } from './tunnels.ts';
 import { unknownField, validate } from './validation.ts';
 import { WafReader, type Wafs } from './waf.ts';
 
@@ -126,25 +126,6 @@ export function readPolicy(document: Document, target: Target): Policy | null {
         ? null
         : readTunnels(settings.tunnels, tunnelDomain, reading),
     secrets: [...reading.secrets].sort(),
-  };
-}
-
-/**
- * The fields with a backend for the hosts of tunnels and a route to it, behind those that are written: where a policy has
- * such a backend of its own, it says itself what goes there.
- */
-function withTunnels(fields: Fields, domain: string): Fields {
-  const { backends = {}, routes = [] } = fields as { backends?: unknown; routes?: unknown };
-  if (typeof (backends ?? {}) !== 'object' || Array.isArray(backends) || !Array.isArray(routes ?? [])) return fields;
-  const own = Object.values(backends ?? {}) as (Fields | null)[];
-  const dynamic = (one: Fields | null): boolean =>
-    one?.['tunnel'] === '*' || (Array.isArray(one?.['endpoints']) && one['endpoints'].some(dynamic));
-  if (own.some(dynamic)) return fields;
-  const name = 'tunnel of the host';
-  return {
-    ...fields,
-    backends: { ...(backends as object), [name]: { tunnel: '*' } },
-    routes: [...((routes ?? []) as unknown[]), { name, hostnames: [domain], backend: name }],
   };
 }
 

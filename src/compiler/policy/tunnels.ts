@@ -33,6 +33,27 @@ export function readDomain({ domain }: Tunnels, target: Target, document: Docume
   return null;
 }
 
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * The fields with a backend for the hosts of tunnels and a route to it, behind those that are written: where a policy has
+ * such a backend of its own, it says itself what goes there.
+ */
+export function withTunnels(fields: Fields, domain: string): Fields {
+  const { backends = {}, routes = [] } = fields as { backends?: unknown; routes?: unknown };
+  if (typeof (backends ?? {}) !== 'object' || Array.isArray(backends) || !Array.isArray(routes ?? [])) return fields;
+  const own = Object.values(backends ?? {}) as (Fields | null)[];
+  const dynamic = (one: Fields | null): boolean =>
+    one?.['tunnel'] === '*' || (Array.isArray(one?.['endpoints']) && one['endpoints'].some(dynamic));
+  if (own.some(dynamic)) return fields;
+  const name = 'tunnel of the host';
+  return {
+    ...fields,
+    backends: { ...(backends as object), [name]: { tunnel: '*' } },
+    routes: [...((routes ?? []) as unknown[]), { name, hostnames: [domain], backend: name }],
+  };
+}
+
 export function readTunnels(source: Tunnels, domain: string, reading: Reading): TunnelsPlan {
   const app = readAccess(source, [AT], null, reading);
   const names = Object.entries(source.names ?? {}).map(
