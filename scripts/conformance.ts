@@ -5,6 +5,7 @@ import { runCrsHttp } from '../test/conformance/crs-http.ts';
 import { runWafDifferential } from '../test/conformance/waf-differential.ts';
 import { runWafTraffic } from '../test/conformance/waf-traffic.ts';
 import { runGatewayApi, type Outcome } from '../test/conformance/gateway-api.ts';
+import { runRfc9421 } from '../test/conformance/rfc9421.ts';
 import { runStructuredFields } from '../test/conformance/structured-fields.ts';
 
 const SUITES: Record<string, (only: readonly string[], report: (outcome: Outcome) => void) => Promise<Outcome[]>> = {
@@ -16,6 +17,7 @@ const SUITES: Record<string, (only: readonly string[], report: (outcome: Outcome
   'waf-differential': runWafDifferential,
   'waf-traffic': runWafTraffic,
   'structured-fields': runStructuredFields,
+  rfc9421: runRfc9421,
 };
 
 const [name = '', ...only] = process.argv.slice(2);
