@@ -65,7 +65,7 @@ const parts: readonly Part[] = [
     async make() {
       const { readFolder } = await import('../src/cli/archive.ts');
       const { compileFilesOf, EMBEDDED, writeKept } = await import('../src/cli/rule-images.ts');
-      writeKept(join(dist, EMBEDDED), await compileFilesOf(EMBEDDED, readFolder(join(root, 'rules'))));
+      writeKept(join(dist, EMBEDDED), await compileFilesOf(EMBEDDED, readFolder(join(root, 'rules')), undefined));
     },
   },
   {

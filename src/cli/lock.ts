@@ -17,6 +17,8 @@ export interface LockedRules {
   readonly sha256: string;
   /** Hex SHA-256 of names and contents of the files that are used. */
   readonly files: string;
+  /** Rules with patterns that the engine does not have: refused with the rule set when absent, else left out. */
+  readonly unsupported?: 'leave-out';
 }
 
 export type Lock = Readonly<Record<string, LockedRules>>;
@@ -35,11 +37,16 @@ export function readLock(folder: string): Lock {
     throw new Failure(`${path} has no \`rulesets\`; take it from version control`);
   const lock: Record<string, LockedRules> = Object.create(null) as Record<string, LockedRules>;
   for (const [name, entry] of Object.entries(rulesets as Record<string, unknown>)) {
-    const { source, sha256, files } = (entry ?? {}) as Record<string, unknown>;
+    const { source, sha256, files, unsupported } = (entry ?? {}) as Record<string, unknown>;
     const hash = (text: unknown): text is string => typeof text === 'string' && /^[0-9a-f]{64}$/.test(text);
-    if (typeof source !== 'string' || !hash(sha256) || !hash(files))
+    if (
+      typeof source !== 'string' ||
+      !hash(sha256) ||
+      !hash(files) ||
+      ![undefined, 'leave-out'].includes(unsupported as undefined)
+    )
       throw new Failure(`${path}: the entry of ${JSON.stringify(name)} is damaged; take the file from version control`);
-    lock[name] = { source, sha256, files };
+    lock[name] = { source, sha256, files, ...(unsupported !== undefined && { unsupported: 'leave-out' }) };
   }
   return lock;
 }

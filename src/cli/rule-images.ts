@@ -5,10 +5,10 @@ import { dirname, join } from 'node:path';
 import { VERSION } from '../../assembly/abi.ts';
 import type { Diagnostic } from '../compiler/diagnostics.ts';
 import { readRuleSet, type RuleSet } from '../compiler/seclang/index.ts';
-import { compileRuleSet, IR_VERSION, readIr, type RuleSetIr } from '../compiler/waf/artefact.ts';
+import { compileRuleSet, IR_VERSION, isLeftOut, readIr, type RuleSetIr } from '../compiler/waf/artefact.ts';
 import type { RuleFiles } from './archive.ts';
 import { Failure } from './failure.ts';
-import { digestOf, sha256 } from './lock.ts';
+import { digestOf, readLock, sha256, type LockedRules } from './lock.ts';
 import { entryFiles, lockedFiles } from './rulesets.ts';
 import { version } from './version.ts';
 import { artefact } from './workerd.ts';
@@ -23,14 +23,19 @@ export interface CompiledRules {
   readonly hash: string; // of the image
   readonly image: Uint8Array;
   readonly ir: RuleSetIr;
-  /** Of its SecLang; none of them is an error. */
+  /** Of its SecLang; none of them is an error. From the cache only what is left out. */
   readonly diagnostics: readonly Diagnostic[];
   readonly cached: boolean;
 }
 
 /** Reads the SecLang of a rule set's files. */
-export function readFiles(name: string, files: RuleFiles): { ruleSet: RuleSet; diagnostics: readonly Diagnostic[] } {
+export function readFiles(
+  name: string,
+  files: RuleFiles,
+  unsupported: LockedRules['unsupported'],
+): { ruleSet: RuleSet; diagnostics: readonly Diagnostic[] } {
   return readRuleSet({
+    onUnsupportedPattern: unsupported ?? 'error',
     name,
     entry: entryFiles(files),
     readFile: (path) => files.get(path) ?? null,
@@ -49,22 +54,35 @@ function namesIn(files: RuleFiles, folder: string): string[] | null {
 export async function compiledRules(project: string, name: string, onProgress?: Progress): Promise<CompiledRules> {
   if (name === EMBEDDED) return embeddedRules();
   const files = lockedFiles(project, name);
-  const base = join(project, CACHE_FOLDER, `${name}-${keyOf(files)}`);
+  const unsupported = readLock(project)[name]?.unsupported;
+  const base = join(project, CACHE_FOLDER, `${name}-${keyOf(files, unsupported)}`);
   const kept = readKept(base);
   if (kept !== null) return kept;
-  const compiled = await compileFilesOf(name, files, onProgress);
+  const compiled = await compileFilesOf(name, files, unsupported, onProgress);
   writeKept(base, compiled);
   return compiled;
 }
 
-export async function compileFilesOf(name: string, files: RuleFiles, onProgress?: Progress): Promise<CompiledRules> {
-  const { ruleSet, diagnostics } = readFiles(name, files);
-  const refuse = (problems: readonly Diagnostic[]): Failure =>
-    new Failure(`the rule set ${name} has errors; sallyport rules test ${name} shows them`, { diagnostics: problems });
+export async function compileFilesOf(
+  name: string,
+  files: RuleFiles,
+  unsupported: LockedRules['unsupported'],
+  onProgress?: Progress,
+): Promise<CompiledRules> {
+  const { ruleSet, diagnostics } = readFiles(name, files, unsupported);
+  const refuse = (problems: readonly Diagnostic[]): Failure => {
+    const patterns = problems.some(({ code }) => code === 'bad-regex' || code === 'macro-in-pattern');
+    const more = patterns
+      ? `, sallyport rules add ${name} --leave-out-unsupported does without rules whose patterns cannot be had`
+      : '';
+    return new Failure(`the rule set ${name} has errors; sallyport rules test ${name} shows them${more}`, {
+      diagnostics: problems,
+    });
+  };
   if (diagnostics.some(({ severity }) => severity === 'error')) throw refuse(diagnostics);
   const options =
     onProgress === undefined ? {} : { onProgress: (done: number, all: number) => onProgress(name, done, all) };
-  const found = await compileRuleSet(ruleSet, options);
+  const found = await compileRuleSet(ruleSet, { ...options, leftOut: diagnostics.filter(isLeftOut) });
   if (found.artefact === null) throw refuse([...diagnostics, ...found.diagnostics]);
   const { image, ir } = found.artefact;
   return { hash: sha256(image), image, ir, diagnostics, cached: false };
@@ -82,7 +100,7 @@ function readKept(base: string): CompiledRules | null {
   const ir = readIr(readFileSync(`${base}.ir.json`, 'utf8'));
   if (ir === null) return null;
   const image = readFileSync(`${base}.img`);
-  return { hash: sha256(image), image, ir, diagnostics: [], cached: true };
+  return { hash: sha256(image), image, ir, diagnostics: ir.leftOut, cached: true };
 }
 
 export function writeKept(base: string, { image, ir }: Pick<CompiledRules, 'image' | 'ir'>): void {
@@ -98,8 +116,8 @@ export function writeKept(base: string, { image, ir }: Pick<CompiledRules, 'imag
 }
 
 /** Of the files and of the compiler: either of them changed, and it is compiled again. */
-export function keyOf(files: RuleFiles): string {
-  const parts = [digestOf(files), VERSION, IR_VERSION, version, compilerStamp()];
+export function keyOf(files: RuleFiles, unsupported: LockedRules['unsupported']): string {
+  const parts = [digestOf(files), unsupported ?? '', VERSION, IR_VERSION, version, compilerStamp()];
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 32);
 }
 

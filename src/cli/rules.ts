@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import pc from 'picocolors';
 import { formatDiagnostics, type Diagnostic } from '../compiler/diagnostics.ts';
 import { severityName, writeRule, type RuleEntry, type RuleSet } from '../compiler/seclang/index.ts';
-import { isRule, paranoiaOf } from '../compiler/waf/artefact.ts';
+import { isLeftOut, isRule, paranoiaOf } from '../compiler/waf/artefact.ts';
 import { guardBodies } from '../compiler/waf/malformed.ts';
 import { writeBundle } from '../compiler/waf/bundle.ts';
 import { printable } from './accesslog.ts';
@@ -13,7 +13,7 @@ import { compileFiles, requireDeployment } from './deployment.ts';
 import { Failure } from './failure.ts';
 import { readLock } from './lock.ts';
 import { compiledRules, compileFilesOf, EMBEDDED, readFiles } from './rule-images.ts';
-import { addRules, folderOf, lockedFiles, parseName } from './rulesets.ts';
+import { addRules, type Added, folderOf, lockedFiles, parseName } from './rulesets.ts';
 
 const rulesArguments = {
   action: { type: 'positional', description: 'add, list, show, test or bundle', required: true },
@@ -26,6 +26,10 @@ const rulesArguments = {
   url: { type: 'string', description: 'add: another place to download from', valueHint: 'url' },
   ruleset: { type: 'string', description: 'show: the rule set to look in', valueHint: 'name' },
   out: { type: 'string', description: 'bundle: where to write', valueHint: 'file', default: 'waf.bin' },
+  'leave-out-unsupported': {
+    type: 'boolean',
+    description: 'add: leave out rules with patterns that need backtracking, such as six of CRS 3',
+  },
   json: { type: 'boolean', description: 'print JSON' },
 } as const;
 
@@ -36,6 +40,7 @@ interface Parsed {
   readonly url?: string | undefined;
   readonly ruleset?: string | undefined;
   readonly out: string;
+  readonly 'leave-out-unsupported'?: boolean | undefined;
   readonly json?: boolean | undefined;
 }
 
@@ -66,34 +71,42 @@ async function add(args: Parsed, project: string): Promise<void> {
   if (names.length === 0) throw new Failure('which rule set? Write sallyport rules add crs@4.28.0');
   if (args.name === undefined && (args.from !== undefined || args.url !== undefined))
     throw new Failure('--from and --url belong to one rule set: name it');
+  if (args.name === undefined && args['leave-out-unsupported'] !== undefined)
+    throw new Failure('--leave-out-unsupported belongs to one rule set: name it');
   const added = [];
   for (const name of names) {
     const progress = progressLine(args);
     const one = await addRules(project, name, {
       from: args.from,
       url: args.url,
+      leaveOut: args['leave-out-unsupported'],
       onProgress: (bytes, total) => progress(`${name}: ${bytes}${total > 0 ? ` of ${total}` : ''} bytes`),
     });
     progress('');
-    added.push(one);
+    const leftOut = one.unsupported === undefined ? [] : leftOutOf(project, one);
+    added.push({ ...one, leftOut });
   }
-  const lines = added.map(
-    ({ name, sha256, count, fresh }) =>
-      `${name}  ${count} files  SHA-256 ${sha256}${fresh ? '  (new in sallyport.lock: commit it)' : ''}`,
-  );
+  const lines = added.flatMap(({ name, sha256, count, fresh, leftOut }) => [
+    `${name}  ${count} files  SHA-256 ${sha256}${fresh ? '  (new in sallyport.lock: commit it)' : ''}`,
+    ...leftOut.map(({ file, line, column, message }) => `  ${printable(`${file}:${line}:${column}  ${message}`)}`),
+  ]);
   print(args, { rulesets: added }, lines.join('\n'));
 }
+
+const leftOutOf = (project: string, { name, unsupported }: Added): readonly Diagnostic[] =>
+  readFiles(name, lockedFiles(project, name), unsupported).diagnostics.filter(isLeftOut);
 
 function list(args: Parsed, project: string): void {
   const rows = [EMBEDDED, ...Object.keys(readLock(project))].map((name) => {
     const locked = name === EMBEDDED ? null : (readLock(project)[name] ?? null);
     const here = name === EMBEDDED || existsSync(folderOf(project, name));
-    return { name, source: locked?.source ?? 'part of Sallyport', sha256: locked?.sha256 ?? null, here };
+    const unsupported = locked?.unsupported ?? 'error';
+    return { name, source: locked?.source ?? 'part of Sallyport', sha256: locked?.sha256 ?? null, here, unsupported };
   });
   const width = Math.max(...rows.map(({ name }) => name.length));
   const lines = rows.map(
-    ({ name, source, sha256, here }) =>
-      `${name.padEnd(width)}  ${here ? '' : pc.yellow('not here: sallyport rules add  ')}${source}${sha256 === null ? '' : pc.dim(`  ${sha256.slice(0, 12)}`)}`,
+    ({ name, source, sha256, here, unsupported }) =>
+      `${name.padEnd(width)}  ${here ? '' : pc.yellow('not here: sallyport rules add  ')}${source}${sha256 === null ? '' : pc.dim(`  ${sha256.slice(0, 12)}`)}${unsupported === 'error' ? '' : '  leaves out unsupported rules'}`,
   );
   print(args, { rulesets: rows }, lines.join('\n'));
 }
@@ -101,7 +114,7 @@ function list(args: Parsed, project: string): void {
 /** The rules of a set without compiling it. */
 async function ruleSetOf(project: string, name: string): Promise<RuleSet> {
   if (name === EMBEDDED) return (await compiledRules(project, name)).ir.ruleSet;
-  return readFiles(name, lockedFiles(project, name)).ruleSet;
+  return readFiles(name, lockedFiles(project, name), readLock(project)[name]?.unsupported).ruleSet;
 }
 
 /** Rules that a policy puts before any rule set are shown once, with those that are always here. */
@@ -175,7 +188,7 @@ async function testRules(args: Parsed, project: string): Promise<void> {
       compiled =
         name === EMBEDDED
           ? await compiledRules(project, name)
-          : await compileFilesOf(name, files, (_, done, total) =>
+          : await compileFilesOf(name, files, readLock(project)[name]?.unsupported, (_, done, total) =>
               progress(`${name}: ${Math.floor((done / total) * 100)} %`),
             );
       diagnostics = compiled.diagnostics;

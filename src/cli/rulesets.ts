@@ -37,13 +37,15 @@ export interface AddOptions {
   readonly from?: string | undefined;
   /** Another place to download from; what comes is held to the lock all the same. */
   readonly url?: string | undefined;
+  /** Whether rules with patterns that the engine does not have are left out; undefined: as the lock says. */
+  readonly leaveOut?: boolean | undefined;
   readonly onProgress?: (bytes: number, total: number) => void;
 }
 
 export interface Added extends LockedRules {
   readonly name: string;
   readonly count: number; // files
-  readonly fresh: boolean; // not in the lock before
+  readonly fresh: boolean; // not in the lock before, or not so
 }
 
 /** Brings a rule set here. Throws a Failure, changing nothing, when it is not the one that the lock records. */
@@ -66,8 +68,12 @@ export async function addRules(project: string, name: string, options: AddOption
     );
   }
   writeFiles(folderOf(project, name), files);
-  if (locked === undefined) writeLock(project, { ...lock, [name]: found });
-  return { name, ...(locked ?? found), count: files.size, fresh: locked === undefined };
+  const { unsupported: before, ...kept }: LockedRules = locked ?? found;
+  const leaveOut = options.leaveOut ?? before === 'leave-out';
+  const entry: LockedRules = leaveOut ? { ...kept, unsupported: 'leave-out' } : kept;
+  const fresh = locked === undefined || entry.unsupported !== before;
+  if (fresh) writeLock(project, { ...lock, [name]: entry });
+  return { name, ...entry, count: files.size, fresh };
 }
 
 async function obtain(

@@ -210,7 +210,7 @@ async function findRuleSets(
         continue;
       }
       available.set(name, null);
-      document.report('error', [...path, 'ruleset'], 'unknown-ruleset', `the rule set \`${shown(name)}\` is not here`, {
+      document.report('error', [...path, 'ruleset'], 'unknown-ruleset', `the rule set \`${shown(name)}\` cannot be used`, {
         cause: found.problem,
         fix: found.fix,
       });

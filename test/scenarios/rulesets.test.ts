@@ -92,6 +92,50 @@ test('a rule set with mistakes is reported with file, line and column', async ()
   assert.match(human.stderr, /SecRule ARG "@rx x"/, 'the line itself');
 });
 
+test('rules whose patterns need backtracking can be left out, which is said at every build', async () => {
+  mkdirSync(join(folder, 'old'));
+  const text = (third: string): string =>
+    `SecRule ARGS "@rx ok" "id:1,phase:2,deny"\nSecRule ARGS "@rx a(?=b)" "id:2,phase:2,deny"\nSecRule ARGS "@rx ${third}" "id:3,phase:2,deny"\n`;
+  writeFileSync(join(folder, 'old/a.conf'), text('x%{tx.a}'));
+  await json('add', 'old', '--from', 'old');
+  writeFileSync(
+    join(folder, 'old.yaml'),
+    'app: a\nwaf: { ruleset: old }\nbackends: { b: { url: http://127.0.0.1:1 } }\nroutes: [{ backend: b }]\n',
+  );
+  const check = async (): Promise<{ code: string; line: number; message: string; cause?: string }[]> =>
+    (
+      JSON.parse((await run(['check', 'old.yaml', '--json'], folder)).stdout) as {
+        diagnostics: Awaited<ReturnType<typeof check>>;
+      }
+    ).diagnostics;
+  const [refused] = await check();
+  assert.equal(refused!.code, 'unknown-ruleset');
+  assert.match(refused!.cause ?? '', /sallyport rules add old --leave-out-unsupported does without/);
+
+  const expected = [
+    ['a.conf:2:20', 'rule 2 is left out: lookahead is not supported'],
+    ['a.conf:3:20', 'rule 3 is left out: @rx cannot hold a macro'],
+  ];
+  const added = await run(['rules', 'add', 'old', '--leave-out-unsupported'], folder);
+  assert.equal(added.code, 0, added.stderr);
+  for (const [place, why] of expected) assert.ok(added.stdout.includes(`  ${place}  ${why}\n`), added.stdout);
+  // Compiled once, and from the cache afterwards.
+  for (let times = 0; times < 2; times++)
+    assert.deepEqual(
+      (await check()).map(({ code, line, message, cause }) => [code, line, message, cause]),
+      expected.map(([place, why]) => ['rule-left-out', 2, `old: ${why}`, place]),
+    );
+  assert.match((await run(['rules', 'list'], folder)).stdout, /old.*leaves out unsupported rules\n/);
+  const [tested] = (await json('test', 'old'))['rulesets'] as { ok: boolean; rules: number }[];
+  assert.deepEqual([tested!.ok, tested!.rules], [true, 1]);
+  assert.equal((await json('add', 'old'))['code'], 0);
+  assert.match(readFileSync(join(folder, 'sallyport.lock'), 'utf8'), /"unsupported": "leave-out"/, 'it stays');
+  await json('add', 'old', '--no-leave-out-unsupported');
+  assert.doesNotMatch(readFileSync(join(folder, 'sallyport.lock'), 'utf8'), /unsupported/);
+  assert.equal((await json('test', 'old'))['code'], 1);
+  assert.match(String((await json('add', '--leave-out-unsupported'))['error']), /name it/);
+});
+
 test('what cannot be is said in one sentence', async () => {
   const error = async (...args: string[]) => String((await json(...args))['error']);
   assert.match(await error('frob'), /rules takes add, list, show, test, bundle/);
@@ -134,7 +178,7 @@ test('a policy that names what is not there is told so, with what is', async () 
   assert.deepEqual(await problems('{ ruleset: mine@2 }'), ['unknown-ruleset 2:17 did you mean `mine@1`?']);
   assert.match(
     (await problems('{ ruleset: crs@4.28.0 }'))[0] ?? '',
-    /^unknown-ruleset 2:17 known here: core, bad, mine@1, none$/,
+    /^unknown-ruleset 2:17 known here: core, bad, mine@1, old, none$/,
   );
   assert.deepEqual(await problems('{ ruleset: mine@1, exclude: [{ rule: 1101 }] }'), [
     'unknown-rule 2:43 did you mean `1001`?',

@@ -16,14 +16,19 @@ import type { Link, Macro, Operator, RuleEntry, RuleSet } from '../seclang/rules
 import { compileMatchers, type MatcherOptions, type MatcherSource } from './matchers.ts';
 
 /** Of the IR; one of another version is compiled again. */
-export const IR_VERSION = 1;
+export const IR_VERSION = 2;
 
 export interface RuleSetIr {
   readonly version: number;
   readonly ruleSet: RuleSet;
   /** Matcher by what is looked for (`matcherKey`): operators that look for the same are one. */
   readonly matchers: Readonly<Record<string, number>>;
+  /** One for each rule that was left out for a pattern that the engine does not have: said whenever the rule set is used. */
+  readonly leftOut: readonly Diagnostic[];
 }
+
+/** Whether a diagnostic of the reader is about a rule that was left out. */
+export const isLeftOut = ({ code }: Diagnostic): boolean => code === 'rule-left-out';
 
 export interface RuleSetArtefact {
   readonly image: Uint8Array;
@@ -36,12 +41,15 @@ export interface CompiledRuleSet {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-export async function compileRuleSet(ruleSet: RuleSet, options: MatcherOptions = {}): Promise<CompiledRuleSet> {
+export async function compileRuleSet(
+  ruleSet: RuleSet,
+  { leftOut = [], ...options }: MatcherOptions & { readonly leftOut?: readonly Diagnostic[] } = {},
+): Promise<CompiledRuleSet> {
   const { section, matchers, diagnostics } = await matchersOf(ruleSet.entries.filter(isRule), options);
   if (diagnostics.length > 0) return { artefact: null, diagnostics };
   const writer = new ImageWriter(KIND_RULESET);
   writer.section(SECTION_MATCHERS, section);
-  const ir = { version: IR_VERSION, ruleSet, matchers: Object.fromEntries(matchers) };
+  const ir = { version: IR_VERSION, ruleSet, matchers: Object.fromEntries(matchers), leftOut };
   return { artefact: { image: writer.finish(), ir }, diagnostics };
 }
 
@@ -163,7 +171,10 @@ export const isRule = (entry: RuleSet['entries'][number]): entry is RuleEntry =>
 export function readIr(text: string): RuleSetIr | null {
   try {
     const ir = JSON.parse(text) as Partial<RuleSetIr> | null;
-    return ir?.version === IR_VERSION && ir.ruleSet !== undefined && ir.matchers !== undefined
+    return ir?.version === IR_VERSION &&
+      ir.ruleSet !== undefined &&
+      ir.matchers !== undefined &&
+      ir.leftOut !== undefined
       ? (ir as RuleSetIr)
       : null;
   } catch {

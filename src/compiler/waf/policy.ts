@@ -57,6 +57,7 @@ export async function compileWaf(
     document.report('error', ['waf'], 'too-many-rulesets', `an app uses at most ${MAX_RULESETS} rule sets`, {
       at: 'key',
     });
+  reportLeftOut(drafts, document);
   const inline = await matchersOf(drafts.flatMap(({ own }) => own.entries.filter(isRule)));
   for (const problem of inline.diagnostics) reportInline(problem, drafts, document);
 
@@ -93,6 +94,21 @@ export async function compileWaf(
   ]);
   if (inline.matchers.size > 0) sections.set(SECTION_MATCHERS, inline.section);
   return { sections, rulesets };
+}
+
+/** At every build, once for each rule set: an app that relies on a rule has to know that it is not there. */
+function reportLeftOut(drafts: readonly Draft[], document: Document): void {
+  const told = new Set<AvailableRules>();
+  for (const { source, from } of drafts) {
+    if (from === null || from.ir.leftOut.length === 0 || told.has(from)) continue;
+    told.add(from);
+    for (const { file, line, column, message } of from.ir.leftOut)
+      document.report('warning', source.path, 'rule-left-out', `${source.ruleset}: ${message}`, {
+        at: 'key',
+        cause: `${file}:${line}:${column}`,
+        fix: 'what it looks for passes, unless a rule in `secLang` says it in another way',
+      });
+  }
 }
 
 /** Null after reporting. */
