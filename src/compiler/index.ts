@@ -210,10 +210,16 @@ async function findRuleSets(
         continue;
       }
       available.set(name, null);
-      document.report('error', [...path, 'ruleset'], 'unknown-ruleset', `the rule set \`${shown(name)}\` cannot be used`, {
-        cause: found.problem,
-        fix: found.fix,
-      });
+      document.report(
+        'error',
+        [...path, 'ruleset'],
+        'unknown-ruleset',
+        `the rule set \`${shown(name)}\` cannot be used`,
+        {
+          cause: found.problem,
+          fix: found.fix,
+        },
+      );
     }
   return available;
 }
