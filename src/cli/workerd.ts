@@ -15,6 +15,9 @@ export const COMPATIBILITY_FLAGS = [
   'request_signal_passthrough',
 ];
 
+/** The service that holds the objects; `-d objects=FOLDER` says where. */
+export const OBJECTS = 'objects';
+
 export interface WorkerdOptions {
   readonly origins: readonly Pinned[];
   /** Names of the secrets that are given, by the environment variable that holds each. */
@@ -25,6 +28,8 @@ export interface WorkerdOptions {
   readonly v8Flags: readonly string[];
   /** A directory of images, or a list of image files (beside the configuration) that become part of it. */
   readonly images: { readonly directory: string } | { readonly embedded: readonly string[] };
+  /** `x` of the public key of whose tunnels there may be; null: there are none. */
+  readonly operator: string | null;
   /** Addresses to listen on; without, they come from the command line. */
   readonly listen?: string;
   /** null: none; without, its address comes from the command line. */
@@ -58,6 +63,14 @@ export function workerdConfig(options: WorkerdOptions): string {
   bindings.push({ name: 'IMAGES', service: 'images' });
   modules.push({ name: './images.js', esModule: 'export default null;\n' });
 
+  const { operator } = options;
+  if (operator !== null) {
+    bindings.push({ name: 'OPERATOR_KEY', text: operator });
+    bindings.push({ name: 'TUNNEL_SESSION', durableObjectNamespace: 'TunnelSession' });
+    // The folder comes from the command line: each process has one of its own.
+    services.push({ name: OBJECTS, disk: { writable: true } });
+  }
+
   // Nothing of the worker may reach a network but through the services above: a fetch that names no dial fails here.
   services.push({ name: 'internet', network: { allow: [] } });
   services.push({
@@ -68,6 +81,14 @@ export function workerdConfig(options: WorkerdOptions): string {
       compatibilityFlags: COMPATIBILITY_FLAGS,
       bindings,
       globalOutbound: 'internet',
+      ...(operator === null
+        ? {}
+        : {
+            durableObjectNamespaces: [
+              { className: 'TunnelSession', uniqueKey: 'sallyport-tunnel-session-1', enableSql: true },
+            ],
+            durableObjectStorage: { localDisk: OBJECTS },
+          }),
     },
   });
   // A null value strips the header. Only Cloudflare's own edge may set it; here it would be the client's word.

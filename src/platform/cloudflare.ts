@@ -4,14 +4,18 @@ import type { Bundle, Env } from './bindings.ts';
 import { memoryImages } from './images.ts';
 import type { Platform } from './platform.ts';
 import { secretOf } from './secrets.ts';
+import { tunnelDial } from './tunnels.ts';
 
 export function cloudflarePlatform(env: Env, bundle: Bundle): Platform {
+  const tunnel = tunnelDial(env.TUNNEL_SESSION);
   return {
     name: 'cloudflare',
     images: memoryImages(bundle),
     // Set by Cloudflare's edge, which overwrites what a client sends.
     peer: (request) => request.headers.get('cf-connecting-ip') ?? '',
     dial(endpoint, url, init) {
+      const through = tunnel(endpoint.dial, url, init);
+      if (through !== null) return through;
       // Host is the URL's authority here. Where the connection goes elsewhere, `resolveOverride` says so; it acts only
       // inside the own zone, which the compiler checks for this target.
       const authority = authorityOf(url);

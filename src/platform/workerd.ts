@@ -5,6 +5,7 @@ import type { Env, Fetcher } from './bindings.ts';
 import { diskImages } from './images.ts';
 import type { Platform } from './platform.ts';
 import { secretOf } from './secrets.ts';
+import { tunnelDial } from './tunnels.ts';
 
 export function workerdPlatform(env: Env): Platform {
   const dials = readDials(env.DIALS);
@@ -15,6 +16,7 @@ export function workerdPlatform(env: Env): Platform {
     if (!isFetcher(binding)) throw new Error(`DIALS names the binding ${name}, which is not a service`);
     bindings.set(dial, binding);
   }
+  const tunnel = tunnelDial(env.TUNNEL_SESSION);
   return {
     name: 'workerd',
     images: env.IMAGES === undefined ? noImages : diskImages(env.IMAGES),
@@ -24,6 +26,8 @@ export function workerdPlatform(env: Env): Platform {
       return typeof address === 'string' ? address : '';
     },
     dial(endpoint, url, init) {
+      const through = tunnel(endpoint.dial, url, init);
+      if (through !== null) return through;
       const binding = bindings.get(endpoint.dial);
       if (binding !== undefined) return binding.fetch(url, init);
       if (env.ORIGINS === undefined)

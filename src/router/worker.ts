@@ -17,6 +17,9 @@ import { Generations } from './generation.ts';
 import bundle from './images.js';
 import { abandon, serve } from './pipeline.ts';
 import { problem } from './problem.ts';
+import { isTunnelUpgrade, tunnelUpgrade } from './tunnel.ts';
+
+export { TunnelSession } from '../tunnel/session.ts';
 
 const engine = createEngine(module);
 const generations = new Generations(engine);
@@ -79,6 +82,8 @@ export default {
     // PERF: one look at a binding where there is no control host. On-prem a socket of its own is the control API's only way in.
     if (env.CONTROL_HOST && env.PLATFORM === 'cloudflare' && operatorOf(env).covers(request))
       return operatorOf(env).answer(request, { generations, platform: platformOf(env) });
+    if (env.TUNNEL_SESSION !== undefined && isTunnelUpgrade(request))
+      return tunnelUpgrade(request, env, platformOf(env).peer(request));
     // Hono answers HEAD by running GET and dropping the body; an origin answers HEAD itself, with its own Content-Length.
     if (request.method === 'HEAD') return handle(request, env, context);
     return app.fetch(request, env, context as never);

@@ -36,6 +36,12 @@ export class SendCredit {
   }
 }
 
+export interface CreditSnapshot {
+  readonly window: number;
+  readonly left: number;
+  readonly consumed: number;
+}
+
 /** What the peer may still send, and what of that was consumed and not granted again yet. */
 export class ReceiveCredit {
   readonly #most: number;
@@ -44,11 +50,16 @@ export class ReceiveCredit {
   #consumed = 0;
   #grantedAt: number;
 
-  constructor(window: number, most: number, now: number) {
-    this.#window = window;
-    this.#left = window;
+  constructor(window: number, most: number, now: number, snapshot?: CreditSnapshot) {
+    this.#window = snapshot?.window ?? window;
+    this.#left = snapshot?.left ?? window;
+    this.#consumed = snapshot?.consumed ?? 0;
     this.#most = most;
     this.#grantedAt = now;
+  }
+
+  snapshot(): CreditSnapshot {
+    return { window: this.#window, left: this.#left, consumed: this.#consumed };
   }
 
   get window(): number {

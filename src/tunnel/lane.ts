@@ -2,7 +2,7 @@
  * A lane: the protocol of one WebSocket at a time, for either end, with no transport and no timer of its own. It outlives
  * its socket: within the grace another one takes over, and what was under way goes on where it was (see replay.ts).
  */
-import { LANE_WINDOW, MAX_LANE_WINDOW, ReceiveCredit, SendCredit } from './credit.ts';
+import { type CreditSnapshot, LANE_WINDOW, MAX_LANE_WINDOW, ReceiveCredit, SendCredit } from './credit.ts';
 import {
   ACK,
   ackFrame,
@@ -10,6 +10,7 @@ import {
   DATA,
   END,
   frame,
+  FRAME_BYTES,
   FrameError,
   GOAWAY,
   HEAD,
@@ -22,19 +23,21 @@ import {
   readFrames,
   readReason,
   readWindow,
-  reasonFrame,
+  reasonPayload,
   RESET,
   RESET_CODE,
   WINDOW,
-  windowFrame,
+  windowPayload,
+  writeHeader,
   type Frame,
 } from './frame.ts';
 import { Replay } from './replay.ts';
-import { type StreamLane, TunnelStream } from './stream.ts';
+import { type StreamLane, type StreamSnapshot, TunnelStream } from './stream.ts';
 
 export const MAX_STREAMS = 1024; // open on one lane at a time
 const FLUSH_BYTES = 131_072; // of a message: more go into the next one
-const ACK_BYTES = 131_072; // received after which an ACK is due even if nothing is sent
+// PERF: an ACK is a message of its own, so it waits until it says something; see `idle`.
+const ACK_BYTES = 131_072; // received after which one is due
 const PING_MS = 5000; // between two looks at the round trip, while data comes in
 
 export interface LaneOptions {
@@ -47,16 +50,30 @@ export interface LaneOptions {
   readonly now: () => number;
 }
 
+/** Numbers and flags only, so that it may be kept as JSON. */
+export interface LaneSnapshot {
+  readonly nextId: number;
+  readonly lastPeerId: number;
+  readonly received: number;
+  readonly acked: number;
+  readonly sent: number;
+  readonly credit: number;
+  readonly receive: CreditSnapshot;
+  readonly draining: boolean;
+  readonly peerDrains: boolean;
+  readonly roundTrip: number;
+}
+
 export class Lane implements StreamLane {
   readonly #options: LaneOptions;
   readonly #streams = new Map<number, TunnelStream>();
-  readonly #sendCredit = new SendCredit(LANE_WINDOW);
+  readonly #sendCredit: SendCredit;
   readonly #receiveCredit: ReceiveCredit;
-  readonly #replay = new Replay();
+  readonly #replay: Replay;
   #waiting: TunnelStream[] = [];
   #transport: ((message: Uint8Array) => void) | null = null;
-  #queue: Uint8Array[] = [];
-  #queued = 0;
+  #queue: Part[] = [];
+  #queued = 0; // bytes
   #flushing = false;
   #nextId: number;
   #lastPeerId = 0;
@@ -67,10 +84,42 @@ export class Lane implements StreamLane {
   #peerDrains = false;
   roundTrip = 0;
 
-  constructor(options: LaneOptions) {
+  /** `snapshot`: of a lane that was idle, which this one is to continue; its streams are to be adopted. */
+  constructor(options: LaneOptions, snapshot: LaneSnapshot | null = null) {
     this.#options = options;
-    this.#nextId = options.role === 'edge' ? 1 : 2;
-    this.#receiveCredit = new ReceiveCredit(LANE_WINDOW, MAX_LANE_WINDOW, options.now());
+    this.#nextId = snapshot?.nextId ?? (options.role === 'edge' ? 1 : 2);
+    this.#lastPeerId = snapshot?.lastPeerId ?? 0;
+    this.#received = snapshot?.received ?? 0;
+    this.#acked = snapshot?.acked ?? 0;
+    this.#draining = snapshot?.draining ?? false;
+    this.#peerDrains = snapshot?.peerDrains ?? false;
+    this.roundTrip = snapshot?.roundTrip ?? 0;
+    this.#replay = new Replay(snapshot?.sent ?? 0);
+    this.#sendCredit = new SendCredit(snapshot?.credit ?? LANE_WINDOW);
+    this.#receiveCredit = new ReceiveCredit(LANE_WINDOW, MAX_LANE_WINDOW, options.now(), snapshot?.receive);
+  }
+
+  /** What another Lane needs to go on in the place of this one; what was sent and not acknowledged is not in it. */
+  snapshot(): LaneSnapshot {
+    return {
+      nextId: this.#nextId,
+      lastPeerId: this.#lastPeerId,
+      received: this.#received,
+      acked: this.#acked,
+      sent: this.#replay.sent,
+      credit: this.#sendCredit.left,
+      receive: this.#receiveCredit.snapshot(),
+      draining: this.#draining,
+      peerDrains: this.#peerDrains,
+      roundTrip: this.roundTrip,
+    };
+  }
+
+  /** A stream that was open in the lane which this one continues. */
+  adopt(id: number, snapshot: StreamSnapshot): TunnelStream {
+    const stream = new TunnelStream(this, id, snapshot);
+    this.#streams.set(id, stream);
+    return stream;
   }
 
   /** Streams that are open. */
@@ -83,6 +132,10 @@ export class Lane implements StreamLane {
   }
   get attached(): boolean {
     return this.#transport !== null;
+  }
+  /** True once this end or the peer said GOAWAY. */
+  get draining(): boolean {
+    return this.#draining || this.#peerDrains;
   }
   /** True while streams can be opened. */
   get accepting(): boolean {
@@ -135,7 +188,12 @@ export class Lane implements StreamLane {
   goaway(code: number, text: string): void {
     if (this.#draining) return;
     this.#draining = true;
-    this.#push(reasonFrame(GOAWAY, 0, code, text));
+    this.#push(GOAWAY, 0, reasonPayload(code, text));
+  }
+
+  /** Nothing is going on: what arrived is acknowledged, so that the peer need not keep it. */
+  idle(): void {
+    if (this.#received > this.#acked) this.#acknowledge();
   }
 
   /** Handles a message of the peer. Throws FrameError: the caller closes the socket with its code and loses the lane. */
@@ -213,21 +271,21 @@ export class Lane implements StreamLane {
 
   send(type: number, stream: number, payload: Uint8Array): void {
     if (type === DATA) this.#sendCredit.take(payload.byteLength);
-    this.#push(frame(type, stream, payload));
+    this.#push(type, stream, payload);
   }
 
   sendWindow(stream: number, bytes: number): void {
-    this.#push(windowFrame(stream, bytes));
+    this.#push(WINDOW, stream, windowPayload(bytes));
   }
 
   sendReset(stream: number, code: number, text: string): void {
-    this.#push(reasonFrame(RESET, stream, code, text));
+    this.#push(RESET, stream, reasonPayload(code, text));
   }
 
   consumed(bytes: number): void {
     if (bytes === 0) return;
     const grant = this.#receiveCredit.consumed(bytes, this.now(), this.roundTrip);
-    if (grant > 0) this.#push(windowFrame(0, grant));
+    if (grant > 0) this.sendWindow(0, grant);
   }
 
   wait(stream: TunnelStream): void {
@@ -251,13 +309,14 @@ export class Lane implements StreamLane {
     }
   }
 
-  #push(bytes: Uint8Array): void {
-    this.#queue.push(bytes);
-    this.#queued += bytes.byteLength;
+  #push(type: number, stream: number, payload: Uint8Array): void {
+    this.#queue.push({ type, stream, payload });
+    this.#queued += FRAME_BYTES + payload.byteLength;
     if (this.#queued >= FLUSH_BYTES || this.#queue.length === MAX_FRAMES) return this.#flush();
     if (this.#flushing) return;
     this.#flushing = true;
-    // PERF: one message for all that a turn sends: a message costs either end more than a frame.
+    // PERF: one message for all that a turn sends: a message costs either end more than a frame. Whoever waits for a
+    // write to be done comes later in the queue, so the bytes are copied before they may change.
     queueMicrotask(() => {
       this.#flushing = false;
       this.#flush();
@@ -270,9 +329,7 @@ export class Lane implements StreamLane {
     this.#queue = [];
     this.#queued = 0;
     this.#replay.keep(message);
-    if (this.#transport === null) return;
-    this.#transport(message);
-    if (this.#received > this.#acked) this.#acknowledge();
+    this.#transport?.(message);
   }
 
   #acknowledge(): void {
@@ -302,13 +359,20 @@ export class Lane implements StreamLane {
   }
 }
 
-function join(parts: readonly Uint8Array[], length: number): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
+/** A frame that waits to be sent. */
+interface Part {
+  readonly type: number;
+  readonly stream: number;
+  readonly payload: Uint8Array;
+}
+
+function join(parts: readonly Part[], length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.byteLength;
+  for (const { type, stream, payload } of parts) {
+    writeHeader(bytes, at, type, 0, stream, payload.byteLength);
+    bytes.set(payload, at + FRAME_BYTES);
+    at += FRAME_BYTES + payload.byteLength;
   }
   return bytes;
 }

@@ -58,6 +58,11 @@ export class MessageReader {
   #at = 0;
   #closed = false;
 
+  /** True while a message has begun and is not there to its end. */
+  get partial(): boolean {
+    return this.#have > 0;
+  }
+
   /** Throws FrameError for what is no message, code `limit` for one that is too long. */
   push(chunk: Uint8Array, visit: (message: SocketMessage) => void): void {
     for (let at = 0; at < chunk.byteLength || this.#complete();) {

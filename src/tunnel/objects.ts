@@ -7,7 +7,8 @@
  *
  * What a request to an object is for stands in the first segment of its path, which only dials write, so nothing that a
  * client sends can pass for a command: `/s:SERVICE/path` HTTP or a WebSocket, `/t:SERVICE` TCP (request and response body
- * are the two directions), `/a:SERVICE` TCP in WebSocket messages, `/l:` a connector's socket.
+ * are the two directions), `/a:SERVICE` TCP in WebSocket messages, `/l:` a connector's socket. Before the colon stands
+ * how many sessions the dial thinks there are, when it is not one.
  */
 import { LABEL } from './capability.ts';
 
@@ -48,6 +49,8 @@ export interface LaneRequest {
   readonly resume: string;
   /** Where the public reaches the tunnel, '' where it does not. */
   readonly url: string;
+  /** As session 0 said when it admitted the connector. */
+  readonly sessions: number;
 }
 
 export interface LaneStatus {
@@ -62,7 +65,6 @@ export interface LaneStatus {
 }
 
 export interface SessionStatus {
-  readonly tunnel: string;
   readonly project: string; // '' before a connector came
   readonly sessions: number;
   /** Capabilities issued up to here are refused, 0: none was revoked. */

@@ -6,9 +6,14 @@ export const MAX_REPLAY = 20_971_520; // bytes of one lane: its largest window, 
 
 export class Replay {
   #messages: Uint8Array[] = [];
-  #first = 0; // offset of the first byte that is kept
-  #next = 0; // offset of the next byte to be sent
+  #first: number; // offset of the first byte that is kept
+  #next: number; // offset of the next byte to be sent
   #lost = false;
+
+  /** `sent`: bytes that were sent and are not kept. */
+  constructor(sent = 0) {
+    this.#first = this.#next = sent;
+  }
 
   /** Offset behind everything that was sent. */
   get sent(): number {

@@ -2,7 +2,7 @@
  * One stream of a lane: a request and its response, a WebSocket, or a TCP connection. Both directions end on their own;
  * RESET ends both at once. Callbacks are set by whoever owns the stream, before the turn that made it is over.
  */
-import { ReceiveCredit, SendCredit, MAX_STREAM_WINDOW, STREAM_WINDOW } from './credit.ts';
+import { type CreditSnapshot, ReceiveCredit, SendCredit, MAX_STREAM_WINDOW, STREAM_WINDOW } from './credit.ts';
 import { CLOSE, DATA, END, FrameError, HEAD, MAX_PAYLOAD, RESET_CODE } from './frame.ts';
 
 /** What a stream needs of its lane. */
@@ -30,6 +30,13 @@ export class StreamReset extends Error {
   }
 }
 
+export interface StreamSnapshot {
+  readonly credit: number;
+  readonly receive: CreditSnapshot;
+  readonly ended: boolean;
+  readonly finished: boolean;
+}
+
 interface Write {
   readonly bytes: Uint8Array;
   at: number;
@@ -47,7 +54,7 @@ export class TunnelStream {
   onReset: (reset: StreamReset) => void = ignore;
 
   readonly #lane: StreamLane;
-  readonly #send = new SendCredit(STREAM_WINDOW);
+  readonly #send: SendCredit;
   readonly #receive: ReceiveCredit;
   #write: Write | null = null;
   #unconsumed = 0;
@@ -55,10 +62,20 @@ export class TunnelStream {
   #finished = false; // by the peer
   #reset: StreamReset | null = null;
 
-  constructor(lane: StreamLane, id: number) {
+  constructor(lane: StreamLane, id: number, snapshot: StreamSnapshot | null = null) {
     this.#lane = lane;
     this.id = id;
-    this.#receive = new ReceiveCredit(STREAM_WINDOW, MAX_STREAM_WINDOW, lane.now());
+    this.#send = new SendCredit(snapshot?.credit ?? STREAM_WINDOW);
+    this.#receive = new ReceiveCredit(STREAM_WINDOW, MAX_STREAM_WINDOW, lane.now(), snapshot?.receive);
+    this.#ended = snapshot?.ended ?? false;
+    this.#finished = snapshot?.finished ?? false;
+  }
+
+  /** Of a stream with no write under way and nothing that waits to be consumed; else null. */
+  snapshot(): StreamSnapshot | null {
+    if (this.#write !== null || this.#unconsumed > 0 || this.#reset !== null) return null;
+    const [credit, receive] = [this.#send.left, this.#receive.snapshot()];
+    return { credit, receive, ended: this.#ended, finished: this.#finished };
   }
 
   get open(): boolean {

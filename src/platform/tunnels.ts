@@ -1,0 +1,75 @@
+/** Dials into tunnels: one request to a session object, with the semantics of a dial to any other origin. */
+import {
+  FAILURE_HEADER,
+  MAX_SESSIONS,
+  readTunnelDial,
+  sessionName,
+  SESSIONS_HEADER,
+  type TunnelSessionNamespace,
+} from '../tunnel/objects.ts';
+import { responseInit } from './runtime.ts';
+
+/** Goes through a tunnel; null: `dial` names no tunnel. Rejects when the tunnel has no answer of an origin. */
+export type TunnelDial = (dial: string, url: string, init: RequestInit) => Promise<Response> | null;
+
+interface Target {
+  readonly tunnel: string;
+  readonly service: string;
+  /** As the session that answered last said; wrong until one did, which costs a turn to a busier session at most. */
+  sessions: number;
+}
+
+export function tunnelDial(namespace: TunnelSessionNamespace | undefined): TunnelDial {
+  // PERF: a policy's dials are few and are the same text each time.
+  const targets = new Map<string, Target | null>();
+  return (dial, url, init) => {
+    let target = targets.get(dial);
+    if (target === undefined) {
+      const read = readTunnelDial(dial);
+      target = read === null ? null : { ...read, sessions: 1 };
+      targets.set(dial, target);
+    }
+    if (target === null) return null;
+    if (namespace === undefined) return Promise.reject(new Error('this deployment holds no tunnels'));
+    return send(namespace, target, url, init);
+  };
+}
+
+async function send(
+  namespace: TunnelSessionNamespace,
+  target: Target,
+  url: string,
+  init: RequestInit,
+): Promise<Response> {
+  const { tunnel, service, sessions } = target;
+  const replayable = init.body === undefined || init.body === null;
+  const first = sessions === 1 ? 0 : Math.floor(Math.random() * sessions);
+  for (let turn = 0; ; turn++) {
+    const session = namespace.getByName(sessionName(tunnel, (first + turn) % sessions));
+    const place = `/s${sessions === 1 ? '' : sessions}:${service}`;
+    const answer = await session.fetch(placed(url, place), init);
+    const { status } = answer;
+    const said = answer.headers.get(SESSIONS_HEADER);
+    if (said !== null) target.sessions = Math.min(MAX_SESSIONS, Math.max(1, Number(said)));
+    const reason = status >= 400 ? answer.headers.get(FAILURE_HEADER) : null;
+    if (reason === null) return said === null ? answer : withoutNote(answer);
+    // Another session may have a connector where this one has none.
+    if (status !== 503 || !replayable || turn + 1 >= sessions) throw new Error(reason);
+  }
+}
+
+/** The answer without what is between the session and this dial. */
+function withoutNote({ body, status, statusText, headers }: Response): Response {
+  const own = new Response(
+    body,
+    responseInit({ status, statusText, headers: new Headers(headers), encodeBody: 'manual' }),
+  );
+  own.headers.delete(SESSIONS_HEADER);
+  return own;
+}
+
+/** The URL with `place` before its path. */
+function placed(url: string, place: string): string {
+  const at = url.indexOf('/', url.indexOf('://') + 3);
+  return at < 0 ? url + place : url.slice(0, at) + place + url.slice(at);
+}

@@ -1,0 +1,247 @@
+/**
+ * A request through a lane: what the edge has of it becomes OPEN and DATA, what comes back becomes a Response. TCP goes
+ * the same way, with request and response bodies for its two directions.
+ */
+import { lengthStream, responseInit } from '../platform/runtime.ts';
+import { RESET_CODE } from './frame.ts';
+import { decodeResponse, type Fields, type ResponseHead } from './head.ts';
+import { FAILURE_HEADER } from './objects.ts';
+import { TCP } from './opening.ts';
+import type { EdgeLane } from './session-lanes.ts';
+import { StreamReset, type TunnelStream } from './stream.ts';
+
+const READ_BYTES = 65_536; // of a request body at a time
+
+export interface Ask {
+  readonly kind: number; // as OPEN has it
+  /** Payload of OPEN. */
+  readonly opening: Uint8Array;
+  readonly method: string;
+  readonly body: ReadableStream<Uint8Array> | null;
+  readonly signal: AbortSignal | null;
+  /** Whether another lane may be asked when this one is lost before the answer begins. */
+  readonly movable: boolean;
+  /** Where the client wants a socket: takes the stream over when the other end agrees, in the turn in which it does. */
+  readonly join: ((stream: TunnelStream, head: ResponseHead) => Response) | null;
+}
+
+/** The answer, or why there is none. Never rejects. `keep` is given what goes on behind the answer. */
+export async function ask(
+  edge: EdgeLane,
+  request: Ask,
+  keep: (work: Promise<unknown>) => void,
+): Promise<Response | StreamReset> {
+  const stream = edge.lane.open(request.opening);
+  const answer = new Answer(stream, request);
+  const { body, signal } = request;
+  if (body !== null) keep(sendBody(body, stream));
+  else if (request.join === null) stream.end();
+  const move = request.movable ? () => answer.fail(RESET_CODE.lost, 'the socket was lost') : null;
+  if (move !== null) edge.movable.add(move);
+  const gone = (): void => answer.fail(RESET_CODE.cancelled, 'the client went away');
+  signal?.addEventListener('abort', gone);
+  const head = await answer.head;
+  signal?.removeEventListener('abort', gone);
+  if (move !== null) edge.movable.delete(move);
+  if (head instanceof StreamReset) return head;
+  if (answer.joined !== null) return answer.joined;
+  if (request.join !== null) stream.end();
+  return answer.respond(head, request.method, keep);
+}
+
+/** A Response in place of an origin's: the dial that asked makes an error of it. */
+export function failure(status: number, reason: string): Response {
+  return new Response(null, { status, headers: { [FAILURE_HEADER]: reason.replaceAll(/[^ -~]/g, '?') } });
+}
+
+/** What arrives on a stream, until somebody takes it. */
+class Answer {
+  readonly head: Promise<ResponseHead | StreamReset>;
+  readonly #stream: TunnelStream;
+  #headed = false;
+  #settle: (head: ResponseHead | StreamReset) => void = () => {};
+  #chunks: Uint8Array[] = [];
+  #ended = false;
+  #reset: StreamReset | null = null;
+  #wake: (() => void) | null = null;
+
+  joined: Response | null = null;
+
+  constructor(stream: TunnelStream, { kind, join }: Ask) {
+    this.#stream = stream;
+    this.head = new Promise((settle) => (this.#settle = settle));
+    stream.onHead = (payload) => {
+      if (this.#headed) return this.fail(RESET_CODE.protocol, 'a second head');
+      this.#headed = true;
+      const head = kind !== TCP ? decodeResponse(payload) : join === null ? CONNECTED : SWITCHED;
+      if (join !== null && head.status === 101) this.joined = join(stream, head);
+      this.#settle(head);
+    };
+    stream.onData = (chunk) => {
+      this.#chunks.push(chunk);
+      this.#signal();
+    };
+    stream.onEnd = () => {
+      this.#ended = true;
+      if (!this.#headed) this.fail(RESET_CODE.protocol, 'an end without a head');
+      this.#signal();
+    };
+    stream.onReset = (reset) => this.#failed(reset);
+  }
+
+  /** Gives the stream up. */
+  fail(code: number, text: string): void {
+    this.#stream.reset(code, text);
+    this.#failed(new StreamReset(code, text));
+  }
+
+  #failed(reset: StreamReset): void {
+    // An origin that has answered need not read the rest of what was sent to it.
+    if (this.#ended && this.#headed) return;
+    this.#reset ??= reset;
+    this.#settle(reset);
+    this.#signal();
+  }
+
+  #signal(): void {
+    const wake = this.#wake;
+    this.#wake = null;
+    wake?.();
+  }
+
+  respond({ status, reason, fields }: ResponseHead, method: string, keep: (work: Promise<unknown>) => void): Response {
+    if (status < 200 || status > 599) {
+      this.fail(RESET_CODE.protocol, `a status of ${status}`);
+      return failure(502, `the origin answered with status ${status}`);
+    }
+    const headers = new Headers();
+    let length = -1;
+    for (const [name, value] of fields) {
+      const lower = name.toLowerCase();
+      if (DROPPED.has(lower) || lower.startsWith('x-sallyport-')) continue;
+      if (lower === 'content-length') length = lengthOf(value);
+      headers.append(name, fromLatin1(value));
+    }
+    const init = responseInit({ status, statusText: fromLatin1(reason), headers, encodeBody: 'manual' });
+    // SPEC: RFC 9110 section 6.4.1: these have no body, whatever an origin sent.
+    if (method === 'HEAD' || status === 204 || status === 205 || status === 304) {
+      if (!this.#ended) keep(this.#drain());
+      return new Response(null, init);
+    }
+    // PERF: head and body came in one message: no stream, no pump, one chunk.
+    if (this.#ended) {
+      const body = this.#take();
+      this.#stream.consumed(body.byteLength);
+      return new Response(body as Uint8Array<ArrayBuffer>, init);
+    }
+    const { readable, writable } = lengthStream(length);
+    keep(this.#pump(writable.getWriter()));
+    return new Response(readable as ReadableStream<Uint8Array<ArrayBuffer>>, init);
+  }
+
+  /** All that is there, as one chunk. */
+  #take(): Uint8Array {
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    if (chunks.length === 1) return chunks[0]!;
+    let length = 0;
+    for (const { byteLength } of chunks) length += byteLength;
+    const bytes = new Uint8Array(length);
+    let at = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.byteLength;
+    }
+    return bytes;
+  }
+
+  async #pump(writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
+    const gone = (): void => {
+      if (!this.#ended) this.fail(RESET_CODE.cancelled, 'the client went away');
+    };
+    // Known while nothing is to be written, too: a stream of events may be silent for hours.
+    writer.closed.catch(gone);
+    try {
+      for (;;) {
+        if (this.#chunks.length > 0) {
+          const chunk = this.#take();
+          const { byteLength } = chunk;
+          await writer.write(chunk);
+          // Consumed: the client's side has taken it.
+          this.#stream.consumed(byteLength);
+        } else if (this.#reset !== null) throw this.#reset;
+        else if (this.#ended) return await writer.close();
+        else await new Promise<void>((wake) => (this.#wake = wake));
+      }
+    } catch (error) {
+      gone();
+      // The client sees a body that breaks off, not one that ends.
+      await writer.abort(error).catch(() => {});
+    }
+  }
+
+  /** Of an answer that may have no body: what comes is let go. */
+  async #drain(): Promise<void> {
+    while (!this.#ended && this.#reset === null) {
+      this.#stream.consumed(this.#take().byteLength);
+      await new Promise<void>((wake) => (this.#wake = wake));
+    }
+    this.#stream.consumed(this.#take().byteLength);
+  }
+}
+
+/** What stands for the head of a TCP connection, which has none. */
+const CONNECTED: ResponseHead = { status: 200, reason: '', fields: [] };
+const SWITCHED: ResponseHead = { status: 101, reason: '', fields: [] };
+
+/** SPEC: RFC 9110 section 7.6.1: of one connection only. The runtime frames bodies itself. */
+const DROPPED = new Set([
+  ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'te', 'trailer', 'upgrade'],
+]);
+const NOT_SENT = new Set([...DROPPED, 'host', 'proxy-authorization', 'sallyport-capability', 'sallyport-handshake']);
+
+function lengthOf(value: string): number {
+  return /^\d{1,15}$/.test(value) ? Number(value) : -1;
+}
+
+/** Fields of a request for the origin; `host` first, as browsers have it. */
+export function fieldsOf(headers: Headers, host: string): Fields {
+  const fields: [string, string][] = [['host', host]];
+  headers.forEach((value, name) => {
+    if (!NOT_SENT.has(name) && !name.startsWith('x-sallyport-')) fields.push([name, toLatin1(value)]);
+  });
+  return fields;
+}
+
+// Heads travel as bytes, one character each; the runtime reads and writes them as UTF-8.
+const BEYOND_ASCII = /[\u0080-\uffff]/;
+
+export function toLatin1(text: string): string {
+  if (!BEYOND_ASCII.test(text)) return text;
+  let bytes = '';
+  for (const byte of new TextEncoder().encode(text)) bytes += String.fromCharCode(byte);
+  return bytes;
+}
+
+export function fromLatin1(text: string): string {
+  if (!BEYOND_ASCII.test(text)) return text;
+  return new TextDecoder().decode(Uint8Array.from(text, (character) => character.charCodeAt(0)));
+}
+
+async function sendBody(body: ReadableStream<Uint8Array>, stream: TunnelStream): Promise<void> {
+  const source = body as unknown as { getReader(options: { mode: 'byob' }): ReadableStreamBYOBReader };
+  const reader = source.getReader({ mode: 'byob' });
+  try {
+    let buffer = new ArrayBuffer(READ_BYTES);
+    for (;;) {
+      const { value, done } = await reader.read(new Uint8Array(buffer));
+      if (done) break;
+      await stream.write(value);
+      buffer = value.buffer as ArrayBuffer;
+    }
+    if (stream.open) stream.end();
+  } catch (error) {
+    if (error instanceof StreamReset) await reader.cancel(error).catch(() => {});
+    else stream.reset(RESET_CODE.cancelled, 'the client broke off its request');
+  }
+}

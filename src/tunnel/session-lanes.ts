@@ -1,0 +1,322 @@
+/**
+ * The lanes of a session object: one for each socket of a connector, and for GRACE after it dropped. Sockets sleep with
+ * the object; what a lane needs to go on after that lies in the socket's attachment, written when nothing is going on.
+ */
+import { CLOSE, FrameError } from './frame.ts';
+import { Lane, type LaneSnapshot } from './lane.ts';
+import type { LaneRequest, LaneStatus } from './objects.ts';
+import { GRACE, readResume, writeWelcome } from './welcome.ts';
+
+export const MAX_LANES = 256; // of one session
+export const SILENT = 75_000; // ms without a ping or a frame after which a socket counts as dead; three pings
+const ELSEWHERE_AFTER = 200; // ms that a dropped socket has to come back before requests go to another lane
+const TAG = 'lane';
+
+/** A hibernating WebSocket, as far as it is used here. */
+export interface HibernatingSocket {
+  send(message: string | Uint8Array): void;
+  close(code?: number, reason?: string): void;
+  serializeAttachment(value: unknown): void;
+  deserializeAttachment(): unknown;
+  /** Bytes that `send` took and that have not left; where the runtime does not say, undefined. */
+  readonly bufferedAmount?: number;
+}
+
+/** What the object's state gives, as far as it is used here. */
+export interface SocketContext {
+  acceptWebSocket(socket: HibernatingSocket, tags: string[]): void;
+  getWebSockets(tag: string): HibernatingSocket[];
+  getWebSocketAutoResponseTimestamp(socket: HibernatingSocket): Date | null;
+}
+
+interface Attachment {
+  readonly request: LaneRequest;
+  readonly id: string;
+  readonly token: string;
+  readonly since: number;
+  readonly heard: number;
+  readonly snapshot: LaneSnapshot;
+}
+
+export class EdgeLane {
+  readonly id: string;
+  readonly token: string;
+  readonly request: LaneRequest;
+  readonly since: number;
+  readonly lane: Lane;
+  socket: HibernatingSocket | null = null;
+  /** When a frame arrived last, ms since the epoch; pings are answered without anybody knowing. */
+  heard: number;
+  /** Requests that wait for an answer to begin and may ask another lane instead. */
+  readonly movable = new Set<() => void>();
+  expiry: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(request: LaneRequest, id: string, token: string, since: number, snapshot: LaneSnapshot | null) {
+    this.request = request;
+    this.id = id;
+    this.token = token;
+    this.since = this.heard = since;
+    this.lane = new Lane(
+      {
+        role: 'edge',
+        now: Date.now,
+        // A connector opens no streams: what it wants of others goes through `access`, where it is asked who it is.
+        onStream: () => {
+          throw new FrameError(CLOSE.malformed, 'streams are opened by the edge');
+        },
+        onGoaway: () => {},
+      },
+      snapshot,
+    );
+  }
+
+  get usable(): boolean {
+    return this.socket !== null && this.lane.accepting;
+  }
+}
+
+export class EdgeLanes {
+  readonly #context: SocketContext;
+  readonly #lanes = new Map<string, EdgeLane>();
+  readonly #bySocket = new Map<HibernatingSocket, EdgeLane>();
+  #waiting: (() => void)[] = [];
+  #sessions = 1;
+  /** When there was a lane last, or might have been: ms since the epoch. */
+  presentAt = 0;
+
+  constructor(context: SocketContext) {
+    this.#context = context;
+    for (const socket of context.getWebSockets(TAG)) this.#restore(socket);
+  }
+
+  get count(): number {
+    return this.#lanes.size;
+  }
+  get streams(): number {
+    let streams = 0;
+    for (const { lane } of this.#lanes.values()) streams += lane.size;
+    return streams;
+  }
+  /** Requests that wait for a connector to come back. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+  /** How many sessions the tunnel has, as the connector that came last was told. */
+  get sessions(): number {
+    return this.#sessions;
+  }
+  get(id: string): EdgeLane | null {
+    return this.#lanes.get(id) ?? null;
+  }
+  all(): EdgeLane[] {
+    return [...this.#lanes.values()];
+  }
+
+  #restore(socket: HibernatingSocket): void {
+    const { request, id, token, since, heard, snapshot } = socket.deserializeAttachment() as Attachment;
+    const edge = new EdgeLane(request, id, token, since, snapshot);
+    edge.heard = heard;
+    this.#lanes.set(id, edge);
+    this.#join(edge, socket, snapshot.sent);
+  }
+
+  /** Lets a socket in: the lane that it resumes, or a new one. Null when there are too many. */
+  accept(socket: HibernatingSocket, request: LaneRequest): EdgeLane | null {
+    const resumed = this.#resume(socket, request);
+    if (resumed !== null) return resumed;
+    if (this.#lanes.size >= MAX_LANES) return null;
+    const edge = new EdgeLane(request, randomText(), randomText(), Date.now(), null);
+    this.#context.acceptWebSocket(socket, [TAG]);
+    this.#lanes.set(edge.id, edge);
+    this.#welcome(edge, socket, false);
+    this.#join(edge, socket, 0);
+    this.save(edge);
+    return edge;
+  }
+
+  #resume(socket: HibernatingSocket, request: LaneRequest): EdgeLane | null {
+    const resume = request.resume === '' ? null : readResume(request.resume);
+    const edge = resume === null ? undefined : this.#lanes.get(resume.lane);
+    if (resume === null || edge === undefined || edge.token !== resume.token) return null;
+    // Nobody takes over the lane of another key, whatever token it learnt.
+    if (edge.request.connector !== request.connector || edge.request.project !== request.project) return null;
+    this.#leave(edge, CLOSE.malformed, 'another socket resumed this lane');
+    const behind: Uint8Array[] = [];
+    let welcomed = false;
+    const send = (message: Uint8Array): void => (welcomed ? transmit(socket, message) : void behind.push(message));
+    if (!edge.lane.attach(send, resume.received)) {
+      this.#lose(edge, 'the lane could not be resumed');
+      return null;
+    }
+    if (edge.expiry !== null) clearTimeout(edge.expiry);
+    edge.expiry = null;
+    this.#context.acceptWebSocket(socket, [TAG]);
+    this.#welcome(edge, socket, true);
+    welcomed = true;
+    for (const message of behind) transmit(socket, message);
+    this.#joined(edge, socket);
+    this.save(edge);
+    return edge;
+  }
+
+  #welcome(edge: EdgeLane, socket: HibernatingSocket, resumed: boolean): void {
+    const { id: lane, token, request } = edge;
+    socket.send(writeWelcome({ lane, token, resumed, received: edge.lane.received, url: request.url }));
+  }
+
+  #join(edge: EdgeLane, socket: HibernatingSocket, sent: number): void {
+    edge.lane.attach((message) => transmit(socket, message), sent);
+    this.#joined(edge, socket);
+  }
+
+  #joined(edge: EdgeLane, socket: HibernatingSocket): void {
+    edge.socket = socket;
+    edge.heard = this.presentAt = Date.now();
+    this.#sessions = edge.request.sessions;
+    this.#bySocket.set(socket, edge);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+
+  /** What the socket stands for; null for one of a lane that is gone. */
+  laneOf(socket: HibernatingSocket): EdgeLane | null {
+    return this.#bySocket.get(socket) ?? null;
+  }
+
+  /** A message of a connector. A fault of it ends the lane. */
+  message(edge: EdgeLane, message: string | ArrayBuffer): void {
+    edge.heard = Date.now();
+    try {
+      if (typeof message === 'string') throw new FrameError(CLOSE.malformed, 'a text that is no ping');
+      edge.lane.receive(new Uint8Array(message));
+    } catch (error) {
+      if (error instanceof FrameError) this.close(edge, error.code, error.message);
+      else {
+        this.close(edge, 1011, 'the edge failed');
+        throw error;
+      }
+    }
+  }
+
+  /** The socket is gone: its lane waits for another one as long as there is something to go on with. */
+  dropped(socket: HibernatingSocket): void {
+    const edge = this.#bySocket.get(socket);
+    if (edge === undefined) return;
+    this.#leave(edge, 1000, '');
+    this.presentAt = Date.now();
+    if (edge.lane.size === 0) return this.#lose(edge, 'the connector is gone');
+    edge.expiry = setTimeout(() => this.#lose(edge, 'the connector did not come back'), GRACE);
+    if (edge.movable.size === 0) return;
+    setTimeout(() => {
+      if (edge.socket === null && this.pick(null) !== null) for (const move of [...edge.movable]) move();
+    }, ELSEWHERE_AFTER);
+  }
+
+  /** Ends a lane for good, with a close code that tells the connector why. */
+  close(edge: EdgeLane, code: number, reason: string): void {
+    this.#leave(edge, code, reason);
+    this.#lose(edge, reason);
+  }
+
+  #leave(edge: EdgeLane, code: number, reason: string): void {
+    const { socket } = edge;
+    edge.lane.detach();
+    edge.socket = null;
+    if (socket === null) return;
+    this.#bySocket.delete(socket);
+    try {
+      // SPEC: RFC 6455 section 5.5: a reason has at most 123 bytes.
+      socket.close(code, reason.slice(0, 120));
+    } catch {
+      // closed already
+    }
+  }
+
+  #lose(edge: EdgeLane, reason: string): void {
+    if (edge.expiry !== null) clearTimeout(edge.expiry);
+    edge.expiry = null;
+    this.#lanes.delete(edge.id);
+    edge.lane.lose(reason);
+  }
+
+  /** A lane for a new stream: the less busy of two. Null when there is none but those in `not`. */
+  pick(not: ReadonlySet<EdgeLane> | null): EdgeLane | null {
+    const usable: EdgeLane[] = [];
+    for (const edge of this.#lanes.values()) if (edge.usable && not?.has(edge) !== true) usable.push(edge);
+    if (usable.length <= 1) return usable[0] ?? null;
+    const first = Math.floor(Math.random() * usable.length);
+    const second = (first + 1 + Math.floor(Math.random() * (usable.length - 1))) % usable.length;
+    const [one, other] = [usable[first]!, usable[second]!];
+    return one.lane.size <= other.lane.size ? one : other;
+  }
+
+  /** Resolves when a socket came, or after `ms`. */
+  wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#waiting.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** Closes what has not been heard of for too long, or whose rights have expired. */
+  check(now: number): void {
+    for (const edge of this.#lanes.values()) {
+      const { socket } = edge;
+      if (socket === null) continue;
+      if (edge.request.expires <= now) this.close(edge, CLOSE.unauthorised, 'the capability has expired');
+      else if (now - this.#heard(edge, socket) > SILENT)
+        this.close(edge, CLOSE.silent, 'nothing was heard for too long');
+    }
+  }
+
+  #heard(edge: EdgeLane, socket: HibernatingSocket): number {
+    return Math.max(edge.heard, this.#context.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0);
+  }
+
+  /** Writes down what a lane needs to go on when the object slept. */
+  save({ id, token, request, since, heard, lane, socket }: EdgeLane): void {
+    const attachment: Attachment = { request, id, token, since, heard, snapshot: lane.snapshot() };
+    socket?.serializeAttachment(attachment);
+  }
+
+  saveAll(): void {
+    for (const edge of this.#lanes.values()) {
+      edge.lane.idle();
+      this.save(edge);
+    }
+  }
+
+  status(): LaneStatus[] {
+    return this.all().map(({ id, request, since, socket, lane }) => ({
+      lane: id,
+      connector: request.connector,
+      peer: request.peer,
+      since,
+      attached: socket !== null,
+      draining: lane.draining,
+      streams: lane.size,
+      roundTrip: lane.roundTrip,
+    }));
+  }
+}
+
+function transmit(socket: HibernatingSocket, message: Uint8Array): void {
+  try {
+    socket.send(message);
+  } catch {
+    // It is closing: its close event follows, and what was sent is kept for a resume.
+  }
+}
+
+/** 128 bits. */
+function randomText(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
+}

@@ -1,0 +1,88 @@
+/** What session 0 of a tunnel remembers, in SQLite: the name's owner, what was revoked, nonces, how many sessions. */
+import { HANDSHAKE_SECONDS } from './capability.ts';
+import { CLOSE } from './frame.ts';
+import { type Admission, type Claim } from './objects.ts';
+
+/** Of one tunnel within two minutes: 256 lanes may be dialled again eight times each. */
+export const MAX_NONCES = 2048;
+
+/** A Durable Object's SQL storage, as far as it is used here. */
+export interface Sql {
+  exec(query: string, ...values: (string | number)[]): { toArray(): Record<string, unknown>[] };
+}
+
+export class SessionMemory {
+  readonly #sql: Sql;
+  #ready = false;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  /** Tables come into being with the first claim that was proven, so that asking for a tunnel costs no storage. */
+  #open(): void {
+    if (this.#ready) return;
+    this.#sql.exec('CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID');
+    this.#sql.exec('CREATE TABLE IF NOT EXISTS nonce (nonce TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID');
+    this.#ready = true;
+  }
+
+  #fact(name: string): string {
+    if (!this.#ready) {
+      const known = this.#sql.exec(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'fact'`).toArray();
+      if (known.length === 0) return '';
+      this.#open();
+    }
+    const [row] = this.#sql.exec('SELECT value FROM fact WHERE name = ?', name).toArray();
+    return row === undefined ? '' : String(row['value']);
+  }
+
+  #remember(name: string, value: string): void {
+    this.#open();
+    this.#sql.exec('INSERT INTO fact VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value', name, value);
+  }
+
+  get project(): string {
+    return this.#fact('project');
+  }
+  get revoked(): number {
+    return Number(this.#fact('revoked'));
+  }
+  get sessions(): number {
+    return Number(this.#fact('sessions') || 1);
+  }
+
+  admit({ project, generation, nonce, time }: Claim, now: number): Admission {
+    const owner = this.project;
+    if (owner !== '' && owner !== project)
+      return refused(409, CLOSE.taken, 'the name of the tunnel belongs to another project');
+    if (generation <= this.revoked) return refused(403, CLOSE.revoked, 'the capability was revoked');
+    this.#open();
+    this.#sql.exec('DELETE FROM nonce WHERE expires < ?', now);
+    const [count] = this.#sql.exec('SELECT COUNT(*) AS count FROM nonce').toArray();
+    if (Number(count?.['count']) >= MAX_NONCES)
+      return refused(429, CLOSE.limit, `more than ${MAX_NONCES} dials of the tunnel within two minutes`);
+    const [used] = this.#sql.exec('SELECT 1 FROM nonce WHERE nonce = ?', nonce).toArray();
+    if (used !== undefined) return refused(401, CLOSE.unauthorised, 'the handshake was used before');
+    this.#sql.exec('INSERT INTO nonce VALUES (?, ?)', nonce, time + 2000 * HANDSHAKE_SECONDS);
+    if (owner === '') this.#remember('project', project);
+    return { admitted: true, sessions: this.sessions };
+  }
+
+  revoke(until: number): void {
+    if (until > this.revoked) this.#remember('revoked', String(until));
+  }
+
+  spread(sessions: number): void {
+    this.#remember('sessions', String(sessions));
+  }
+
+  /** Everything; the tables are gone with the storage. */
+  forget(): void {
+    this.#ready = false;
+  }
+}
+
+function refused(status: number, code: number, reason: string): Admission {
+  return { admitted: false, status, code, reason };
+}

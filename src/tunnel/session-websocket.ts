@@ -1,0 +1,276 @@
+/**
+ * WebSockets of clients on streams: of the public, with the messages of message.ts, and of `access`, where the binary
+ * messages are the bytes of a TCP connection and an empty one ends a direction. The sockets sleep with the object; their
+ * attachments hold what a stream needs to go on.
+ */
+import { RESET_CODE } from './frame.ts';
+import { BINARY, decodeClose, encodeClose, encodeMessage, MAX_SOCKET_MESSAGE, MessageReader, TEXT } from './message.ts';
+import type { EdgeLanes, HibernatingSocket, SocketContext } from './session-lanes.ts';
+import type { StreamReset, StreamSnapshot, TunnelStream } from './stream.ts';
+
+const TAG = 'client';
+const MAX_BUFFERED = 262_144; // bytes that a client's socket may hold back before its stream gets no more credit
+const LOOK_MIN = 5; // ms between looks at a socket that holds more, doubled each time
+const LOOK_MAX = 500;
+export const MAX_QUEUED = 1_048_576; // bytes of a client that wait for credit, beside the message that is being sent
+export const MAX_CLIENTS = 16_384; // sockets of one session
+
+interface Attachment {
+  readonly lane: string;
+  readonly stream: number;
+  readonly raw: boolean;
+  readonly snapshot: StreamSnapshot;
+}
+
+/** SPEC: RFC 6455 section 7.4.1 and the registry of close codes. */
+const WENT_AWAY = 1001;
+const TOO_BIG = 1009;
+const FAILED = 1011;
+const RESTART = 1012;
+
+class Client {
+  readonly socket: HibernatingSocket;
+  readonly lane: string;
+  readonly stream: TunnelStream;
+  readonly raw: boolean;
+  readonly #gone: (client: Client) => void;
+  #reader: MessageReader | null;
+  #writing: Promise<void> = Promise.resolve();
+  #queued = 0; // bytes that wait to be written
+  #pending = 0; // bytes that came and are not consumed
+  #looking = false;
+  #closed = false; // our side of the socket
+  #ended = false; // our side of the stream
+  dirty = true;
+
+  constructor(
+    socket: HibernatingSocket,
+    lane: string,
+    stream: TunnelStream,
+    raw: boolean,
+    gone: (client: Client) => void,
+  ) {
+    this.socket = socket;
+    this.lane = lane;
+    this.stream = stream;
+    this.raw = raw;
+    this.#gone = gone;
+    this.#reader = raw ? null : new MessageReader();
+    stream.onHead = () => stream.reset(RESET_CODE.protocol, 'a second head');
+    stream.onData = (chunk) => this.#data(chunk);
+    stream.onEnd = () => this.#end();
+    stream.onReset = (reset) => this.#reset(reset);
+  }
+
+  /** True when nothing is under way, so that the socket's attachment can say all there is. */
+  get quiet(): boolean {
+    return this.#queued === 0 && this.#pending === 0 && this.#reader?.partial !== true;
+  }
+
+  #data(chunk: Uint8Array): void {
+    this.dirty = true;
+    this.#pending += chunk.byteLength;
+    if (this.#reader === null) this.#send(chunk);
+    else
+      this.#reader.push(chunk, ({ opcode, payload }) => {
+        if (opcode === TEXT) this.#send(decoder.decode(payload));
+        else if (opcode === BINARY) this.#send(payload);
+        else {
+          const { code, reason } = decodeClose(payload);
+          this.#close(code, reason);
+        }
+      });
+    this.#consume();
+  }
+
+  /** Credit is granted as long as the client takes what it is sent. */
+  #consume(): void {
+    if ((this.socket.bufferedAmount ?? 0) > MAX_BUFFERED) return this.#look(LOOK_MIN);
+    const bytes = this.#pending;
+    this.#pending = 0;
+    this.stream.consumed(bytes);
+  }
+
+  #look(delay: number): void {
+    if (this.#looking) return;
+    this.#looking = true;
+    setTimeout(() => {
+      this.#looking = false;
+      if (!this.#closed && (this.socket.bufferedAmount ?? 0) > MAX_BUFFERED) this.#look(Math.min(LOOK_MAX, delay * 2));
+      else this.#consume();
+    }, delay);
+  }
+
+  #send(message: string | Uint8Array): void {
+    if (this.#closed) return;
+    try {
+      this.socket.send(message);
+    } catch {
+      this.stream.reset(RESET_CODE.cancelled, 'the client is gone');
+      this.#gone(this);
+    }
+  }
+
+  #end(): void {
+    if (this.raw) this.#send(NOTHING);
+    // A close came before it, or nothing did.
+    else this.#close(FAILED, '');
+    this.#over();
+  }
+
+  #reset({ code, message }: StreamReset): void {
+    this.#close(code === RESET_CODE.lost ? RESTART : FAILED, this.raw ? message : '');
+    this.#gone(this);
+  }
+
+  #close(code: number, reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      if (code === 1005) this.socket.close();
+      else this.socket.close(code, reason.slice(0, 120));
+    } catch {
+      // closed already
+    }
+  }
+
+  /** A message of the client; resolves once the stream took it, so that a slow origin slows its client. */
+  message(message: string | ArrayBuffer): Promise<void> {
+    this.dirty = true;
+    const bytes = typeof message === 'string' ? encoder.encode(message) : new Uint8Array(message);
+    if (this.raw) {
+      if (typeof message === 'string') return this.#refuse('a TCP connection has no texts');
+      if (bytes.byteLength === 0) return this.#write(null);
+      return this.#write(bytes);
+    }
+    if (bytes.byteLength > MAX_SOCKET_MESSAGE) {
+      this.#close(TOO_BIG, '');
+      return this.#refuse('a message that is too long');
+    }
+    return this.#write(encodeMessage(typeof message === 'string' ? TEXT : BINARY, bytes));
+  }
+
+  #refuse(reason: string): Promise<void> {
+    this.#close(FAILED, reason);
+    this.stream.reset(RESET_CODE.cancelled, reason);
+    this.#gone(this);
+    return Promise.resolve();
+  }
+
+  /** The client closed its side. */
+  left(code: number, reason: string): void {
+    this.dirty = true;
+    this.#closed = true;
+    if (this.raw) {
+      this.stream.reset(RESET_CODE.cancelled, 'the client went away');
+      return this.#gone(this);
+    }
+    if (this.#ended) return;
+    void this.#write(encodeClose(code, reason));
+    void this.#write(null);
+  }
+
+  /** In turn; null: the end of this direction. */
+  #write(bytes: Uint8Array | null): Promise<void> {
+    if (this.#ended) return Promise.resolve();
+    if (bytes === null) this.#ended = true;
+    const size = bytes?.byteLength ?? 0;
+    if (this.#queued > MAX_QUEUED) {
+      this.#close(TOO_BIG, '');
+      return this.#refuse('the client sends more than the origin takes');
+    }
+    this.#queued += size;
+    const write = this.#writing.then(async () => {
+      if (!this.stream.open) return;
+      if (bytes !== null) await this.stream.write(bytes);
+      else this.stream.end();
+    });
+    this.#writing = write
+      .catch(() => {}) // the stream was reset, and whoever did that has said so
+      .then(() => {
+        this.#queued -= size;
+        if (bytes === null) this.#over();
+      });
+    return this.#writing;
+  }
+
+  #over(): void {
+    if (!this.stream.open) this.#gone(this);
+  }
+
+  save(): void {
+    const snapshot = this.stream.snapshot();
+    if (snapshot === null) return;
+    const attachment: Attachment = { lane: this.lane, stream: this.stream.id, raw: this.raw, snapshot };
+    this.socket.serializeAttachment(attachment);
+    this.dirty = false;
+  }
+}
+
+export class Clients {
+  readonly #context: SocketContext;
+  readonly #clients = new Map<HibernatingSocket, Client>();
+
+  /** Takes up the sockets that slept; the lanes have theirs already. */
+  constructor(context: SocketContext, lanes: EdgeLanes) {
+    this.#context = context;
+    for (const socket of context.getWebSockets(TAG)) {
+      const { lane, stream, raw, snapshot } = socket.deserializeAttachment() as Attachment;
+      const edge = lanes.get(lane);
+      if (edge === null) {
+        closeQuietly(socket, RESTART);
+        continue;
+      }
+      const client = this.#add(socket, lane, edge.lane.adopt(stream, snapshot), raw);
+      client.dirty = false;
+    }
+  }
+
+  get count(): number {
+    return this.#clients.size;
+  }
+  get quiet(): boolean {
+    for (const client of this.#clients.values()) if (!client.quiet) return false;
+    return true;
+  }
+
+  /** Joins a client's socket and a stream whose head said yes. */
+  accept(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean): void {
+    this.#context.acceptWebSocket(socket, [TAG]);
+    this.#add(socket, lane, stream, raw);
+  }
+
+  #add(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean): Client {
+    const client = new Client(socket, lane, stream, raw, () => this.#clients.delete(socket));
+    this.#clients.set(socket, client);
+    return client;
+  }
+
+  of(socket: HibernatingSocket): Client | null {
+    return this.#clients.get(socket) ?? null;
+  }
+
+  left(socket: HibernatingSocket, code: number, reason: string): void {
+    this.#clients.get(socket)?.left(code === 1006 ? WENT_AWAY : code, reason);
+    closeQuietly(socket, code);
+  }
+
+  /** Writes down what changed. */
+  save(): void {
+    for (const client of this.#clients.values()) if (client.dirty) client.save();
+  }
+}
+
+/** Answers a close, where the runtime has not. */
+function closeQuietly(socket: HibernatingSocket, code: number): void {
+  try {
+    if (code === 1005 || code === 1006) socket.close();
+    else socket.close(code);
+  } catch {
+    // closed already
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();

@@ -1,0 +1,256 @@
+/**
+ * TunnelSession: the Durable Object that holds the sockets of connectors and the streams on them. Requests of the public
+ * come by `fetch` from the dial of src/platform/tunnels.ts, sockets of connectors from src/router/tunnel.ts, commands of
+ * the control API as methods; objects.ts says which is which. Sockets of either kind sleep with the object.
+ */
+import { DurableObject } from 'cloudflare:workers';
+import type { Env } from '../platform/bindings.ts';
+import { CLOSE, RESET_CODE, SUBPROTOCOL } from './frame.ts';
+import { HeadError, type ResponseHead } from './head.ts';
+import {
+  type Admission,
+  type Claim,
+  LANE_HEADER,
+  type LaneRequest,
+  MAX_SESSIONS,
+  type SessionStatus,
+  SESSIONS_HEADER,
+  type TunnelSessionMethods,
+} from './objects.ts';
+import { encodeOpening, HTTP, TCP, WEBSOCKET } from './opening.ts';
+import { type Ask, ask, failure, fieldsOf, fromLatin1, toLatin1 } from './session-http.ts';
+import { type EdgeLane, EdgeLanes } from './session-lanes.ts';
+import { SessionMemory } from './session-memory.ts';
+import { Clients, MAX_CLIENTS } from './session-websocket.ts';
+import { StreamReset, type TunnelStream } from './stream.ts';
+import { PING_TEXT, PONG_TEXT } from './welcome.ts';
+
+const TICK = 1000; // ms of quiet after which the object may sleep
+const WATCH = 120_000; // ms between looks at connectors, while nothing but open WebSockets keeps a session busy
+const PATIENCE = 5000; // ms that a request waits for a connector that was there a moment ago
+const MISSED = 30_000; // ms for which a connector that is gone is expected back
+const DRAINED = 30_000; // ms for which a session that said GOAWAY takes no sockets
+export const MAX_WAITING = 1024; // requests that wait for a connector
+const MAX_TRIES = 4;
+
+/** SPEC: RFC 9110 section 9.2.2. */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY']);
+
+export class TunnelSession extends DurableObject<Env> implements TunnelSessionMethods {
+  readonly #memory: SessionMemory;
+  readonly #lanes: EdgeLanes;
+  readonly #clients: Clients;
+  readonly #startedAt = Date.now();
+  #active = false;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+  #drainedUntil = 0;
+  readonly #keep = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
+
+  constructor(context: DurableObjectState, env: Env) {
+    super(context, env);
+    this.#memory = new SessionMemory(context.storage.sql);
+    this.#lanes = new EdgeLanes(context as unknown as ConstructorParameters<typeof EdgeLanes>[0]);
+    this.#clients = new Clients(context as unknown as ConstructorParameters<typeof Clients>[0], this.#lanes);
+    context.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING_TEXT, PONG_TEXT));
+  }
+
+  override fetch(request: Request): Response | Promise<Response> {
+    this.#touch();
+    const { url } = request;
+    // `new URL` would normalise the target, which is the origin's to see as the pipeline made it.
+    const begin = url.indexOf('/', url.indexOf('://') + 3) + 1;
+    const [, kind, sessions, service, target] = PLACE.exec(url.slice(begin)) ?? [];
+    const host = url.slice(url.indexOf('://') + 3, begin - 1);
+    if (kind === 'l') return this.#connect(request);
+    if (kind === undefined || service === undefined) return failure(400, 'no request to a session');
+    const wants = kind === 'a' || (kind === 's' && request.headers.get('upgrade') === 'websocket');
+    const answer = this.#send(request, service, host, target || '/', wants, kind !== 's');
+    return this.#lanes.sessions === Number(sessions || 1) ? answer : answer.then((one) => this.#corrected(one));
+  }
+
+  /** Tells a dial how many sessions there are. */
+  #corrected(answer: Response): Response {
+    if (answer.webSocket !== null && answer.webSocket !== undefined) return answer;
+    const told = new Response(answer.body, { ...answer, headers: answer.headers, encodeBody: 'manual' });
+    told.headers.set(SESSIONS_HEADER, String(this.#lanes.sessions));
+    return told;
+  }
+
+  async #send(
+    request: Request,
+    service: string,
+    host: string,
+    target: string,
+    wants: boolean,
+    raw: boolean,
+  ): Promise<Response> {
+    const { method, headers, signal } = request;
+    const body = wants ? null : request.body;
+    const kind = raw ? TCP : wants ? WEBSOCKET : HTTP;
+    if (wants && this.#clients.count >= MAX_CLIENTS) return failure(503, `more than ${MAX_CLIENTS} WebSockets`);
+    let opening: Uint8Array;
+    try {
+      if (kind === TCP) opening = encodeOpening({ kind, service });
+      else {
+        const head = { method, target: toLatin1(target), fields: fieldsOf(headers, host) };
+        opening = encodeOpening({ kind, service, head });
+      }
+    } catch (error) {
+      if (!(error instanceof HeadError)) throw error;
+      return failure(431, error.message);
+    }
+    const movable = body === null && !raw && IDEMPOTENT.has(method);
+    const question: Omit<Ask, 'join'> = { kind, opening, method, body, signal, movable };
+    let tried: Set<EdgeLane> | null = null;
+    let last: StreamReset | null = null;
+    const giveUp = Date.now() + PATIENCE;
+    for (let tries = 0; tries < MAX_TRIES;) {
+      const edge = this.#lanes.pick(tried);
+      if (edge === null) {
+        const wait = giveUp - Date.now();
+        const hopeless = last !== null && last.code !== RESET_CODE.lost;
+        if (hopeless || wait <= 0 || !this.#expected()) break;
+        await this.#lanes.wait(wait);
+        continue;
+      }
+      tries++;
+      const join = wants ? (stream: TunnelStream, head: ResponseHead) => this.#join(edge, stream, head, raw) : null;
+      const answer = await ask(edge, { ...question, join }, this.#keep);
+      this.#active = true;
+      if (!(answer instanceof StreamReset)) return answer;
+      last = answer;
+      // What was refused was not acted on; what was lost may have been.
+      const again =
+        body === null &&
+        (answer.code === RESET_CODE.refused ||
+          answer.code === RESET_CODE.unreachable ||
+          (answer.code === RESET_CODE.lost && movable));
+      if (!again) break;
+      (tried ??= new Set()).add(edge);
+    }
+    if (last === null) return failure(503, 'no connector of the tunnel is connected');
+    return failure(last.code === RESET_CODE.timedOut ? 504 : 502, last.message);
+  }
+
+  /** Whether a connector may be back soon. */
+  #expected(): boolean {
+    if (this.#lanes.waiting >= MAX_WAITING) return false;
+    const now = Date.now();
+    if (now - this.#lanes.presentAt < MISSED) return true;
+    return now - this.#startedAt < PATIENCE && this.#memory.project !== '';
+  }
+
+  /** The origin, or the TCP target, agreed: joins the client's socket and the stream. */
+  #join(edge: EdgeLane, stream: TunnelStream, head: ResponseHead, raw: boolean): Response {
+    const { 0: client, 1: ours } = new WebSocketPair();
+    this.#clients.accept(ours, edge.id, stream, raw);
+    const headers = new Headers();
+    for (const [name, value] of head.fields)
+      if (!OF_HANDSHAKE.has(name.toLowerCase()) && !name.toLowerCase().startsWith('x-sallyport-'))
+        headers.append(name, fromLatin1(value));
+    return new Response(null, { status: 101, headers, webSocket: client });
+  }
+
+  /** A socket of a connector whose rights the worker has verified. */
+  #connect(request: Request): Response {
+    const lane = JSON.parse(request.headers.get(LANE_HEADER) ?? '') as LaneRequest;
+    if (Date.now() < this.#drainedUntil) return refusal(503, CLOSE.draining, 'this edge is restarting');
+    if (lane.generation <= this.#memory.revoked) return refusal(403, CLOSE.revoked, 'the capability was revoked');
+    const { 0: client, 1: ours } = new WebSocketPair();
+    if (this.#lanes.accept(ours, lane) === null)
+      return refusal(429, CLOSE.limit, 'the session has as many sockets of connectors as it can have');
+    const headers = { 'sec-websocket-protocol': SUBPROTOCOL };
+    return new Response(null, { status: 101, headers, webSocket: client });
+  }
+
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void | Promise<void> {
+    this.#touch();
+    const edge = this.#lanes.laneOf(socket);
+    if (edge !== null) return this.#lanes.message(edge, message);
+    return this.#clients.of(socket)?.message(message);
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#touch();
+    if (this.#lanes.laneOf(socket) === null) return this.#clients.left(socket, code, reason);
+    this.#lanes.dropped(socket);
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.webSocketClose(socket, 1006, '');
+  }
+
+  /** Nobody may notice a connector that vanished while clients only listen. */
+  override async alarm(): Promise<void> {
+    this.#touch();
+  }
+
+  #touch(): void {
+    this.#active = true;
+    this.#timer ??= setTimeout(() => this.#tick(), TICK);
+  }
+
+  #tick(): void {
+    const now = Date.now();
+    this.#lanes.check(now);
+    const requests = this.#lanes.streams - this.#clients.count;
+    const busy = this.#active || requests > 0 || this.#lanes.waiting > 0 || !this.#clients.quiet;
+    this.#active = false;
+    if (busy) return void (this.#timer = setTimeout(() => this.#tick(), TICK));
+    this.#timer = null;
+    this.#lanes.saveAll();
+    this.#clients.save();
+    if (this.#clients.count > 0) this.#keep(this.ctx.storage.setAlarm(now + WATCH));
+  }
+
+  async admit(claim: Claim): Promise<Admission> {
+    return this.#memory.admit(claim, Date.now());
+  }
+
+  async revoke(until: number): Promise<number> {
+    this.#memory.revoke(until);
+    const revoked = this.#lanes.all().filter(({ request }) => request.generation <= until);
+    for (const edge of revoked) this.#lanes.close(edge, CLOSE.revoked, 'the capability was revoked');
+    return revoked.length;
+  }
+
+  async drain(reason: string): Promise<number> {
+    this.#touch();
+    this.#drainedUntil = Date.now() + DRAINED;
+    const lanes = this.#lanes.all();
+    for (const { lane } of lanes) lane.goaway(CLOSE.draining, reason);
+    return lanes.length;
+  }
+
+  async spread(sessions: number): Promise<void> {
+    if (!Number.isInteger(sessions) || sessions < 1 || sessions > MAX_SESSIONS)
+      throw new RangeError(`a tunnel has 1 to ${MAX_SESSIONS} sessions`);
+    this.#memory.spread(sessions);
+  }
+
+  async status(): Promise<SessionStatus> {
+    const { project, revoked, sessions } = this.#memory;
+    const lanes = this.#lanes.status();
+    return { project, sessions, revoked, lanes, streams: this.#lanes.streams };
+  }
+
+  async forget(): Promise<void> {
+    for (const edge of this.#lanes.all()) this.#lanes.close(edge, CLOSE.revoked, 'the tunnel was deleted');
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
+    this.#memory.forget();
+  }
+}
+
+/** `KIND SESSIONS:SERVICE` and the target behind it. */
+const PLACE = /^([salt])(\d{0,2}):([a-z0-9-]{0,63})((?:[/?].*)?)$/s;
+
+/** What the runtime writes itself in an answer that switches protocols. */
+const OF_HANDSHAKE = new Set([
+  ...['connection', 'upgrade', 'sec-websocket-accept', 'sec-websocket-extensions', 'content-length'],
+  'transfer-encoding',
+]);
+
+function refusal(status: number, code: number, detail: string): Response {
+  return Response.json({ status, code, detail }, { status });
+}
