@@ -2,17 +2,7 @@
  * An on-prem deployment that is running: policies compiled into a state directory, workerd supervised, policies
  * swapped in, and one control socket for all of it. `serve`, `dev` and `npm start` differ in its options only.
  */
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Diagnostic } from '../compiler/diagnostics.ts';
@@ -21,6 +11,8 @@ import { openControl } from './control.ts';
 import { compileFiles, type Deployment } from './deployment.ts';
 import { pinAll, type EgressPolicy, type Pinned } from './egress.ts';
 import { Failure, sentence } from './failure.ts';
+import { operatorFor } from './operator.ts';
+import { writePrivate } from './private.ts';
 import { freePort, Supervisor, type ProcessEvent, type ProcessStatus } from './supervisor.ts';
 import { watchFiles, type Watcher } from './watch.ts';
 import { artefact, workerdBinary, workerdConfig } from './workerd.ts';
@@ -102,6 +94,8 @@ export class Gateway {
   readonly #sockets: string;
   readonly #supervisor: Supervisor;
   readonly #port: number;
+  /** `x` of the public key of whose tunnels there may be; null: there are none. */
+  readonly #operator: string | null;
   #deployment: Deployment;
   #origins: Map<string, Pinned>;
   #closeControl: () => void = () => {};
@@ -111,8 +105,15 @@ export class Gateway {
   /** Reloads happen one after the other. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor(options: GatewayOptions, port: number, deployment: Deployment, origins: Map<string, Pinned>) {
+  private constructor(
+    options: GatewayOptions,
+    port: number,
+    deployment: Deployment,
+    origins: Map<string, Pinned>,
+    operator: string | null,
+  ) {
     this.#options = options;
+    this.#operator = operator;
     this.#port = port;
     this.#deployment = deployment;
     this.#origins = origins;
@@ -124,6 +125,7 @@ export class Gateway {
       workerd: workerdBinary(),
       config: join(this.#state, 'config.capnp'),
       sockets: this.#sockets,
+      objects: operator === null ? null : join(this.#state, 'objects'),
       workers: options.workers,
       host: options.host,
       port,
@@ -153,7 +155,7 @@ export class Gateway {
       if (problem.includes(' is denied: ')) throw new Failure(problem);
       options.report({ event: 'notice', message: `${problem}; it is looked up again every minute` });
     }
-    const gateway = new Gateway(options, port, deployment, origins);
+    const gateway = new Gateway(options, port, deployment, origins, await operatorFor(options.report));
     try {
       await gateway.#start(deployment);
     } catch (error) {
@@ -313,6 +315,7 @@ export class Gateway {
       authorities: this.#options.authorities,
       v8Flags,
       images: { directory: join(this.#state, 'images') },
+      operator: this.#operator,
     });
     writePrivate(join(this.#state, 'config.capnp'), text);
   }
@@ -388,11 +391,4 @@ function missingSecret(deployment: Deployment, secrets: ReadonlyMap<string, stri
   return missing === undefined
     ? null
     : `the policy needs the secret ${missing}; give it with --secret ${missing}=env:VARIABLE or --secret ${missing}=file:PATH`;
-}
-
-/** Written beside and renamed, so that a reader sees the whole file or the one before. */
-function writePrivate(path: string, content: string | Uint8Array): void {
-  const draft = `${path}.new`;
-  writeFileSync(draft, content, { mode: 0o600 });
-  renameSync(draft, path);
 }

@@ -50,6 +50,18 @@ export async function ensureOperatorKey(file = operatorKeyFile()): Promise<Opera
   }
 }
 
+/** The public half for a deployment of this user, whose connectors it lets in; null, and a notice, when there can be none. */
+export async function operatorFor(
+  report: (event: { readonly event: 'notice'; readonly message: string }) => void,
+): Promise<string | null> {
+  try {
+    return (await ensureOperatorKey()).x;
+  } catch (error) {
+    report({ event: 'notice', message: `there are no tunnels without an operator key: ${sentence(error)}` });
+    return null;
+  }
+}
+
 /** The key in `file`, or a Failure that says what is wrong with it. */
 export function readOperatorKey(file = operatorKeyFile()): PrivateJwk {
   let text: string;

@@ -7,13 +7,14 @@
  * process to be handed to a replacement, and an open one accepts connections that nobody here answers.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from './failure.ts';
 import { unixRequest, type Answer } from './http.ts';
 import { readLines } from './lines.ts';
+import { processUsage } from './usage.ts';
 
 export const READY_TIMEOUT = 15_000; // ms from start to the first healthy answer
 export const BACKOFF_MIN = 100; // ms before the first restart after a crash, doubled each time
@@ -27,6 +28,8 @@ export const RECYCLE_INTERVAL = 60_000; // ms at least between two restarts for 
 export interface SupervisorOptions {
   readonly workerd: string;
   readonly config: string; // path of the configuration file
+  /** Folder of the objects of all processes, each in one of its own, where the configuration has objects. */
+  readonly objects?: string | null;
   readonly sockets: string; // directory of the private control sockets, mode 0700
   readonly workers: number;
   readonly host: string;
@@ -248,8 +251,13 @@ export class Worker {
   }
 
   #spawn(socket: Server): ChildProcess {
-    const { workerd, config } = this.#options;
+    const { workerd, config, objects } = this.#options;
     const args = ['serve', config, '-S', 'http=3', '-s', `control=unix:${this.control}`];
+    if (objects !== undefined && objects !== null) {
+      const folder = join(objects, `worker-${this.index}`);
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      args.push('-d', `objects=${folder}`);
+    }
     // Its own process group: Ctrl-C in a terminal must reach the supervisor alone, which drains the others. And where
     // the kernel can be told to, it ends them should the supervisor be killed.
     const [command, ...prefix] = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--', workerd] : [workerd];
@@ -356,18 +364,6 @@ function inheritedEnvironment(): Record<string, string> {
   return Object.fromEntries(
     kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
-}
-
-/** CPU milliseconds used and bytes resident, from /proc; null on other systems. */
-export function processUsage(pid: number): { cpu: number; memory: number } | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
-    return { cpu: (Number(fields[11]) + Number(fields[12])) * 10, memory: pages * 4096 };
-  } catch {
-    return null;
-  }
 }
 
 /** `port`, or any when it is 0, if nobody listens there; else a Failure. Without SO_REUSEPORT first: with it, a second deployment would silently share the port. */

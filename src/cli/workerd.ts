@@ -28,8 +28,8 @@ export interface WorkerdOptions {
   readonly v8Flags: readonly string[];
   /** A directory of images, or a list of image files (beside the configuration) that become part of it. */
   readonly images: { readonly directory: string } | { readonly embedded: readonly string[] };
-  /** `x` of the public key of whose tunnels there may be; null: there are none. */
-  readonly operator: string | null;
+  /** `x` of the public key of whose tunnels there may be; without, there are none. */
+  readonly operator?: string | null;
   /** Addresses to listen on; without, they come from the command line. */
   readonly listen?: string;
   /** null: none; without, its address comes from the command line. */
@@ -63,7 +63,7 @@ export function workerdConfig(options: WorkerdOptions): string {
   bindings.push({ name: 'IMAGES', service: 'images' });
   modules.push({ name: './images.js', esModule: 'export default null;\n' });
 
-  const { operator } = options;
+  const { operator = null } = options;
   if (operator !== null) {
     bindings.push({ name: 'OPERATOR_KEY', text: operator });
     bindings.push({ name: 'TUNNEL_SESSION', durableObjectNamespace: 'TunnelSession' });

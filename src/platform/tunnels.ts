@@ -5,43 +5,38 @@ import {
   readTunnelDial,
   sessionName,
   SESSIONS_HEADER,
+  type TunnelPlace,
   type TunnelSessionNamespace,
 } from '../tunnel/objects.ts';
+import { authorityOf } from './authority.ts';
 import { responseInit } from './runtime.ts';
 
 /** Goes through a tunnel; null: `dial` names no tunnel. Rejects when the tunnel has no answer of an origin. */
 export type TunnelDial = (dial: string, url: string, init: RequestInit) => Promise<Response> | null;
 
-interface Target {
-  readonly tunnel: string;
-  readonly service: string;
-  /** As the session that answered last said; wrong until one did, which costs a turn to a busier session at most. */
-  sessions: number;
-}
+/** Tunnels of which an isolate remembers that they have several sessions. */
+const MAX_SPREAD = 1024;
 
 export function tunnelDial(namespace: TunnelSessionNamespace | undefined): TunnelDial {
-  // PERF: a policy's dials are few and are the same text each time.
-  const targets = new Map<string, Target | null>();
+  // By tunnel, as its session that answered last said; one where nothing is known.
+  const spread = new Map<string, number>();
   return (dial, url, init) => {
-    let target = targets.get(dial);
-    if (target === undefined) {
-      const read = readTunnelDial(dial);
-      target = read === null ? null : { ...read, sessions: 1 };
-      targets.set(dial, target);
-    }
-    if (target === null) return null;
+    if (!dial.startsWith('tunnel:')) return null;
+    const place = readTunnelDial(dial, authorityOf(url));
+    if (place === null) return Promise.reject(new Error('the host of the request names no tunnel'));
     if (namespace === undefined) return Promise.reject(new Error('this deployment holds no tunnels'));
-    return send(namespace, target, url, init);
+    return send(namespace, place, spread, url, init);
   };
 }
 
 async function send(
   namespace: TunnelSessionNamespace,
-  target: Target,
+  { tunnel, service }: TunnelPlace,
+  spread: Map<string, number>,
   url: string,
   init: RequestInit,
 ): Promise<Response> {
-  const { tunnel, service, sessions } = target;
+  const sessions = spread.get(tunnel) ?? 1;
   const replayable = init.body === undefined || init.body === null;
   const first = sessions === 1 ? 0 : Math.floor(Math.random() * sessions);
   for (let turn = 0; ; turn++) {
@@ -50,7 +45,10 @@ async function send(
     const answer = await session.fetch(placed(url, place), init);
     const { status } = answer;
     const said = answer.headers.get(SESSIONS_HEADER);
-    if (said !== null) target.sessions = Math.min(MAX_SESSIONS, Math.max(1, Number(said)));
+    if (said !== null) {
+      if (spread.size >= MAX_SPREAD) spread.clear();
+      spread.set(tunnel, Math.min(MAX_SESSIONS, Math.max(1, Number(said))));
+    }
     const reason = status >= 400 ? answer.headers.get(FAILURE_HEADER) : null;
     if (reason === null) return said === null ? answer : withoutNote(answer);
     // Another session may have a connector where this one has none.
