@@ -103,7 +103,7 @@ const TABLE: readonly Row[] = [
   {
     name: 'src/tunnel: the edge',
     files: /^src\/tunnel\/(objects|session[\w-]*)\.ts$/,
-    local: /^src\/tunnel\/[\w-]+$/,
+    local: /^src\/(tunnel\/[\w-]+|platform\/(runtime|bindings))$/,
     packages: ['cloudflare:workers'],
     node: false,
   },

@@ -187,7 +187,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
 
   #touch(): void {
     this.#active = true;
-    this.#timer ??= setTimeout(() => this.#tick(), TICK);
+    if (this.#timer === null) this.#timer = setTimeout(() => this.#tick(), TICK);
   }
 
   #tick(): void {
