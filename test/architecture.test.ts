@@ -67,7 +67,7 @@ const ABI = 'assembly/(?:waf/)?abi';
 const LEAVES = `${ABI}|src/plan`;
 const SIGNATURE = 'src/control/signature';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';
-const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame)';
+const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame|access|register)';
 const RUNTIME = 'src/(router|waf|agents|observe|platform|control)/.*';
 const TABLE: readonly Row[] = [
   { name: 'assembly', files: /^assembly\//, local: /^assembly\//, packages: [], node: false },
@@ -98,6 +98,13 @@ const TABLE: readonly Row[] = [
     files: /^src\/tunnel\/capability\.ts$/,
     local: /^src\/control\/signature$/,
     packages: [],
+    node: false,
+  },
+  {
+    name: 'src/tunnel: the registry',
+    files: /^src\/tunnel\/(access|register|registry)\.ts$/,
+    local: /^src\/tunnel\/(access|register|capability)$/,
+    packages: ['itty-durable'],
     node: false,
   },
   {
