@@ -115,6 +115,14 @@ const TABLE: readonly Row[] = [
     node: false,
   },
   {
+    name: 'src/tunnel/connector: the other end, in Node',
+    files: /^src\/tunnel\/connector\//,
+    local:
+      /^src\/(tunnel\/(connector\/.*|frame|head|credit|stream|lane|opening|message|welcome|capability)|control\/signature)$/,
+    packages: ['ws'],
+    node: true,
+  },
+  {
     name: 'src/waf',
     files: /^src\/waf\//,
     local: new RegExp(`^(${LEAVES}|src/waf/.*|${ENGINE})$`),

@@ -48,6 +48,11 @@ export interface LaneOptions {
   /** A stream closed; `open` are left. */
   readonly onClosed?: (open: number) => void;
   readonly now: () => number;
+  /**
+   * Runs a callback soon: all that is sent until then is one message. Default: a microtask. With anything later, bytes
+   * that are written must never be changed.
+   */
+  readonly soon?: (run: () => void) => void;
 }
 
 /** Numbers and flags only, so that it may be kept as JSON. */
@@ -317,7 +322,7 @@ export class Lane implements StreamLane {
     this.#flushing = true;
     // PERF: one message for all that a turn sends: a message costs either end more than a frame. Whoever waits for a
     // write to be done comes later in the queue, so the bytes are copied before they may change.
-    queueMicrotask(() => {
+    (this.#options.soon ?? queueMicrotask)(() => {
       this.#flushing = false;
       this.#flush();
     });

@@ -13,7 +13,7 @@ export const TEXT = 1;
 export const BINARY = 2;
 export const CLOSING = 8;
 
-const HEADER_BYTES = 5;
+export const MESSAGE_HEADER = 5; // bytes before the payload
 /** Bytes of one message: what a reader may have to hold until the last of it is there. SPEC: RFC 6455: 1009 beyond it. */
 export const MAX_SOCKET_MESSAGE = 4_194_304;
 export const MAX_CLOSE = 125; // bytes of a close: code and reason
@@ -25,10 +25,10 @@ export interface SocketMessage {
 
 export function encodeMessage(opcode: SocketMessage['opcode'], payload: Uint8Array): Uint8Array<ArrayBuffer> {
   if (payload.byteLength > (opcode === CLOSING ? MAX_CLOSE : MAX_SOCKET_MESSAGE)) throw new RangeError('too long');
-  const bytes = new Uint8Array(HEADER_BYTES + payload.byteLength);
+  const bytes = new Uint8Array(MESSAGE_HEADER + payload.byteLength);
   bytes[0] = opcode;
   new DataView(bytes.buffer).setUint32(1, payload.byteLength);
-  bytes.set(payload, HEADER_BYTES);
+  bytes.set(payload, MESSAGE_HEADER);
   return bytes;
 }
 
@@ -52,7 +52,7 @@ export function decodeClose(payload: Uint8Array): { readonly code: number; reado
 
 /** Puts messages together from the chunks of a stream. */
 export class MessageReader {
-  readonly #header = new Uint8Array(HEADER_BYTES);
+  readonly #header = new Uint8Array(MESSAGE_HEADER);
   #have = 0; // bytes of the header
   #payload: Uint8Array | null = null;
   #at = 0;
@@ -77,11 +77,11 @@ export class MessageReader {
       }
       if (this.#closed) throw new FrameError(CLOSE.malformed, 'a message behind a close');
       if (this.#payload === null) {
-        const take = Math.min(HEADER_BYTES - this.#have, chunk.byteLength - at);
+        const take = Math.min(MESSAGE_HEADER - this.#have, chunk.byteLength - at);
         this.#header.set(chunk.subarray(at, at + take), this.#have);
         this.#have += take;
         at += take;
-        if (this.#have === HEADER_BYTES) this.#begin();
+        if (this.#have === MESSAGE_HEADER) this.#begin();
         continue;
       }
       const take = Math.min(this.#payload.byteLength - this.#at, chunk.byteLength - at);

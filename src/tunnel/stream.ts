@@ -40,8 +40,8 @@ export interface StreamSnapshot {
 interface Write {
   readonly bytes: Uint8Array;
   at: number;
-  readonly done: () => void;
-  readonly failed: (error: StreamReset) => void;
+  done: () => void;
+  failed: (error: StreamReset) => void;
 }
 
 export class TunnelStream {
@@ -82,6 +82,11 @@ export class TunnelStream {
     return this.#reset === null && !(this.#ended && this.#finished);
   }
 
+  /** A write waits for credit. */
+  get writing(): boolean {
+    return this.#write !== null;
+  }
+
   sendHead(payload: Uint8Array): void {
     this.#check();
     this.#lane.send(HEAD, this.id, payload);
@@ -95,9 +100,14 @@ export class TunnelStream {
     this.#check();
     if (this.#write !== null) throw new Error('one write at a time');
     if (bytes.byteLength === 0) return DONE;
+    // PERF: most writes have their credit, and need no promise.
+    const write: Write = { bytes, at: 0, done: ignore, failed: ignore };
+    this.#write = write;
+    this.resume();
+    if (this.#write === null) return DONE;
     return new Promise((done, failed) => {
-      this.#write = { bytes, at: 0, done, failed };
-      this.resume();
+      write.done = done;
+      write.failed = failed;
     });
   }
 

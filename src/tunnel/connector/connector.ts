@@ -1,0 +1,170 @@
+/**
+ * A connector: holds several ways to the edge open for one tunnel, and forwards what comes to its targets.
+ *
+ * Events say what happens to those who show it or count it; nothing depends on anybody listening.
+ */
+import { EventEmitter } from 'node:events';
+import { signHandshake, CAPABILITY_HEADER, HANDSHAKE_HEADER, type ConnectorKey } from '../capability.ts';
+import { RESUME_HEADER, TUNNEL_PATH, writeResume, type Resume, type Welcome } from '../welcome.ts';
+import type { Exchange, Observer } from './exchange.ts';
+import { forward } from './forward.ts';
+import type { DialError } from './socket.ts';
+import type { Targets } from './targets.ts';
+import { Uplink } from './uplink.ts';
+
+export const DEFAULT_SOCKETS = 2;
+export const MAX_CONNECTOR_SOCKETS = 16;
+export const DRAIN = 10_000; // ms that open streams have when a connector closes
+const DRAIN_POLL = 20; // ms
+
+/** What proves the right to serve a tunnel; asked before each dial, so that it may be renewed. `now` in ms. */
+export type Credentials = (now: number) => Promise<{ readonly capability: string; readonly key: ConnectorKey }>;
+
+export interface ConnectorOptions {
+  /** Origin of the edge: http, https, ws or wss. */
+  readonly edge: URL;
+  readonly name: string;
+  readonly credentials: Credentials;
+  readonly targets: Targets;
+  readonly sockets?: number;
+  /** Bytes of each body that events of exchanges carry; default 0. */
+  readonly capture?: number;
+}
+
+export interface ConnectorEvents {
+  /** The tunnel is up: the first socket is, or one again after there was none. `url` is '' for a private tunnel. */
+  ready: [{ readonly name: string; readonly url: string; readonly after: number }];
+  request: [Exchange];
+  response: [Exchange];
+  /** An exchange is over; `error` is '' where it went to its end. */
+  end: [Exchange];
+  /** A socket was lost, and is dialled again in `delay` ms; `left` others hold the tunnel. */
+  reconnecting: [{ readonly socket: number; readonly reason: string; readonly delay: number; readonly left: number }];
+  /** For good. `error` is null after `close()`. */
+  closed: [{ readonly reason: string; readonly error: DialError | null }];
+}
+
+export class Connector extends EventEmitter<ConnectorEvents> {
+  readonly #options: ConnectorOptions;
+  readonly #uplinks: readonly Uplink[];
+  readonly #began = performance.now();
+  readonly #observer: Observer;
+  #url = '';
+  #ready = false;
+  #closed = false;
+
+  constructor(options: ConnectorOptions) {
+    super();
+    this.#options = options;
+    const sockets = options.sockets ?? DEFAULT_SOCKETS;
+    if (!Number.isInteger(sockets) || sockets < 1 || sockets > MAX_CONNECTOR_SOCKETS)
+      throw new RangeError(`a connector has 1 to ${MAX_CONNECTOR_SOCKETS} sockets, not ${sockets}`);
+    this.#observer = {
+      capture: options.capture ?? 0,
+      began: (exchange) => void this.emit('request', exchange),
+      answered: (exchange) => void this.emit('response', exchange),
+      ended: (exchange) => void this.emit('end', exchange),
+    };
+    this.#uplinks = Array.from(
+      { length: sockets },
+      (_, index) =>
+        new Uplink({
+          index,
+          dial: (socket, resume, clock) => this.#dial(socket, resume, clock),
+          onStream: (stream, payload, congestion) =>
+            forward(stream, payload, options.targets, congestion, this.#observed ? this.#observer : null),
+          onReady: (_socket, welcome) => this.#up(welcome),
+          onReconnecting: (socket, reason, delay) => this.#down(socket, reason, delay),
+          onFinal: (_socket, error) => this.#end(error.message, error),
+        }),
+    );
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+  /** Where the public reaches the tunnel; '' before it is ready, and where it is private. */
+  get url(): string {
+    return this.#url;
+  }
+  /** Sockets that are up. */
+  get sockets(): number {
+    return this.#uplinks.filter(({ attached }) => attached).length;
+  }
+  get streams(): number {
+    return this.#uplinks.reduce((sum, { streams }) => sum + streams, 0);
+  }
+  /** Milliseconds to the edge and back as last measured, 0 when not known. */
+  get roundTrip(): number {
+    return Math.max(...this.#uplinks.map(({ roundTrip }) => roundTrip));
+  }
+
+  start(): this {
+    for (const uplink of this.#uplinks) uplink.start();
+    return this;
+  }
+
+  /** Dials at once what waits to be dialled: the network has come back. */
+  hurry(): void {
+    for (const uplink of this.#uplinks) uplink.hurry();
+  }
+
+  /** For tests: breaks every connection to the edge, as networks do. */
+  interrupt(): void {
+    for (const uplink of this.#uplinks) uplink.interrupt();
+  }
+
+  /** Lets open streams end for up to `grace` ms, then closes. A second call with 0 ends it at once. */
+  async close(grace = DRAIN): Promise<void> {
+    if (this.#closed) return;
+    for (const uplink of this.#uplinks) uplink.drain('the connector closes');
+    const until = performance.now() + grace;
+    while (!this.#closed && this.streams > 0 && performance.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL));
+    // The last frames are on their way; the sockets close behind them.
+    if (grace > 0) await new Promise((resolve) => setImmediate(resolve));
+    this.#end('closed', null);
+  }
+
+  /** True while anybody listens: otherwise exchanges are not even counted. */
+  get #observed(): boolean {
+    return this.listenerCount('request') + this.listenerCount('response') + this.listenerCount('end') > 0;
+  }
+
+  async #dial(socket: number, resume: Resume | null, clock: number) {
+    const { edge, name, credentials } = this.#options;
+    const now = Date.now() + clock;
+    const { capability, key } = await credentials(now);
+    const url = new URL(TUNNEL_PATH, edge);
+    url.protocol = /^(https|wss):$/.test(edge.protocol) ? 'wss:' : 'ws:';
+    const { host } = url;
+    const dial = { host, path: TUNNEL_PATH, name, service: '', socket, resume: resume?.token ?? '' };
+    const headers: Record<string, string> = {
+      [CAPABILITY_HEADER]: capability,
+      [HANDSHAKE_HEADER]: await signHandshake(key, capability, dial, now),
+      ...(resume !== null && { [RESUME_HEADER]: writeResume(resume) }),
+    };
+    return { url, headers };
+  }
+
+  #up(welcome: Welcome): void {
+    this.#url = welcome.url;
+    if (this.#ready) return;
+    this.#ready = true;
+    this.emit('ready', { name: this.name, url: welcome.url, after: performance.now() - this.#began });
+  }
+
+  #down(socket: number, reason: string, delay: number): void {
+    const left = this.sockets;
+    if (left === 0) this.#ready = false;
+    this.emit('reconnecting', { socket, reason, delay, left });
+  }
+
+  #end(reason: string, error: DialError | null): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const uplink of this.#uplinks) uplink.close(reason);
+    this.#options.targets.close();
+    this.emit('closed', { reason, error });
+  }
+}

@@ -1,0 +1,110 @@
+/** One stream as those see it who watch a connector: its request, its response, and how it went. */
+import type { RequestHead, ResponseHead } from '../head.ts';
+
+export interface Exchange {
+  /** Of this process; counts up. */
+  readonly id: number;
+  readonly kind: 'http' | 'websocket' | 'tcp';
+  readonly service: string; // '' for the default one
+  readonly request: RequestHead | null; // null for tcp
+  readonly started: number; // ms since the epoch
+  response: ResponseHead | null;
+  /** Milliseconds from the start to the head of the response, and to the end. */
+  answeredAfter: number;
+  endedAfter: number;
+  bytesIn: number; // of bodies, from the edge
+  bytesOut: number;
+  /** Why it ended before its end; '' where it did not. */
+  error: string;
+  readonly requestBody: Capture | null;
+  readonly responseBody: Capture | null;
+}
+
+/** The beginning of a body. */
+export class Capture {
+  readonly #most: number;
+  readonly #parts: Uint8Array[] = [];
+  #size = 0;
+  truncated = false;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  add(chunk: Uint8Array): void {
+    const room = this.#most - this.#size;
+    if (chunk.byteLength > room) this.truncated = true;
+    if (room <= 0) return;
+    // A copy: the chunk may be a view into something much larger.
+    const part = chunk.slice(0, room);
+    this.#parts.push(part);
+    this.#size += part.byteLength;
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#parts);
+  }
+}
+
+export interface Observer {
+  /** Bytes to keep of each body; 0: none. */
+  readonly capture: number;
+  began(exchange: Exchange): void;
+  answered(exchange: Exchange): void;
+  ended(exchange: Exchange): void;
+}
+
+/** What forwarding code tells of a stream; nothing is kept where nobody watches. */
+export class Watch {
+  static #last = 0;
+  readonly #observer: Observer;
+  readonly exchange: Exchange;
+  readonly #began: number;
+  #over = false;
+
+  constructor(observer: Observer, kind: Exchange['kind'], service: string, request: RequestHead | null) {
+    this.#observer = observer;
+    this.#began = performance.now();
+    const capture = observer.capture;
+    this.exchange = {
+      id: ++Watch.#last,
+      kind,
+      service,
+      request,
+      started: Date.now(),
+      response: null,
+      answeredAfter: 0,
+      endedAfter: 0,
+      bytesIn: 0,
+      bytesOut: 0,
+      error: '',
+      requestBody: capture > 0 ? new Capture(capture) : null,
+      responseBody: capture > 0 ? new Capture(capture) : null,
+    };
+    observer.began(this.exchange);
+  }
+
+  answered(response: ResponseHead): void {
+    this.exchange.response = response;
+    this.exchange.answeredAfter = performance.now() - this.#began;
+    this.#observer.answered(this.exchange);
+  }
+
+  in(chunk: Uint8Array): void {
+    this.exchange.bytesIn += chunk.byteLength;
+    this.exchange.requestBody?.add(chunk);
+  }
+
+  out(chunk: Uint8Array): void {
+    this.exchange.bytesOut += chunk.byteLength;
+    this.exchange.responseBody?.add(chunk);
+  }
+
+  ended(error = ''): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.exchange.error = error;
+    this.exchange.endedAfter = performance.now() - this.#began;
+    this.#observer.ended(this.exchange);
+  }
+}

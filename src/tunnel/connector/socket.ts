@@ -1,0 +1,169 @@
+/** A WebSocket to the edge: how it is dialled, what it may hold, and how its silence is noticed. */
+import { lookup as resolve } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import WebSocket, { type ClientOptions, type RawData } from 'ws';
+import { CLOSE, MAX_MESSAGE, SUBPROTOCOL } from '../frame.ts';
+import { PING_TEXT } from '../welcome.ts';
+
+export const HANDSHAKE_TIMEOUT = 10_000; // ms for the upgrade, and then for the welcome
+/** Bytes that wait for the network above which sources are not read. */
+const HIGH_WATER = 1_048_576;
+const DRAIN_POLL = 5; // ms; `ws` tells of no drain
+const MISSES = 2; // pings without an answer
+/** ms between pings. With streams open silence is noticed within the grace for which the edge keeps them. */
+const IDLE_PING = [15_000, 25_000] as const;
+const BUSY_PING = 3000;
+
+/** The upgrade was answered with something else. `code` is the status, 0 when there was no answer. */
+export class DialError extends Error {
+  readonly code: number;
+  /** Of the refusing edge, ms since the epoch; NaN where it says none. */
+  readonly date: number;
+  constructor(code: number, message: string, date = Number.NaN) {
+    super(message);
+    this.code = code;
+    this.date = date;
+  }
+}
+
+export interface EdgeSocketEvents {
+  readonly onText: (text: string) => void;
+  readonly onMessage: (bytes: Uint8Array) => void;
+  /** Once. `code` is the close code, 1006 when the connection was lost; also when it was never open. */
+  readonly onClose: (code: number, reason: string) => void;
+  /** Streams are open. */
+  readonly busy: () => boolean;
+}
+
+export class EdgeSocket {
+  readonly #socket: WebSocket;
+  readonly #events: EdgeSocketEvents;
+  #timer: NodeJS.Timeout | null = null;
+  #heard = true;
+  #missed = 0;
+  #closed = false;
+  #drain: Promise<void> | null = null;
+  error: DialError | null = null;
+
+  constructor(url: URL, headers: Readonly<Record<string, string>>, events: EdgeSocketEvents) {
+    this.#events = events;
+    const options: ClientOptions & { generateMask?: (mask: Buffer) => void; lookup: LookupFunction } = {
+      headers,
+      perMessageDeflate: false,
+      skipUTF8Validation: true, // what is text here is read as JSON or compared
+      maxPayload: MAX_MESSAGE,
+      handshakeTimeout: HANDSHAKE_TIMEOUT,
+      followRedirects: false, // the handshake was signed for one host
+      lookup,
+    };
+    // PERF: masking copies every byte. SPEC: RFC 6455 section 10.3: masks are there for caches that read what a script made
+    // a browser send; under TLS and on this machine there is none.
+    if (url.protocol === 'wss:' || isLoopback(url.hostname)) options.generateMask = (mask) => mask.fill(0);
+    const socket = (this.#socket = new WebSocket(url, SUBPROTOCOL, options));
+    socket.on('message', (data: RawData, binary: boolean) => {
+      this.#heard = true;
+      if (binary) events.onMessage(data as Buffer);
+      else events.onText(String(data as Buffer));
+    });
+    socket.on('unexpected-response', (request, response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (part: string) => (text += part.slice(0, 4096 - text.length)));
+      response.once('close', () => {
+        const date = Date.parse(response.headers.date ?? '');
+        this.error = new DialError(response.statusCode ?? 0, reasonOf(text), date);
+        request.destroy();
+        this.#gone(1006, this.error.message);
+      });
+      setTimeout(() => response.destroy(), 2000).unref();
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.error ??= new DialError(0, error.message || error.code || 'the connection failed');
+    });
+    socket.on('close', (code, reason) => this.#gone(code, reason.toString() || (this.error?.message ?? '')));
+    socket.on('open', () => this.#schedule());
+  }
+
+  send(message: Uint8Array): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message, SEND);
+  }
+
+  /** Null while the network takes what is sent. */
+  readonly congestion = (): Promise<void> | null => {
+    if (this.#socket.bufferedAmount < HIGH_WATER) return null;
+    return (this.#drain ??= new Promise((resolve) => {
+      const look = (): void => {
+        if (this.#closed || this.#socket.bufferedAmount < HIGH_WATER / 2) {
+          this.#drain = null;
+          resolve();
+        } else setTimeout(look, DRAIN_POLL);
+      };
+      setTimeout(look, DRAIN_POLL);
+    }));
+  };
+
+  close(code: number, reason: string): void {
+    this.#socket.close(code, reason);
+    // A peer that does not answer a close has a second, no more: nothing is lost that was not lost before.
+    setTimeout(() => this.#socket.terminate(), 1000).unref();
+  }
+
+  /** Ends it at once, without a word. */
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  /** Looks whether the peer is there, soon rather than at the next turn. */
+  probe(): void {
+    if (this.#timer !== null) this.#ping();
+  }
+
+  #schedule(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#closed) return;
+    const [least, most] = IDLE_PING;
+    const quick = this.#events.busy() || this.#missed > 0;
+    this.#timer = setTimeout(() => this.#ping(), quick ? BUSY_PING : least + Math.random() * (most - least));
+    this.#timer.unref();
+  }
+
+  #ping(): void {
+    this.#missed = this.#heard ? 0 : this.#missed + 1;
+    this.#heard = false;
+    if (this.#missed >= MISSES) {
+      this.#socket.terminate();
+      return this.#gone(CLOSE.silent, 'the edge is silent');
+    }
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(PING_TEXT);
+    this.#schedule();
+  }
+
+  #gone(code: number, reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#events.onClose(code, reason);
+  }
+}
+
+const SEND = { binary: true, compress: false, fin: true };
+
+/** SPEC: RFC 6761 section 6.3: names under localhost are this machine, whatever the resolver knows of them. */
+const lookup: LookupFunction = (hostname, options, callback) =>
+  resolve(/(^|\.)localhost$/.test(hostname) ? 'localhost' : hostname, options, callback);
+
+function isLoopback(host: string): boolean {
+  return host === '[::1]' || host.startsWith('127.') || /(^|\.)localhost$/.test(host);
+}
+
+/** The edge's problem details, or the beginning of whatever else was answered. */
+function reasonOf(text: string): string {
+  try {
+    const { detail, title } = JSON.parse(text) as { detail?: unknown; title?: unknown };
+    const said = detail ?? title;
+    if (typeof said === 'string') return said.slice(0, 256);
+  } catch {
+    // not ours
+  }
+  return text.slice(0, 256);
+}
