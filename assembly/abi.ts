@@ -3,7 +3,8 @@
 // This file compiles under asc AND tsc, so it holds integer constants only: literals, `*`, `|`, `<<`, no
 // division, no strings, no types, no imports. Every limit of the product that is a number lives here too.
 //
-// IMAGE. File form = memory form, little-endian, every section 4-byte aligned:
+// IMAGE. File form = memory form, little-endian, every section 4-byte aligned; the one exception is the bins of matchers,
+// which `open` unpacks behind the image (PACKED BIN in assembly/waf/abi.ts):
 //
 //   0  u32 MAGIC            8  u32 kind (KIND_*)      16 u32 reserved, 0
 //   4  u32 VERSION         12  u32 total length       20 u32 reserved, 0
@@ -15,7 +16,7 @@
 // `open` checks every section and every reference inside it once, in linear time; after that loads are unchecked.
 
 export const MAGIC = 0x59505353; // "SSPY"
-export const VERSION = 1;
+export const VERSION = 2;
 export const SECTION_COUNT = 24;
 export const HEADER_BYTES = 24 + 24 * 8;
 

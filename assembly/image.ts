@@ -61,7 +61,7 @@ import { checkRules } from './rules';
 import { checkTable } from './table';
 import { checkCode } from './verify';
 import { checkWaf } from './waf/check';
-import { checkMatchers } from './waf/match';
+import { openMatchers } from './waf/open';
 
 // @ts-ignore: decorator
 @inline
@@ -86,10 +86,11 @@ function fault(code: i32, at: usize): i32 {
 
 /**
  * Checks an image wholly, in time linear in its length: FAULT_NONE, or what is wrong. After FAULT_NONE no call with this
- * image reads or writes outside of it, the call's own regions and the arena, whatever its bytes say.
+ * image reads or writes outside of its `room` bytes, the call's own regions and the arena, whatever its bytes say. Matchers
+ * unpack their bins into what of the room is behind the image; `wanted` as of openMatchers.
  */
-export function checkImage(image: usize, length: i32): i32 {
-  if (length < HEADER_BYTES || length > MAX_IMAGE_BYTES || load<i32>(image, 12) != length) return fault(FAULT_LENGTH, image);
+export function checkImage(image: usize, length: i32, room: i32, wanted: usize): i32 {
+  if (length < HEADER_BYTES || length > room || room > MAX_IMAGE_BYTES || load<i32>(image, 12) != length) return fault(FAULT_LENGTH, image);
   if (load<u32>(image) != <u32>MAGIC) return fault(FAULT_MAGIC, image);
   if (load<u32>(image, 4) != VERSION) return fault(FAULT_VERSION, image + 4);
   const kind = load<i32>(image, 8);
@@ -124,7 +125,8 @@ export function checkImage(image: usize, length: i32): i32 {
   }
   if (sectionLength(image, SECTION_MATCHERS) != 0) {
     const matchers = sectionAt(image, SECTION_MATCHERS);
-    if (!checkMatchers(matchers, sectionLength(image, SECTION_MATCHERS))) return fault(FAULT_MATCHERS, matchers);
+    const size = sectionLength(image, SECTION_MATCHERS);
+    if (!openMatchers(matchers, size, wanted, image + <usize>length, <u32>(room - length))) return fault(FAULT_MATCHERS, matchers);
   }
   if (kind == KIND_POLICY) {
     const settings = sectionAt(image, SECTION_SETTINGS);

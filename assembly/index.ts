@@ -44,6 +44,7 @@ import {
   STAGE_BODY,
   STAGE_HEAD,
   STAGE_RESPONSE,
+  STATE_AT,
 } from './abi';
 import { agentTextAt, agentTextLength, classify } from './agent';
 import { failure, reset, stepsUsed } from './arena';
@@ -60,20 +61,29 @@ import { BODY_UNREADABLE, MAX_PARTS, WAF_PHASE_1, WAF_PHASE_2, WAF_PHASE_3, WAF_
 import { setMalformed } from './waf/body/malformed';
 import { setElided } from './waf/body/multipart';
 import { fillRequest, fillResponse } from './waf/message';
-import { programOf } from './waf/program';
+import { programOf, wantMatchers } from './waf/program';
 import { fillRawRequest, fillRawResponse } from './waf/raw';
 import { beginTransaction, endTransaction, isSkipped, programInState, runTransaction } from './waf/transaction';
 
 // What the runtime speaks is not told; HTTP/1.1 is what every front end translates to.
 const PROTOCOL = memory.data<u8>([0x48, 0x54, 0x54, 0x50, 0x2f, 0x31, 0x2e, 0x31]);
 
-/** Checks the image of `length` bytes at `at`: FAULT_NONE, or what is wrong with RESULT_ERROR_AT saying where. */
-export function open(at: usize, length: i32): i32 {
+/**
+ * Checks the image of `length` bytes at `at`, once: FAULT_NONE, or what is wrong with RESULT_ERROR_AT saying where. Bins of
+ * matchers are unpacked into what of the `room` bytes at `at` is behind the image: of all, or of those whose bits are set in
+ * the MATCHER_SET_BYTES at STATE_AT.
+ */
+export function open(at: usize, length: i32, room: i32, all: i32): i32 {
   reset();
   clearResult();
-  const fault = checkImage(at, length);
+  const fault = checkImage(at, length, room, all != 0 ? 0 : STATE_AT);
   if (fault != FAULT_NONE) setResult(RESULT_ERROR_AT, <i32>(faultAt - at));
   return fault;
+}
+
+/** Sets at STATE_AT the bits of those matchers of rule set `index` of an app that its policy image, opened, looks for. */
+export function want(policy: usize, index: i32): void {
+  wantMatchers(policy, index, STATE_AT);
 }
 
 /**

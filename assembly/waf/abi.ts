@@ -158,8 +158,9 @@ export const OPERATOR_VERIFY_CC = 32;
 
 // SECTION_MATCHERS (KIND_RULESET): what src/compiler/waf/section.ts writes and assembly/waf/match.ts runs. Offsets are bytes
 // from the section's start, 4-byte aligned. A "set" has a bit for each matcher and is MATCHERS_VECTORS * 16 bytes long.
-//   header; records of the matchers; u32 offset of each prefilter; u32 offset of each bin; set of those that no prefilter
-//   judges; byte sets of 32 bytes; then positions, prefilters and bins in any order
+//   header; records of the matchers; u32 offset of each prefilter; u32 offset of each bin, which `open` writes when it
+//   unpacks the bin behind the image; of each packed bin u32 offset and u32 bytes when unpacked; set of those that no
+//   prefilter judges; byte sets of 32 bytes; then positions, prefilters and packed bins in any order
 export const MATCHERS_COUNT = 0;
 export const MATCHERS_VECTORS = 4; // number of matchers / 128, rounded up
 export const MATCHERS_RECORDS = 8;
@@ -168,7 +169,8 @@ export const MATCHERS_PREFILTER_COUNT = 16;
 export const MATCHERS_BINS = 20; // offset of their offsets
 export const MATCHERS_BIN_COUNT = 24;
 export const MATCHERS_UNFILTERED = 28; // offset of a set
-export const MATCHERS_HEADER_BYTES = 32;
+export const MATCHERS_PACKED = 32; // offset of the offsets and sizes of packed bins
+export const MATCHERS_HEADER_BYTES = 36;
 
 // A matcher
 export const MATCHER_KIND = 0;
@@ -241,6 +243,16 @@ export const BEFORE_EDGE = 0;
 export const BEFORE_WORD = 1;
 export const BEFORE_LINE = 2;
 export const BEFORE_OTHER = 3;
+
+// PACKED BIN, as a file has it: header and classes of BIN; then for each state what tells its row from one before it: u16
+// number of cells that differ | how many rows back << PACKED_BACK_SHIFT (0: from a row of zeros), and of each such cell u8
+// column, u16 cell; then, at a multiple of 4, u32 number of states that say something at the end of the text, u16 state and
+// u16 list of each; then edges and all that follows in BIN. Unpacked bins stand behind the image, their rows at multiples of
+// BIN_ALIGNMENT; a matcher whose bin is not wanted is left without one (MATCHER_BIN), so that its positions would decide.
+export const PACKED_BACK_SHIFT = 9;
+export const PACKED_CELLS_MASK = 511;
+export const MAX_PACKED_BACK = 127;
+export const BIN_ALIGNMENT = 64;
 
 // POSITIONS: the regex as a machine that follows all attempts side by side: gives captures, and the verdict where a partial
 // automaton is unsure. States { u8 op, u8 argument, i16 x, i16 y }; x and y are how many states back the next one is.

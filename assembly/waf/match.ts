@@ -9,13 +9,11 @@ import {
   MATCHERS_BINS,
   MATCHERS_BIN_COUNT,
   MATCHERS_COUNT,
-  MATCHERS_HEADER_BYTES,
   MATCHERS_PREFILTERS,
   MATCHERS_PREFILTER_COUNT,
   MATCHERS_RECORDS,
   MATCHERS_UNFILTERED,
   MATCHERS_VECTORS,
-  MATCHER_ALWAYS,
   MATCHER_BIN,
   MATCHER_BYTES,
   MATCHER_BYTE_SETS,
@@ -26,11 +24,10 @@ import {
   MATCHER_REGEX,
   MATCHER_SHORTEST,
   MAX_CAPTURES,
-  MAX_MATCHERS,
 } from './abi';
-import { checkBin, checkMoves, endOfMatch, isNarrow, reportTo, runBins, runOne } from './bins';
-import { checkPositions, runPositions, runWithin, verifiedAt, verify } from './positions';
-import { beyond, checkPrefilter, phraseAt, phraseLength, phraseOf, prefilter, prefilterScratch, prefilterSet } from './prefilter';
+import { endOfMatch, isNarrow, reportTo, runBins, runOne } from './bins';
+import { runPositions, runWithin, verifiedAt, verify } from './positions';
+import { phraseAt, phraseLength, phraseOf, prefilter, prefilterScratch, prefilterSet } from './prefilter';
 import { presence } from './presence';
 
 /** Number of matchers of the section. */
@@ -237,59 +234,4 @@ function regexCaptures(section: usize, matcher: u32, at: usize, length: i32, out
     if (runWithin(positions, at, length, from, until, out)) return true;
   }
   return runPositions(positions, at, length, out);
-}
-
-/** Every number in the section, once, so that nothing above needs checks. */
-export function checkMatchers(section: usize, length: i32): bool {
-  if (length < MATCHERS_HEADER_BYTES || (section & 3) != 0) return false;
-  const room = <u32>length;
-  const count = load<u32>(section, MATCHERS_COUNT);
-  const vectors = load<u32>(section, MATCHERS_VECTORS);
-  const filters = load<u32>(section, MATCHERS_PREFILTER_COUNT);
-  const bins = load<u32>(section, MATCHERS_BIN_COUNT);
-  if (count > <u32>MAX_MATCHERS || vectors == 0 || vectors > 8 || count > vectors << 7) return false;
-  if (filters > count || bins > count) return false;
-  if (!holdsAt(load<u32>(section, MATCHERS_RECORDS), count * MATCHER_BYTES, room)) return false;
-  if (!holdsAt(load<u32>(section, MATCHERS_PREFILTERS), filters << 2, room)) return false;
-  if (!holdsAt(load<u32>(section, MATCHERS_BINS), bins << 2, room)) return false;
-  const setAt = load<u32>(section, MATCHERS_UNFILTERED);
-  if (!holdsAt(setAt, vectors << 4, room) || beyond(section + <usize>setAt, count, vectors << 4)) return false;
-  for (let i: u32 = 0; i < filters; i++) {
-    const offset = offsetOf(section, MATCHERS_PREFILTERS, i);
-    if (!holdsAt(offset, 0, room) || !checkPrefilter(section + <usize>offset, room - offset, vectors << 4, count)) return false;
-  }
-  for (let i: u32 = 0; i < bins; i++) {
-    const offset = offsetOf(section, MATCHERS_BINS, i);
-    if (!holdsAt(offset, 0, room) || !checkBin(section + <usize>offset, room - offset, count)) return false;
-  }
-  for (let i: u32 = 0; i < count; i++) if (!checkRecord(section, i, bins, room)) return false;
-  return true;
-}
-
-function checkRecord(section: usize, matcher: u32, bins: u32, room: u32): bool {
-  const record = recordOf(section, matcher);
-  const kind = load<u32>(record, MATCHER_KIND);
-  if (load<i32>(record, MATCHER_SHORTEST) < 0) return false;
-  if (kind == MATCHER_PHRASES) return true;
-  if (kind != MATCHER_REGEX && kind != MATCHER_ALWAYS) return false;
-  const byteSets = load<u32>(record, MATCHER_BYTE_SET_COUNT);
-  if (byteSets > 16 || !holdsAt(load<u32>(record, MATCHER_BYTE_SETS), byteSets << 5, room)) return false;
-  const offset = load<u32>(record, MATCHER_POSITIONS);
-  if (!holdsAt(offset, 0, room) || !checkPositions(section + <usize>offset, room - offset)) return false;
-  const bin = load<u32>(record, MATCHER_BIN);
-  if (bin >= bins) return true;
-  const at = offsetOf(section, MATCHERS_BINS, bin);
-  if (load<u32>(section + <usize>at, BIN_ROOTS) == 0) return true;
-  return checkMoves(section + <usize>at, room - at, load<u32>(section + <usize>offset));
-}
-
-// @ts-ignore: decorator
-@inline
-function offsetOf(section: usize, directory: usize, index: u32): u32 {
-  return load<u32>(section + <usize>load<u32>(section + directory) + (<usize>index << 2));
-}
-
-/** [offset, offset + bytes) lies in the section, behind its header. */
-function holdsAt(offset: u32, bytes: u32, room: u32): bool {
-  return (offset & 3) == 0 && offset >= <u32>MATCHERS_HEADER_BYTES && offset <= room && bytes <= room - offset;
 }

@@ -2,10 +2,14 @@
 import { MAX_RULESETS, SECTION_MATCHERS, SECTION_STRINGS, SECTION_WAF } from '../abi';
 import { sectionAt, sectionLength } from '../image';
 import {
+  LINK_ARGUMENT,
+  LINK_EXPRESSION,
+  LINK_OPERATOR,
   LINK_ROW_WORDS,
   MATCHER_SET_BYTES,
   MASK_TAIL_BYTES,
   NO_PROGRAM,
+  OPERATOR_LAST_MATCHER,
   PROGRAM_ACTIONS,
   PROGRAM_FLAGS,
   PROGRAM_KINDS,
@@ -134,6 +138,28 @@ export function openProgram(policy: usize, number: i32, ruleSets: usize): bool {
     matchers += load<i32>(row, 8);
   }
   return true;
+}
+
+/** Sets the bits of those matchers of the rule set `index` that links of any program of the policy look for. */
+export function wantMatchers(policy: usize, index: i32, bits: usize): void {
+  const section = sectionAt(policy, SECTION_WAF);
+  for (let number = programCount(policy) - 1; number >= 0; number--) {
+    program = section + <usize>load<u32>(section + 8 + (<usize>number << 2));
+    links = table(PROGRAM_LINKS);
+    for (let i = rows(PROGRAM_SETS) - 1; i >= 0; i--) {
+      const row = table(PROGRAM_SETS) + <usize>i * (SET_ROW_WORDS * 4);
+      if (load<i32>(row) != index + 1) continue;
+      for (let j = rows(PROGRAM_LINKS) - 1; j >= 0; j--) {
+        const operator = word(linkAt(j), LINK_OPERATOR);
+        if ((operator & LINK_EXPRESSION) != 0 || (operator & 0xff) > OPERATOR_LAST_MATCHER) continue;
+        // SAFETY: a set has at most MAX_MATCHERS; the detectors are far above all sets.
+        const local = <u32>(word(linkAt(j), LINK_ARGUMENT) - load<i32>(row, 4));
+        if (local >= load<u32>(row, 8)) continue;
+        const byte = bits + <usize>(local >> 3);
+        store<u8>(byte, <u32>load<u8>(byte) | (1 << (local & 7)));
+      }
+    }
+  }
 }
 
 // @ts-ignore: decorator

@@ -27,7 +27,8 @@ import {
 } from '../../assembly/abi.ts';
 import { BODY_UNREADABLE, MAX_PARTS } from '../../assembly/waf/abi.ts';
 import type { Plan } from '../plan.ts';
-import { ImageError, OpenImages, type AgentName, type Loaded, type LoadedApp, type OpenImage } from './images.ts';
+import { ImageError, OpenImages, type ImageCalls, type Loaded, type LoadedApp, type OpenImage } from './images.ts';
+import type { AgentName } from './images.ts';
 import { SlotMemory } from './memory.ts';
 import { Quarantine, tellSwitchedOff, type SwitchedOff } from './quarantine.ts';
 import { readInfos, type ProgramInfo } from './verdict.ts';
@@ -96,8 +97,7 @@ export interface Engine {
 }
 
 /** Exports of assembly/index.ts. */
-interface Exports {
-  open(at: number, length: number): number;
+interface Exports extends ImageCalls {
   head(generation: number, length: number, fields: number, hasBody: number, seed: number, now: number): number;
   body(
     generation: number,
@@ -162,7 +162,10 @@ class WasmEngine implements Engine {
     this.#quarantine = new Quarantine(this.#slots.memory);
     this.#view();
     this.#exports = this.#instantiate();
-    this.#images = new OpenImages(this.#slots, (at, length) => this.#guard(() => this.#exports.open(at, length)));
+    this.#images = new OpenImages(this.#slots, {
+      open: (at, length, room, all) => this.#guard(() => this.#exports.open(at, length, room, all)),
+      want: (policy, index) => this.#exports.want(policy, index),
+    });
   }
 
   #instantiate(): Exports {
@@ -212,8 +215,8 @@ class WasmEngine implements Engine {
 
   load(images: { id: string; hosts: Loaded; agents: Loaded | null; apps: readonly LoadedApp[] }): Generation {
     const pinned: OpenImage[] = [];
-    const pin = (image: Loaded, kind: number): OpenImage => {
-      const open = this.#images.pin(image, kind);
+    const pin = (image: Loaded, kind: number, wanted: Uint8Array | null = null): OpenImage => {
+      const open = this.#images.pin(image, kind, wanted);
       pinned.push(open);
       return open;
     };
@@ -221,12 +224,14 @@ class WasmEngine implements Engine {
       const hosts = pin(images.hosts, KIND_HOSTS);
       const agents = images.agents === null ? null : pin(images.agents, KIND_AGENTS);
       const apps = images.apps.map((app) => pin(app, KIND_POLICY));
+      const policies = images.apps.map(({ rulesets = [] }, index) => ({ at: apps[index]!.at, rulesets }));
+      const wanted = this.#images.wanted(policies);
       // One image is in memory once, whichever apps use it.
       const rulesets = images.apps.map((app, index) => {
         const given = app.rulesets ?? [];
         if (given.map(({ hash }) => hash).join() !== (apps[index]!.plan!.rulesets ?? []).join())
           throw new ImageError(`image ${app.hash} is refused: its plan names other rule sets than the manifest`);
-        return given.map((one) => pin(one, KIND_RULESET).at);
+        return given.map((one) => pin(one, KIND_RULESET, wanted.get(one.hash)).at);
       });
       const words = [hosts.at, agents?.at ?? 0, apps.length, ...apps.map((app) => app.at)];
       for (const ats of rulesets) for (let i = 0; i < MAX_RULESETS; i++) words.push(ats[i] ?? 0);
@@ -241,7 +246,7 @@ class WasmEngine implements Engine {
         apps,
       );
     } catch (error) {
-      for (const { hash } of pinned) this.#images.unpin(hash);
+      for (const open of pinned) this.#images.unpin(open);
       throw error;
     }
   }
@@ -250,7 +255,7 @@ class WasmEngine implements Engine {
     if (!(generation instanceof LoadedGeneration) || generation.released) return;
     generation.released = true;
     for (const { at } of generation.policies) this.#quarantine.forget(at);
-    for (const { hash } of generation.images) this.#images.unpin(hash);
+    for (const image of generation.images) this.#images.unpin(image);
     this.#slots.give(generation.at);
   }
 

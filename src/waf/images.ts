@@ -25,17 +25,34 @@ import {
   RESULT_AT,
   RESULT_ERROR_AT,
   ROUTES_COUNT,
+  SECTION_MATCHERS,
   SECTION_PLAN,
   SECTION_ROUTES,
+  STATE_AT,
 } from '../../assembly/abi.ts';
+import {
+  BIN_ALIGNMENT,
+  MATCHERS_BIN_COUNT,
+  MATCHERS_COUNT,
+  MATCHERS_PACKED,
+  MATCHERS_RECORDS,
+  MATCHER_BIN,
+  MATCHER_BYTES,
+  MATCHER_SET_BYTES,
+  MAX_MATCHERS,
+} from '../../assembly/waf/abi.ts';
 import type { Plan } from '../plan.ts';
 import type { SlotMemory } from './memory.ts';
 
 /** An opened image: its place in the engine's memory. Pinned while a generation refers to it. */
 export interface OpenImage {
+  /** What `unpin` knows it by. */
+  readonly key: string;
   readonly hash: string;
   readonly at: number;
   readonly length: number;
+  /** Matchers whose bins are there, a bit for each (KIND_RULESET); null: all. */
+  readonly wanted: Uint8Array | null;
   /** Parsed SECTION_PLAN (KIND_POLICY), or the names of the agent table (KIND_AGENTS), or null. */
   readonly plan: Plan | null;
   readonly agents: readonly AgentName[] | null;
@@ -86,24 +103,34 @@ interface Entry extends OpenImage {
   pins: number;
 }
 
+/** Calls of the engine: see assembly/index.ts. */
+export interface ImageCalls {
+  /** Checks an image in memory, and unpacks bins of matchers behind it. */
+  open(at: number, length: number, room: number, all: number): number;
+  /** Adds the matchers that a policy looks for to those at STATE_AT. */
+  want(policy: number, index: number): void;
+}
+
 export class OpenImages {
-  /** By hash, least recently used first. */
+  /** By hash and what is wanted of it, least recently used first. */
   readonly #entries = new Map<string, Entry>();
   readonly #memory: SlotMemory;
-  readonly #open: (at: number, length: number) => number;
+  readonly #calls: ImageCalls;
 
-  /** `open` is the engine's check of an image in memory. */
-  constructor(memory: SlotMemory, open: (at: number, length: number) => number) {
+  constructor(memory: SlotMemory, calls: ImageCalls) {
     this.#memory = memory;
-    this.#open = open;
+    this.#calls = calls;
   }
 
-  /** Opens an image, or finds it open, and pins it; throws ImageError when it is refused or there is no room. */
-  pin(image: Loaded, kind: number): OpenImage {
-    let entry = this.#entries.get(image.hash);
-    if (entry !== undefined) this.#entries.delete(image.hash);
-    else entry = this.#load(image);
-    this.#entries.set(image.hash, entry);
+  /**
+   * Opens an image, or finds it open, and pins it; throws ImageError when it is refused or there is no room. `wanted`: bits of
+   * the matchers that are looked for, all of them without; one that is open with more is found too.
+   */
+  pin(image: Loaded, kind: number, wanted: Uint8Array | null = null): OpenImage {
+    let entry = this.#find(image.hash, wanted);
+    if (entry !== undefined) this.#entries.delete(entry.key);
+    else entry = this.#load(image, wanted);
+    this.#entries.set(entry.key, entry);
     if (entry.kind !== kind) {
       throw new ImageError(`image ${image.hash} is of kind ${entry.kind} where ${kind} is needed`);
     }
@@ -111,8 +138,32 @@ export class OpenImages {
     return entry;
   }
 
-  unpin(hash: string): void {
-    const entry = this.#entries.get(hash);
+  /** By rule set, the matchers that any of the policies, opened, looks for: a bit for each. */
+  wanted(
+    policies: readonly { readonly at: number; readonly rulesets: readonly Pick<Loaded, 'hash'>[] }[],
+  ): ReadonlyMap<string, Uint8Array> {
+    const wanted = new Map<string, Uint8Array>();
+    const bits = new Uint8Array(this.#memory.memory.buffer, STATE_AT, MATCHER_SET_BYTES);
+    for (const { at, rulesets } of policies)
+      for (const [index, { hash }] of rulesets.entries()) {
+        const known = wanted.get(hash);
+        if (known === undefined) bits.fill(0);
+        else bits.set(known);
+        this.#calls.want(at, index);
+        wanted.set(hash, bits.slice());
+      }
+    return wanted;
+  }
+
+  #find(hash: string, wanted: Uint8Array | null): Entry | undefined {
+    for (const entry of this.#entries.values())
+      if (entry.hash === hash && (entry.wanted === null || (wanted !== null && covers(entry.wanted, wanted))))
+        return entry;
+    return undefined;
+  }
+
+  unpin({ key }: OpenImage): void {
+    const entry = this.#entries.get(key);
     if (entry !== undefined && entry.pins > 0) entry.pins--;
   }
 
@@ -128,24 +179,26 @@ export class OpenImages {
   #evict(): boolean {
     for (const entry of this.#entries.values()) {
       if (entry.pins > 0) continue;
-      this.#entries.delete(entry.hash);
+      this.#entries.delete(entry.key);
       this.#memory.give(entry.at);
       return true;
     }
     return false;
   }
 
-  #load({ hash, bytes }: Loaded): Entry {
+  #load({ hash, bytes }: Loaded, wanted: Uint8Array | null): Entry {
     const refuse = (why: string): ImageError => new ImageError(`image ${hash} is refused: ${why}`);
-    if (bytes.length > MAX_IMAGE_BYTES) throw refuse(`it has more than ${MAX_IMAGE_BYTES} bytes`);
+    const room = bytes.length + unpackedBytes(bytes, wanted);
+    if (room > MAX_IMAGE_BYTES) throw refuse(`it has more than ${MAX_IMAGE_BYTES} bytes`);
     if (this.#entries.size >= MAX_IMAGES && !this.#evict()) throw refuse(`${MAX_IMAGES} images are in use`);
-    const at = this.room(bytes.length);
+    const at = this.room(room);
     try {
       const { buffer } = this.#memory.memory;
       new Uint8Array(buffer, at, bytes.length).set(bytes);
       let fault: number;
+      if (wanted !== null) new Uint8Array(buffer, STATE_AT, MATCHER_SET_BYTES).set(wanted);
       try {
-        fault = this.#open(at, bytes.length);
+        fault = this.#calls.open(at, bytes.length, room, wanted === null ? 1 : 0);
       } catch {
         throw refuse('the engine failed on it');
       }
@@ -156,12 +209,35 @@ export class OpenImages {
       const kind = new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
       const agents = kind === KIND_AGENTS ? readAgents(bytes, refuse) : null;
       const plan = kind === KIND_POLICY ? readPlan(bytes, refuse) : null;
-      return { hash, at, length: bytes.length, kind, plan, agents, pins: 0 };
+      const key = wanted === null ? hash : `${hash} ${wanted.join()}`;
+      return { key, hash, at, length: bytes.length, wanted, kind, plan, agents, pins: 0 };
     } catch (error) {
       this.#memory.give(at);
       throw error;
     }
   }
+}
+
+function covers(more: Uint8Array, wanted: Uint8Array): boolean {
+  return wanted.every((byte, index) => (byte & ~more[index]!) === 0);
+}
+
+/** Bytes that the bins of matchers take when they are unpacked. Of an image that nobody has checked yet: any number. */
+export function unpackedBytes(bytes: Uint8Array, wanted: Uint8Array | null): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const word = (at: number): number => (at + 4 <= bytes.length ? view.getUint32(at, true) : 0);
+  const section = word(24 + SECTION_MATCHERS * 8);
+  if (section === 0) return 0;
+  const bins = new Set<number>();
+  const records = section + word(section + MATCHERS_RECORDS);
+  for (let i = Math.min(word(section + MATCHERS_COUNT), MAX_MATCHERS) - 1; i >= 0; i--)
+    if (wanted === null || ((wanted[i >> 3]! >> (i & 7)) & 1) === 1)
+      bins.add(word(records + i * MATCHER_BYTES + MATCHER_BIN));
+  const count = word(section + MATCHERS_BIN_COUNT);
+  const packed = section + word(section + MATCHERS_PACKED);
+  let sum = 0;
+  for (const bin of bins) if (bin < count) sum += word(packed + bin * 8 + 4) + BIN_ALIGNMENT;
+  return sum;
 }
 
 type Refuse = (why: string) => ImageError;

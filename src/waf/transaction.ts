@@ -27,7 +27,7 @@ import {
   WAF_PHASE_4,
   WAF_PHASE_5,
 } from '../../assembly/waf/abi.ts';
-import { OpenImages, type OpenImage } from './images.ts';
+import { OpenImages, type ImageCalls, type OpenImage } from './images.ts';
 import { SlotMemory } from './memory.ts';
 import { readInfos, readVerdict, type ProgramInfo } from './verdict.ts';
 
@@ -123,8 +123,7 @@ export interface WafImages {
   readonly program?: number;
 }
 
-interface Exports {
-  open(at: number, length: number): number;
+interface Exports extends ImageCalls {
   inspect(
     generation: number,
     app: number,
@@ -164,9 +163,11 @@ class WasmWaf implements Waf {
     this.#slots = new SlotMemory(() => this.#look());
     this.#look();
     this.#exports = this.#instantiate();
-    const open = new OpenImages(this.#slots, (at, length) => this.#exports.open(at, length));
+    const open = new OpenImages(this.#slots, this.#exports);
     this.#policy = open.pin({ hash: 'policy', bytes: policy }, KIND_POLICY);
-    const sets = ruleSets.map((bytes, index) => open.pin({ hash: `rule set ${index}`, bytes }, KIND_RULESET));
+    const rulesets = ruleSets.map((bytes, index) => ({ hash: `rule set ${index}`, bytes }));
+    const wanted = open.wanted([{ at: this.#policy.at, rulesets }]);
+    const sets = rulesets.map((one) => open.pin(one, KIND_RULESET, wanted.get(one.hash)));
     const words = [0, 0, 1, this.#policy.at];
     for (let i = 0; i < MAX_RULESETS; i++) words.push(sets[i]?.at ?? 0);
     this.#generation = open.room(words.length * 4);

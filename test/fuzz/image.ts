@@ -42,7 +42,7 @@ export interface FuzzResult {
 }
 
 interface Exports {
-  open(at: number, length: number): number;
+  open(at: number, length: number, room: number, all: number): number;
   head(...words: number[]): number;
   body(...words: number[]): number;
   response(...words: number[]): number;
@@ -91,7 +91,7 @@ async function run(seed: number, more: (round: number) => boolean): Promise<Fuzz
       return result;
     };
     try {
-      if (timed(() => exports.open(subject, image.length)) !== FAULT_NONE) continue;
+      if (timed(() => exports.open(subject, image.length, image.length, 1)) !== FAULT_NONE) continue;
       opened++;
       const kind = new DataView(image.buffer).getUint32(8, true);
       const generation = memory.generation(kind);

@@ -26,17 +26,20 @@ import {
   SECTION_REGEXES,
   SECTION_STRINGS,
   SECTION_WAF,
+  STATE_AT,
   STATE_BYTES,
 } from '../../assembly/abi.ts';
 import {
   MATCHERS_BIN_COUNT,
   MATCHERS_BINS,
+  MATCHERS_PACKED,
   MATCHERS_COUNT,
   MATCHERS_PREFILTER_COUNT,
   MATCHERS_PREFILTERS,
   MATCHERS_RECORDS,
   MATCHER_BYTES,
   MATCHER_POSITIONS,
+  MATCHER_SET_BYTES,
   RAW_HEADER_BYTES,
   WAF_PHASE_1,
   WAF_PHASE_2,
@@ -44,6 +47,7 @@ import {
   WAF_PHASE_4,
   WAF_PHASE_5,
 } from '../../assembly/waf/abi.ts';
+import { unpackedBytes } from '../../src/waf/images.ts';
 import type { Octets, RawTransaction } from '../../src/waf/transaction.ts';
 import { ROOT } from '../gateway.ts';
 import { engineModule } from '../support/engine.ts';
@@ -100,7 +104,7 @@ async function run(seed: number, more: (round: number) => boolean): Promise<Fuzz
     const memory = next.pick(pairs);
     const ofPolicy = next.below(2) === 0;
     const image = ofPolicy ? mutatePolicy(memory.pair.policy, next) : mutateRuleSet(memory.pair.ruleSet, next);
-    memory.set(image, ofPolicy);
+    memory.set(image, ofPolicy, next);
     const timed = (call: () => number): number => {
       const started = performance.now();
       const result = call();
@@ -108,7 +112,7 @@ async function run(seed: number, more: (round: number) => boolean): Promise<Fuzz
       return result;
     };
     try {
-      if (timed(() => memory.exports.open(memory.subject, image.length)) !== FAULT_NONE) continue;
+      if (timed(() => memory.open(next)) !== FAULT_NONE) continue;
       opened++;
       for (let i = 0; i < TRANSACTIONS; i++) {
         const transaction = randomTransaction(next);
@@ -125,7 +129,7 @@ async function run(seed: number, more: (round: number) => boolean): Promise<Fuzz
   return { rounds, opened, refused: rounds - opened, slowest };
 }
 
-/** One memory: two valid images, generation words, and the image under test at the end. */
+/** One memory: two valid images, opened, generation words, and the image under test at the end. */
 class Memory {
   readonly exports: Exports;
   readonly pair: Pair;
@@ -133,27 +137,47 @@ class Memory {
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
   readonly #valid: { at: number; bytes: Uint8Array }[] = [];
+  #length = 0;
+  /** What stood from the subject on once it was open. */
   #image: Uint8Array = new Uint8Array();
   #inputs: { at: number; bytes: Uint8Array }[] = [];
 
   constructor(module: WebAssembly.Module, pair: Pair) {
     this.pair = pair;
     let at = IMAGES_AT + 4096;
-    for (const bytes of [pair.policy, pair.ruleSet]) {
-      this.#valid.push({ at, bytes });
-      at += (bytes.length + 3) & ~3;
-    }
-    const room = Math.max(pair.policy.length, pair.ruleSet.length);
-    const memory = new WebAssembly.Memory({ initial: Math.ceil((at + room) / PAGE_BYTES) });
+    const rooms = [pair.policy, pair.ruleSet].map((bytes) => (bytes.length + unpackedBytes(bytes, null) + 3) & ~3);
+    const memory = new WebAssembly.Memory({
+      initial: Math.ceil((at + rooms[0]! + rooms[1]! + Math.max(...rooms)) / PAGE_BYTES),
+    });
     this.#bytes = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
-    for (const { at, bytes } of this.#valid) this.#bytes.set(bytes, at);
     this.exports = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports;
+    for (const [index, bytes] of [pair.policy, pair.ruleSet].entries()) {
+      this.#bytes.set(bytes, at);
+      assert.equal(this.exports.open(at, bytes.length, rooms[index]!, 1), FAULT_NONE);
+      this.#valid.push({ at, bytes: this.#bytes.slice(at, at + rooms[index]!) });
+      at += rooms[index]!;
+    }
   }
 
-  set(image: Uint8Array, ofPolicy: boolean): void {
-    this.#image = image;
-    this.subject = this.#bytes.length - image.length;
+  /** Opens the subject, now and then with too little room, or with bins for some of the matchers only. */
+  open(next: Random): number {
+    const room = this.#bytes.length - this.subject;
+    const all = next.below(4) > 0 ? 1 : 0;
+    for (let i = 0; i < MATCHER_SET_BYTES; i++) this.#bytes[STATE_AT + i] = next.below(256);
+    const fault = this.exports.open(this.subject, this.#length, room, all);
+    this.#image = this.#bytes.slice(this.subject);
+    return fault;
+  }
+
+  set(image: Uint8Array, ofPolicy: boolean, next: Random): void {
+    this.#length = image.length;
+    const unpacked = Math.min(
+      unpackedBytes(image, null),
+      unpackedBytes(ofPolicy ? this.pair.policy : this.pair.ruleSet, null),
+    );
+    const room = image.length + (next.below(8) > 0 ? unpacked : next.below(unpacked + 1));
+    this.subject = (this.#bytes.length - room) & ~3;
     this.#bytes.set(image, this.subject);
     const [policy, ruleSet] = this.#valid;
     const words = [0, 0, 1, ofPolicy ? this.subject : policy!.at];
@@ -240,8 +264,8 @@ function mutateRuleSet(original: Uint8Array, next: Random): Uint8Array {
   // By the image as it was: a change may have made nonsense of where things are.
   const whole = new DataView(original.buffer, original.byteOffset, original.length);
   const word = (offset: number): number => whole.getUint32(section + offset, true);
-  const entry = (directory: number, count: number): number =>
-    word(count) === 0 ? 0 : word(word(directory) + next.below(word(count)) * 4);
+  const entry = (directory: number, count: number, bytes = 4): number =>
+    word(count) === 0 ? 0 : word(word(directory) + next.below(word(count)) * bytes);
   for (let changes = 1 + next.below(3); changes > 0; changes--) {
     const record = word(MATCHERS_RECORDS) + next.below(word(MATCHERS_COUNT)) * MATCHER_BYTES;
     // Most of it is cells: choose a structure first, then a place in it.
@@ -250,8 +274,9 @@ function mutateRuleSet(original: Uint8Array, next: Random): Uint8Array {
       [word(MATCHERS_RECORDS), word(MATCHERS_COUNT) * MATCHER_BYTES],
       [word(MATCHERS_PREFILTERS), word(MATCHERS_PREFILTER_COUNT) * 4],
       [word(MATCHERS_BINS), word(MATCHERS_BIN_COUNT) * 4],
-      [entry(MATCHERS_BINS, MATCHERS_BIN_COUNT), 44],
-      [entry(MATCHERS_BINS, MATCHERS_BIN_COUNT), 4096],
+      [word(MATCHERS_PACKED), word(MATCHERS_BIN_COUNT) * 8],
+      [entry(MATCHERS_PACKED, MATCHERS_BIN_COUNT, 8), 44],
+      [entry(MATCHERS_PACKED, MATCHERS_BIN_COUNT, 8), 4096],
       [entry(MATCHERS_PREFILTERS, MATCHERS_PREFILTER_COUNT), 64],
       [entry(MATCHERS_PREFILTERS, MATCHERS_PREFILTER_COUNT) + 32_768, 20_000],
       [word(record + MATCHER_POSITIONS), 400],

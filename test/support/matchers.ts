@@ -1,13 +1,19 @@
 /** Runs a section of matchers in the engine. */
-import { BODY_AT, IMAGES_AT } from '../../assembly/abi.ts';
-import { MATCHER_SET_BYTES, MAX_CAPTURES } from '../../assembly/waf/abi.ts';
+import { BODY_AT, IMAGES_AT, STATE_AT } from '../../assembly/abi.ts';
+import {
+  BIN_ALIGNMENT,
+  MATCHERS_BIN_COUNT,
+  MATCHERS_PACKED,
+  MATCHER_SET_BYTES,
+  MAX_CAPTURES,
+} from '../../assembly/waf/abi.ts';
 import { compileAssembly } from './assembly.ts';
 import type { Groups } from './regex.ts';
 
 interface Exports {
   match(section: number, at: number, length: number, applicable: number, hits: number): number;
   captures(section: number, matcher: number, at: number, length: number, out: number): number;
-  checkMatchers(section: number, length: number): number;
+  openMatchers(section: number, length: number, wanted: number, to: number, room: number): number;
   alloc(bytes: number): number;
   reset(): void;
   stepsUsed(): number;
@@ -16,9 +22,20 @@ interface Exports {
 
 const encoder = new TextEncoder();
 
+/** What the bins of a section take when they are unpacked; some number, where it is damaged. */
+export function roomOf(section: Uint8Array): number {
+  const view = new DataView(section.buffer, section.byteOffset, section.length);
+  const word = (at: number): number => (at + 4 <= section.length ? view.getUint32(at, true) : 0);
+  let sum = 0;
+  for (let bin = Math.min(word(MATCHERS_BIN_COUNT), 1024) - 1; bin >= 0; bin--)
+    sum += word(word(MATCHERS_PACKED) + bin * 8 + 4) + BIN_ALIGNMENT;
+  return sum;
+}
+
 export async function matcherEngine(pages = 1024) {
   const { exports, memory } = await compileAssembly<Exports>(
-    `export { match, captures, checkMatchers } from './waf/match';
+    `export { match, captures } from './waf/match';
+     export { openMatchers } from './waf/open';
      export { alloc, reset, stepsUsed, failure } from './arena';`,
     pages,
   );
@@ -36,18 +53,23 @@ export async function matcherEngine(pages = 1024) {
     steps: (): number => exports.stepsUsed(),
     failure: (): number => exports.failure(),
     /**
-     * True when the section is sound; it is then the one that the other functions run. It ends where memory ends, so that
-     * whoever reads beyond it traps.
+     * True when the section is sound; it is then the one that the other functions run. Its bins end where memory ends, so
+     * that whoever reads beyond it traps. `wanted`: the matchers that get theirs, all without it; `room`: bytes for bins.
      */
-    open(bytes: Uint8Array, matchers: number): boolean {
-      section = (memory.buffer.byteLength - bytes.length) & ~3;
+    open(bytes: Uint8Array, matchers: number, wanted?: readonly number[], room = roomOf(bytes)): boolean {
+      section = (memory.buffer.byteLength - bytes.length - room) & ~3;
       if (section < IMAGES_AT) throw new RangeError('no room');
       new Uint8Array(memory.buffer).set(bytes, section);
       count = matchers;
-      return exports.checkMatchers(section, bytes.length) !== 0;
+      if (wanted !== undefined) {
+        const bits = new Uint8Array(memory.buffer, STATE_AT, MATCHER_SET_BYTES).fill(0);
+        for (const id of wanted) bits[id >> 3]! |= 1 << (id & 7);
+      }
+      const to = section + bytes.length;
+      return exports.openMatchers(section, bytes.length, wanted === undefined ? 0 : STATE_AT, to, room) !== 0;
     },
-    /** What the section holds now. */
-    bytes: (length: number): Uint8Array => new Uint8Array(memory.buffer, section, length),
+    /** What stands in the section and behind it now. */
+    bytes: (): Uint8Array => new Uint8Array(memory.buffer, section).slice(),
     /** `before`, and the matchers of `applicable` (all without it) that match, ascending; null when the budget is spent. */
     match(text: string | Uint8Array, applicable?: readonly number[], before: readonly number[] = []): number[] | null {
       const length = write(text);

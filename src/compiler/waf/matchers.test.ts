@@ -75,3 +75,28 @@ test('captures of long texts are found where they match first, with what stands 
     assert.deepEqual(engine.captures(3, `${noise}q${'e'.repeat(5000)}f`)?.[0], [40000, 45002]);
   }
 });
+
+test('a matcher whose bin is not wanted finds the same, more slowly', async () => {
+  const sources = [rx('(?i)sel(?:ect)?\\b.{1,20}from'), rx('^[a-z]+$'), rx('(?:a|b){3,9}c'), rx('x$')];
+  const texts = ['', 'SELECT a from b', 'abc', 'abcabbbaac etc', 'x'.repeat(70), 'select '.repeat(50), 'ab\nx'];
+  for (const limits of [{}, { completeStates: 8, partialStates: 8 }, { binStates: 0 }]) {
+    const { section, count } = await compileMatchers(sources, { limits });
+    assert.ok(engine.open(section, count));
+    const expected = texts.map((text) => [engine.match(text), engine.captures(0, text)]);
+    for (const wanted of [[], [0], [1, 2], [3], [0, 1, 2, 3]]) {
+      assert.ok(engine.open(section, count, wanted));
+      assert.deepEqual(
+        texts.map((text) => [engine.match(text), engine.captures(0, text)]),
+        expected,
+      );
+    }
+  }
+});
+
+test('a section is opened where its bins have room, and nowhere else', async () => {
+  const { section, count, report } = await compileMatchers([rx('(?i)sel(?:ect)?\\b.{1,20}from'), rx('^[a-z]+$')]);
+  assert.ok(engine.open(section, count, undefined, report!.binBytes + 128));
+  assert.equal(engine.open(section, count, undefined, report!.binBytes - 1), false);
+  assert.equal(engine.open(section, count, undefined, 0), false);
+  assert.ok(engine.open(section, count, [], 0), 'nothing is wanted');
+});

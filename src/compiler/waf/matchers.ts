@@ -73,7 +73,8 @@ export interface MatcherReport {
   readonly partial: number;
   /** Regexes that no literal announces: they run on every value that they apply to. */
   readonly unfiltered: number;
-  readonly binBytes: number;
+  readonly binBytes: number; // in memory
+  readonly packedBytes: number; // in the file
   readonly prefilterBytes: number;
   readonly positionBytes: number;
 }

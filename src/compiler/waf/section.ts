@@ -5,6 +5,7 @@ import {
   MATCHERS_BIN_COUNT,
   MATCHERS_COUNT,
   MATCHERS_HEADER_BYTES,
+  MATCHERS_PACKED,
   MATCHERS_PREFILTERS,
   MATCHERS_PREFILTER_COUNT,
   MATCHERS_RECORDS,
@@ -29,6 +30,7 @@ import { machineOf, type Machine } from './bins.ts';
 import { requiredBytes, requiredLiterals, shortest } from './literals.ts';
 import type { MatcherLimits, MatcherOptions, MatcherReport } from './matchers.ts';
 import { keepGroups, type ParsedMatcher } from './operators.ts';
+import { packedBin } from './packed.ts';
 import { binBytes, pack } from './packing.ts';
 import { partialMachine, type PartialMachine } from './partial.ts';
 import { positionsBytes, scratchBytes } from './positions.ts';
@@ -165,6 +167,7 @@ function assemble(
   const vectors = Math.max(1, Math.ceil(matchers.length / 128));
   const machines = packAll(matchers, prepared, limits);
   const bins = machines.map(binBytes);
+  const packed = bins.map(packedBin);
   const binOf = new Map<number, number>();
   machines.forEach(({ outputs }, bin) => {
     for (const list of outputs) for (const id of list) binOf.set(id & 0x7fff, bin);
@@ -184,9 +187,10 @@ function assemble(
 
   const setBytes = vectors * 16;
   const recordsAt = MATCHERS_HEADER_BYTES;
-  const prefiltersAt = recordsAt + matchers.length * MATCHER_BYTES;
-  const binsAt = prefiltersAt + prefilters.length * 4;
-  const unfilteredAt = binsAt + bins.length * 4;
+  const binsAt = recordsAt + matchers.length * MATCHER_BYTES;
+  const prefiltersAt = binsAt + bins.length * 4;
+  const packedAt = prefiltersAt + prefilters.length * 4;
+  const unfilteredAt = packedAt + bins.length * 8;
   let at = unfilteredAt + setBytes;
   const place = (bytes: Uint8Array): number => {
     const from = at;
@@ -196,7 +200,7 @@ function assemble(
   const byteSetsAt = prepared.map(({ byteSets }) => place(new Uint8Array(byteSets.length * 32)));
   const positionsAt = prepared.map(({ positions }) => (positions ? place(positions) : 0));
   const prefilterAt = prefilters.map(place);
-  const binAt = bins.map(place);
+  const packedBinAt = packed.map(place);
 
   const section = new Uint8Array(at);
   const view = new DataView(section.buffer);
@@ -208,6 +212,7 @@ function assemble(
   view.setUint32(MATCHERS_BINS, binsAt, true);
   view.setUint32(MATCHERS_BIN_COUNT, bins.length, true);
   view.setUint32(MATCHERS_UNFILTERED, unfilteredAt, true);
+  view.setUint32(MATCHERS_PACKED, packedAt, true);
   prepared.forEach(({ kind, positions, byteSets, shortest: least, literals }, index) => {
     const record = recordsAt + index * MATCHER_BYTES;
     view.setUint32(record + MATCHER_KIND, kind, true);
@@ -223,13 +228,15 @@ function assemble(
     });
     if (positions) section.set(positions, positionsAt[index]!);
   });
-  const directory = (from: number, offsets: readonly number[]): void => {
-    offsets.forEach((offset, index) => view.setUint32(from + index * 4, offset, true));
-  };
-  directory(prefiltersAt, prefilterAt);
-  directory(binsAt, binAt);
-  prefilters.forEach((bytes, index) => section.set(bytes, prefilterAt[index]!));
-  bins.forEach((bytes, index) => section.set(bytes, binAt[index]!));
+  prefilters.forEach((bytes, index) => {
+    view.setUint32(prefiltersAt + index * 4, prefilterAt[index]!, true);
+    section.set(bytes, prefilterAt[index]!);
+  });
+  packed.forEach((bytes, index) => {
+    view.setUint32(packedAt + index * 8, packedBinAt[index]!, true);
+    view.setUint32(packedAt + index * 8 + 4, bins[index]!.length, true);
+    section.set(bytes, packedBinAt[index]!);
+  });
   const sum = (some: readonly Uint8Array[]): number => some.reduce((total, bytes) => total + bytes.length, 0);
   return {
     section,
@@ -239,6 +246,7 @@ function assemble(
       partial: machines.filter((machine) => 'roots' in machine).length,
       unfiltered: prepared.filter(({ kind, literals }) => kind === MATCHER_REGEX && literals === null).length,
       binBytes: sum(bins),
+      packedBytes: sum(packed),
       prefilterBytes: sum(prefilters),
       positionBytes: prepared.reduce((total, { positions }) => total + (positions?.length ?? 0), 0),
     },
