@@ -26,6 +26,10 @@ export interface Deployment {
   readonly dials: readonly string[];
   /** Names of the secrets that some policy refers to. */
   readonly secrets: readonly string[];
+  /** The wildcard of the hosts that are tunnels, or null. */
+  readonly tunnels: string | null;
+  /** The apps that have a file. */
+  readonly apps: readonly string[];
 }
 
 export interface CompiledFiles {
@@ -34,24 +38,35 @@ export interface CompiledFiles {
   readonly deployment: Deployment | null;
 }
 
-/** Compiles policy files, one app each. Throws a Failure when a file cannot be read. */
+/**
+ * Compiles policy files, one app each. Throws a Failure when a file cannot be read. `tunnels`: on this machine, tunnels
+ * have hosts even where no policy says so.
+ */
 export async function compileFiles(
   files: readonly string[],
   target: Target = 'workerd',
   controlHost?: string,
   onProgress: Progress = reportProgress,
+  tunnels = false,
 ): Promise<CompiledFiles> {
-  const { manifest, images, dials, plans, diagnostics } = await compile({
+  const compiled = await compile({
     files: files.map(readPolicy),
     target,
     controlHost,
+    tunnels,
     agents: readFileSync(artefact('agents.img')),
     rulesets: ruleSetFinder(process.cwd(), onProgress),
   });
+  const { manifest, images, dials, plans, diagnostics } = compiled;
   if (manifest === null) return { diagnostics, deployment: null };
   const secrets = [...new Set(plans.flatMap((plan) => plan.secrets))];
-  return { diagnostics, deployment: { manifest, images, dials, secrets } };
+  const apps = plans.slice(0, compiled.written).map(({ app }) => app);
+  return { diagnostics, deployment: { manifest, images, dials, secrets, tunnels: compiled.tunnels, apps } };
 }
+
+/** For this machine. Tunnels have hosts even where no policy says so, if there is an operator whose connectors could dial. */
+export const compileHere = (files: readonly string[], operator: string | null): Promise<CompiledFiles> =>
+  compileFiles(files, 'workerd', undefined, undefined, operator !== null);
 
 /** A policy file as it is, or a Failure that says what is wrong with its name. */
 export function readPolicy(path: string): { path: string; text: string } {

@@ -113,7 +113,8 @@ async function runWith(
     rulesets: ruleSetFinder(process.cwd()),
   });
   if (manifest === null) return null;
-  const deployment: Deployment = { manifest, images, dials, secrets: plans.flatMap(({ secrets }) => secrets) };
+  const secrets = plans.flatMap(({ secrets }) => secrets);
+  const deployment: Deployment = { manifest, images, dials, secrets, tunnels: null, apps: [] };
   const again = await (await openDeployment(deployment)).explain({ request, peer, plain: true });
   return again.route === explained.route ? again : null;
 }

@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import type { Diagnostic } from '../compiler/diagnostics.ts';
 import type { Manifest } from '../plan.ts';
 import { openControl } from './control.ts';
-import { compileFiles, type Deployment } from './deployment.ts';
+import { compileHere, type Deployment } from './deployment.ts';
 import { pinAll, type EgressPolicy, type Pinned } from './egress.ts';
 import { Failure, sentence } from './failure.ts';
 import { operatorFor } from './operator.ts';
@@ -40,6 +40,8 @@ export interface GatewayOptions {
   /** Where images, configuration and sockets live; null: `.sallyport/HOST-PORT` in the working directory. */
   readonly state: string | null;
   readonly watch: boolean;
+  /** False: there are no tunnels, whatever a policy says. */
+  readonly tunnels?: boolean;
   readonly report: (event: GatewayEvent) => void;
   /** One line of the access log, JSON as src/observe/access-log.ts writes it. */
   readonly access: (line: string) => void;
@@ -54,6 +56,8 @@ export type GatewayEvent =
       readonly generation: string;
       readonly workers: number;
       readonly apps: readonly string[];
+      /** The wildcard of the hosts that are tunnels, or null. */
+      readonly tunnels: string | null;
     }
   | {
       readonly event: 'swapped';
@@ -141,7 +145,8 @@ export class Gateway {
   /** Compiles, starts and waits until requests are served. Errors of the policy are reported, then thrown as a Failure. */
   static async open(options: GatewayOptions): Promise<Gateway> {
     const port = await freePort(options.host, options.port);
-    const { diagnostics, deployment } = await compileFiles(options.files);
+    const operator = options.tunnels === false ? null : await operatorFor(options.report);
+    const { diagnostics, deployment } = await compileHere(options.files, operator);
     if (deployment === null) {
       options.report({ event: 'rejected', diagnostics, reason: 'the policy has errors' });
       throw new Failure('nothing is served: the policy has errors');
@@ -155,7 +160,7 @@ export class Gateway {
       if (problem.includes(' is denied: ')) throw new Failure(problem);
       options.report({ event: 'notice', message: `${problem}; it is looked up again every minute` });
     }
-    const gateway = new Gateway(options, port, deployment, origins, await operatorFor(options.report));
+    const gateway = new Gateway(options, port, deployment, origins, operator);
     try {
       await gateway.#start(deployment);
     } catch (error) {
@@ -200,7 +205,8 @@ export class Gateway {
       pid: process.pid,
       generation: deployment.manifest.generation,
       workers: options.workers,
-      apps: names(deployment),
+      apps: deployment.apps,
+      tunnels: deployment.tunnels,
     });
   }
 
@@ -214,7 +220,7 @@ export class Gateway {
 
   async #reload(): Promise<ReloadResult> {
     const startedAt = performance.now();
-    const { diagnostics, deployment } = await compileFiles(this.#options.files);
+    const { diagnostics, deployment } = await compileHere(this.#options.files, this.#operator);
     if (deployment === null) return this.#reject(diagnostics, 'the policy has errors');
     const missing = missingSecret(deployment, this.#options.secrets);
     if (missing !== null) return this.#reject(diagnostics, missing);
@@ -235,7 +241,7 @@ export class Gateway {
     this.#options.report({
       event: 'swapped',
       generation,
-      apps: names(deployment),
+      apps: deployment.apps,
       milliseconds: Math.round(performance.now() - startedAt),
     });
     return { ok: true, generation, reason: '', diagnostics };
@@ -381,8 +387,6 @@ export class Gateway {
     rmSync(this.#sockets, { recursive: true, force: true });
   }
 }
-
-const names = (deployment: Deployment): string[] => deployment.manifest.apps.map(({ name }) => name);
 
 const variableOf = (secret: string): string => `SALLYPORT_SECRET_${secret}`;
 

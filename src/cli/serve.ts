@@ -24,6 +24,7 @@ export const serveArguments = {
     description: 'PEM certificates that origins may be signed by, beside public ones; repeatable',
     valueHint: 'file',
   },
+  tunnels: { type: 'boolean', description: 'private origins may dial in', default: true },
   watch: { type: 'boolean', description: 'swap the policy in when a file changes' },
   'allow-loopback': { type: 'boolean', description: 'origins may have loopback addresses' },
   'egress-allow': {
@@ -60,6 +61,7 @@ interface Parsed {
   readonly 'tls-cert'?: string | undefined;
   readonly 'tls-key'?: string | undefined;
   readonly watch?: boolean | undefined;
+  readonly tunnels?: boolean | undefined;
   readonly 'allow-loopback'?: boolean | undefined;
   readonly grace: string;
   readonly 'max-memory': string;
@@ -92,6 +94,7 @@ export function gatewayOptions(args: Parsed, rawArgs: readonly string[]): Gatewa
     v8Flags: all('v8-flag'),
     state: args.state ?? null,
     watch: args.watch === true,
+    tunnels: args.tunnels !== false,
     report: args.json === true ? jsonReport : humanReport,
     access: args.json === true ? jsonAccess : humanAccess,
   };

@@ -24,6 +24,7 @@ import { buildPlan, dialsOf } from './plan.ts';
 import { covers } from './policy/hostname.ts';
 import { readPolicy, type Policy } from './policy/policy.ts';
 import type { Target } from './policy/reading.ts';
+import { DEFAULT_DOMAIN, DEFAULT_TUNNELS } from './policy/tunnels.ts';
 import { compileRoutes } from './routes.ts';
 import { compileRules } from './rules.ts';
 import { compileSettings } from './settings.ts';
@@ -44,6 +45,8 @@ export interface CompileInput {
   readonly target: Target;
   /** Host of the control API, canonical; no app may claim it. */
   readonly controlHost?: string | undefined;
+  /** Give tunnels the hosts under localhost, behind the embedded rules, where no policy speaks of them or has these hosts. */
+  readonly tunnels?: boolean | undefined;
   /**
    * Image of the table of agents, where the caller has it: it is built with the product and takes a second to compile,
    * which is what happens when it is left out. Null: no table, `agent.*` is empty.
@@ -69,6 +72,10 @@ export interface Compiled {
   readonly manifest: Manifest | null;
   /** In the order of the files: index = app index in the host table. */
   readonly plans: readonly Plan[];
+  /** The wildcard of the hosts that are tunnels, or null. */
+  readonly tunnels: string | null;
+  /** How many of the plans are of files; one that stands in for a file is behind them. */
+  readonly written: number;
   /** Distinct `Endpoint.dial` keys, sorted; `parseDial` takes one apart. */
   readonly dials: readonly string[];
 }
@@ -82,15 +89,26 @@ export async function compile(input: CompileInput): Promise<Compiled> {
     const policy = document === null ? null : readPolicy(document, input.target);
     if (policy !== null) policies.push(policy);
   }
+  const own = policies.length;
+  if (input.tunnels === true) addTunnels(policies, input.target, diagnostics);
   checkClaims(policies);
   if (input.controlHost !== undefined) checkControlHost(policies, input.controlHost);
   const available = await findRuleSets(policies, input.rulesets);
   const apps: { plan: Plan; image: Uint8Array }[] = [];
   for (const policy of policies) apps.push(await compilePolicy(policy, available));
-  const files = input.files.map(({ path }) => path);
+  const files = [...input.files.map(({ path }) => path), DEFAULT_TUNNELS.path];
   const sorted = sortDiagnostics(diagnostics, files);
   if (sorted.some(({ severity }) => severity === 'error')) {
-    return { ok: false, diagnostics: sorted, images: new Map(), manifest: null, plans: [], dials: [] };
+    return {
+      ok: false,
+      diagnostics: sorted,
+      images: new Map(),
+      manifest: null,
+      plans: [],
+      tunnels: null,
+      written: 0,
+      dials: [],
+    };
   }
 
   const images = new Map<string, Uint8Array>();
@@ -115,8 +133,28 @@ export async function compile(input: CompileInput): Promise<Compiled> {
     images,
     manifest: { generation, hosts, agents, apps: named },
     plans,
+    tunnels: tunnelDomain(plans),
+    written: own,
     dials: dialsOf(plans),
   };
+}
+
+function addTunnels(policies: Policy[], target: Target, diagnostics: Diagnostic[]): void {
+  const { path, app, text } = DEFAULT_TUNNELS;
+  const taken = policies.some(
+    (policy) =>
+      policy.tunnels !== null ||
+      policy.app.toLowerCase() === app ||
+      policy.written.some((host) => host === DEFAULT_DOMAIN || covers(host, DEFAULT_DOMAIN)),
+  );
+  const document = taken ? null : readDocument(path, text, diagnostics);
+  const policy = document === null ? null : readPolicy(document, target);
+  if (policy !== null) policies.push(policy);
+}
+
+function tunnelDomain(plans: readonly Plan[]): string | null {
+  const found = plans.find(({ tunnels }) => tunnels !== null)?.tunnels ?? null;
+  return found === null ? null : `*.${found.domain}`;
 }
 
 let agentImage: Uint8Array | null = null;

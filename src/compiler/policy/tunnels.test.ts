@@ -186,3 +186,20 @@ test('two apps cannot have one domain', async () => {
     ['b.yaml host-twice 2:1'],
   );
 });
+
+test('where no policy speaks of tunnels they can have the hosts under localhost', async () => {
+  const rulesets = () => Promise.resolve({ problem: 'none', fix: 'none' });
+  const domain = async (...texts: string[]): Promise<string | null> => {
+    const files = texts.map((text, index) => ({ path: `${index}.yaml`, text }));
+    const compiled = await compile({ files, target: 'workerd', agents: null, tunnels: true, rulesets });
+    return compiled.diagnostics.some(({ file }) => file === '(tunnels)') ? '(tunnels)' : compiled.tunnels;
+  };
+  // The embedded rules, which are not to be had here, are what stands in asks for.
+  const route = 'backends: { o: { url: http://10.0.0.1 } }\nroutes: [{ backend: o }]\n';
+  assert.equal(await domain(`app: a\n${route}`), '(tunnels)');
+  assert.equal(await domain(`app: a\nhostnames: [a.localhost, localhost]\n${route}`), '(tunnels)');
+  assert.equal(await domain(`app: a\nhostnames: ["*.localhost"]\n${route}`), null);
+  assert.equal(await domain(`app: a\nhostnames: ["*"]\n${route}`), null);
+  assert.equal(await domain(`app: a\n${route}`, 'app: b\ntunnels: { domain: "*.t.localhost" }'), '*.t.localhost');
+  assert.equal(await domain(`app: tunnels\n${route}`), null);
+});

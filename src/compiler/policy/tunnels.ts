@@ -9,7 +9,11 @@ import type { Reading, Target } from './reading.ts';
 import type { Restricted, Tunnels } from './tunnels-schema.ts';
 
 /** SPEC: RFC 6761 section 6.3: names under localhost are this machine, so they need no name server. */
-const DEFAULT_DOMAIN = '*.localhost';
+export const DEFAULT_DOMAIN = '*.localhost';
+
+/** What stands in for a policy where none speaks of tunnels. */
+export const DEFAULT_TUNNELS = { path: '(tunnels)', app: 'tunnels', text: 'app: tunnels\ntunnels: {}\nwaf: {}\n' };
+
 const AT = 'tunnels';
 
 /** The wildcard that stands for the hosts of tunnels, lower case; null after reporting that there is none. */
