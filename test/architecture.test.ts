@@ -67,7 +67,7 @@ const ABI = 'assembly/(?:waf/)?abi';
 const LEAVES = `${ABI}|src/plan`;
 const SIGNATURE = 'src/control/signature';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';
-const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame|access|register)';
+const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame|access|register|registry)';
 const RUNTIME = 'src/(router|waf|agents|observe|platform|control)/.*';
 const TABLE: readonly Row[] = [
   { name: 'assembly', files: /^assembly\//, local: /^assembly\//, packages: [], node: false },

@@ -18,6 +18,12 @@ export const COMPATIBILITY_FLAGS = [
 /** The service that holds the objects; `-d objects=FOLDER` says where. */
 export const OBJECTS = 'objects';
 
+/** Durable Objects of the worker. A key names a folder and is part of every object's id: it never changes. */
+export const OBJECT_CLASSES = [
+  { binding: 'TUNNEL_SESSION', className: 'TunnelSession', uniqueKey: 'sallyport-tunnel-session-1' },
+  { binding: 'TUNNEL_REGISTRY', className: 'TunnelRegistry', uniqueKey: 'sallyport-tunnel-registry-1' },
+] as const;
+
 export interface WorkerdOptions {
   readonly origins: readonly Pinned[];
   /** Names of the secrets that are given, by the environment variable that holds each. */
@@ -66,7 +72,8 @@ export function workerdConfig(options: WorkerdOptions): string {
   const { operator = null } = options;
   if (operator !== null) {
     bindings.push({ name: 'OPERATOR_KEY', text: operator });
-    bindings.push({ name: 'TUNNEL_SESSION', durableObjectNamespace: 'TunnelSession' });
+    for (const { binding, className } of OBJECT_CLASSES)
+      bindings.push({ name: binding, durableObjectNamespace: className });
     // The folder comes from the command line: each process has one of its own.
     services.push({ name: OBJECTS, disk: { writable: true } });
   }
@@ -84,9 +91,11 @@ export function workerdConfig(options: WorkerdOptions): string {
       ...(operator === null
         ? {}
         : {
-            durableObjectNamespaces: [
-              { className: 'TunnelSession', uniqueKey: 'sallyport-tunnel-session-1', enableSql: true },
-            ],
+            durableObjectNamespaces: OBJECT_CLASSES.map(({ className, uniqueKey }) => ({
+              className,
+              uniqueKey,
+              enableSql: true,
+            })),
             durableObjectStorage: { localDisk: OBJECTS },
           }),
     },

@@ -8,9 +8,10 @@
  *                    `export default { manifest: Manifest, images: { [sha256 hex]: ArrayBuffer } }`
  *
  * ENTRYPOINTS: the default one serves apps, and on Cloudflare the control API for CONTROL_HOST; `control` serves the
- * control API (private socket on-prem). CLASSES of Durable Objects: `TunnelSession`, with SQLite storage.
+ * control API (private socket on-prem). CLASSES of Durable Objects: `TunnelSession` and `TunnelRegistry`, with SQLite storage.
  */
 import type { TunnelSessionNamespace } from '../tunnel/objects.ts';
+import type { RegistryNamespace } from './registry.ts';
 
 export interface Env {
   /** Which platform file to use. */
@@ -30,6 +31,8 @@ export interface Env {
   readonly OPERATOR_KEY?: string;
   /** Objects that hold tunnels; without it there are none. */
   readonly TUNNEL_SESSION?: TunnelSessionNamespace;
+  /** One object for each project: what it has, what it offers. */
+  readonly TUNNEL_REGISTRY?: RegistryNamespace;
   /** `SECRET_<NAME>`: text of the secret that policies call NAME. `DIALS` may name any other binding. */
   readonly [name: string]: unknown;
 }

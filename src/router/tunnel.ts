@@ -3,19 +3,22 @@
  * those who reach a private service. What a dial may do is proven here, with keys alone; only then is an object asked,
  * which refuses what takes memory to refuse: a nonce that was used, a capability that was revoked, a name that is taken.
  */
-import { publicKey, thumbprint } from '../control/signature.ts';
+import type { Plan } from '../plan.ts';
 import type { Env } from '../platform/bindings.ts';
-import {
-  ACCESS_PATH,
-  DENIALS,
-  type Operators,
-  type Rights,
-  TUNNEL_PATH,
-  verifyHandshake,
-} from '../tunnel/capability.ts';
+import { registryOf } from '../platform/registry.ts';
+import { ACCESS_PATH, DENIALS, type Rights, TUNNEL_PATH, verifyHandshake } from '../tunnel/capability.ts';
 import { CLOSE, SUBPROTOCOL } from '../tunnel/frame.ts';
-import { FAILURE_HEADER, LANE_HEADER, type LaneRequest, sessionName } from '../tunnel/objects.ts';
+import {
+  type Admission,
+  type Claim,
+  FAILURE_HEADER,
+  LANE_HEADER,
+  type LaneRequest,
+  sessionName,
+  type TunnelSessionNamespace,
+} from '../tunnel/objects.ts';
 import { readResume, RESUME_HEADER } from '../tunnel/welcome.ts';
+import { type TunnelPolicy, tunnelPolicy } from './tunnel-policy.ts';
 
 const PROTOCOL = 'sec-websocket-protocol';
 
@@ -27,9 +30,15 @@ export function isTunnelUpgrade(request: Request): boolean {
 const isTunnelPath = (path: string): boolean => path === TUNNEL_PATH || path === ACCESS_PATH;
 
 /** `peer`: address of who dials, as the platform vouches for it. Never rejects. */
-export async function tunnelUpgrade(request: Request, env: Env, peer: string, now = Date.now()): Promise<Response> {
+export async function tunnelUpgrade(
+  request: Request,
+  env: Env,
+  peer: string,
+  apps: readonly Pick<Plan, 'tunnels'>[],
+  now = Date.now(),
+): Promise<Response> {
   try {
-    return await admit(request, env, peer, now);
+    return await admit(request, env, peer, await tunnelPolicy(apps, env.OPERATOR_KEY ?? ''), now);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     console.error(JSON.stringify({ level: 'error', message: `a tunnel's upgrade failed: ${message.slice(0, 500)}` }));
@@ -37,31 +46,35 @@ export async function tunnelUpgrade(request: Request, env: Env, peer: string, no
   }
 }
 
-async function admit(request: Request, env: Env, peer: string, now: number): Promise<Response> {
+async function admit(request: Request, env: Env, peer: string, policy: TunnelPolicy, now: number): Promise<Response> {
   const namespace = env.TUNNEL_SESSION;
   if (namespace === undefined) return refusal(501, CLOSE.unauthorised, 'this deployment holds no tunnels');
   if (request.method !== 'GET' || request.headers.get('upgrade') !== 'websocket')
     return refusal(426, CLOSE.malformed, 'a tunnel is opened by a WebSocket upgrade');
   const { host, pathname, protocol } = new URL(request.url);
-  const rights = await verifyHandshake(request.headers, host, pathname, await operatorsOf(env), now);
+  const rights = await verifyHandshake(request.headers, host, pathname, policy.operators, now);
   if (typeof rights === 'string')
     return refusal(rights === 'foreign' || rights === 'unnamed' ? 403 : 401, CLOSE.unauthorised, DENIALS[rights]);
   const { capability, handshake } = rights;
   const { project, generation } = capability;
-  const { name: tunnel, nonce, time } = handshake;
-  const claim = { tunnel, project, generation, nonce, time };
-  const admission = await namespace.getByName(sessionName(tunnel, 0)).admit(claim);
+  const { name: tunnel, service, nonce, time } = handshake;
+  const purpose = pathname === ACCESS_PATH ? 'access' : 'serve';
+  if (purpose === 'access' && !policy.permits(capability, tunnel, service))
+    return refusal(403, CLOSE.unauthorised, 'the policy does not let this connector reach that service');
+  const claim: Claim = { tunnel, project, generation, nonce, time, purpose, host: '' };
+  const admission = await admitted(namespace, env, claim, service);
   if (!admission.admitted) return refusal(admission.status, admission.code, admission.reason);
   const { sessions } = admission;
-  if (pathname === ACCESS_PATH) {
+  if (purpose === 'access') {
     const session = namespace.getByName(sessionName(tunnel, Math.floor(Math.random() * sessions)));
-    const answer = await session.fetch(`http://session/a:${handshake.service}`, { headers: { upgrade: 'websocket' } });
+    const answer = await session.fetch(`http://session/a:${service}`, { headers: { upgrade: 'websocket' } });
     const reason = answer.headers.get(FAILURE_HEADER);
     return reason === null ? answer : refusal(answer.status, CLOSE.draining, reason);
   }
   const resume = resumeOf(request.headers.get(RESUME_HEADER), rights);
   if (resume === null) return refusal(401, CLOSE.unauthorised, 'the handshake is for the resume of another lane');
-  const url = publicUrl(protocol, host, rights);
+  if (admission.fresh) await registryOf(env, project)?.claim(tunnel, now);
+  const url = publicUrl(protocol, host, rights, policy);
   const { connector, expires } = capability;
   const lane: LaneRequest = { tunnel, project, connector, generation, expires, peer, resume, url, sessions };
   const session = namespace.getByName(sessionName(tunnel, handshake.socket % sessions));
@@ -77,28 +90,28 @@ function resumeOf(header: string | null, { handshake }: Rights): string | null {
   return readResume(header)?.token === handshake.resume ? header : null;
 }
 
-/** Where the public reaches the tunnel. */
-function publicUrl(_protocol: string, _host: string, _rights: Rights): string {
-  return '';
+/** Session 0's word; where the tunnel is another project's, that project's offers decide. */
+async function admitted(
+  namespace: TunnelSessionNamespace,
+  env: Env,
+  claim: Claim,
+  service: string,
+): Promise<Admission> {
+  const { tunnel, project } = claim;
+  const session = namespace.getByName(sessionName(tunnel, 0));
+  const admission = await session.admit(claim);
+  if (admission.admitted || admission.owner === '') return admission;
+  const { owner } = admission;
+  const offered = await registryOf(env, owner)?.allows(project, tunnel, service);
+  return offered?.allowed === true ? await session.admit({ ...claim, host: owner }) : admission;
 }
 
-const operators = new Map<string, Promise<Operators>>();
-
-/** The edge's own project. */
-function operatorsOf({ OPERATOR_KEY: x = '' }: Env): Promise<Operators> {
-  let known = operators.get(x);
-  if (known === undefined) {
-    known = ownProject(x);
-    operators.set(x, known);
-  }
-  return known;
-}
-
-async function ownProject(x: string): Promise<Operators> {
-  if (x === '') return () => null;
-  await publicKey(x); // a key that is none fails here, once, and not at a connector
-  const project = await thumbprint(x);
-  return (asked) => (asked === project ? x : null);
+/** Where the public reaches the tunnel, '' where it does not. */
+function publicUrl(protocol: string, host: string, { capability, handshake }: Rights, policy: TunnelPolicy): string {
+  const { name } = handshake;
+  if (policy.domain === '' || policy.exposure(name) === 'private' || capability.exposure === 'private') return '';
+  const port = /:[0-9]+$/.exec(host)?.[0] ?? '';
+  return `${protocol}//${name}.${policy.domain}${port}`;
 }
 
 function refusal(status: number, code: number, detail: string): Response {

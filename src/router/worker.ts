@@ -19,6 +19,7 @@ import { abandon, serve } from './pipeline.ts';
 import { problem } from './problem.ts';
 import { isTunnelUpgrade, tunnelUpgrade } from './tunnel.ts';
 
+export { TunnelRegistry } from '../tunnel/registry.ts';
 export { TunnelSession } from '../tunnel/session.ts';
 
 const engine = createEngine(module);
@@ -73,6 +74,13 @@ async function first(request: Request, env: Env, context: ExecutionContext): Pro
   );
 }
 
+/** The dial of a connector, or of who reaches a private service. */
+async function upgrade(request: Request, env: Env): Promise<Response> {
+  const platform = platformOf(env);
+  const lease = generations.current ?? (await generations.first(platform.images).catch(() => null));
+  return await tunnelUpgrade(request, env, platform.peer(request), lease?.generation.apps ?? []);
+}
+
 /** One route: matching is the engine's work, and Hono's own look at the path would only cost time. */
 const app = new Hono<{ Bindings: Env }>({ getPath: () => '/' });
 app.all('/', (c) => handle(c.req.raw, c.env, c.executionCtx));
@@ -82,8 +90,7 @@ export default {
     // PERF: one look at a binding where there is no control host. On-prem a socket of its own is the control API's only way in.
     if (env.CONTROL_HOST && env.PLATFORM === 'cloudflare' && operatorOf(env).covers(request))
       return operatorOf(env).answer(request, { generations, platform: platformOf(env) });
-    if (env.TUNNEL_SESSION !== undefined && isTunnelUpgrade(request))
-      return tunnelUpgrade(request, env, platformOf(env).peer(request));
+    if (env.TUNNEL_SESSION !== undefined && isTunnelUpgrade(request)) return upgrade(request, env);
     // Hono answers HEAD by running GET and dropping the body; an origin answers HEAD itself, with its own Content-Length.
     if (request.method === 'HEAD') return handle(request, env, context);
     return app.fetch(request, env, context as never);

@@ -29,12 +29,24 @@ export interface Claim {
   readonly nonce: string;
   /** Of the handshake, ms since the epoch. */
   readonly time: number;
+  /** `access`: to reach what the tunnel has, which takes no name. */
+  readonly purpose: 'serve' | 'access';
+  /** Thumbprint of the project that offers the service to this one, by the word of its registry; '' for none. */
+  readonly host: string;
 }
 
 /** Session 0's word on a claim. `status` and `code`: of the refused upgrade, and the close code that says the same. */
 export type Admission =
-  | { readonly admitted: true; readonly sessions: number }
-  | { readonly admitted: false; readonly status: number; readonly code: number; readonly reason: string };
+  /** `fresh`: the name was nobody's before. */
+  | { readonly admitted: true; readonly sessions: number; readonly fresh: boolean }
+  | {
+      readonly admitted: false;
+      readonly status: number;
+      readonly code: number;
+      readonly reason: string;
+      /** Thumbprint of the project that owns the tunnel, where it is another one and access was asked for; else ''. */
+      readonly owner: string;
+    };
 
 export interface LaneRequest {
   readonly tunnel: string;

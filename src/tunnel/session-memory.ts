@@ -52,9 +52,18 @@ export class SessionMemory {
     return Number(this.#fact('sessions') || 1);
   }
 
-  admit({ project, generation, nonce, time }: Claim, now: number): Admission {
+  admit({ project, generation, nonce, time, purpose, host }: Claim, now: number): Admission {
     const owner = this.project;
-    if (owner !== '' && owner !== project)
+    if (purpose === 'access') {
+      if (owner === '') return refused(404, CLOSE.unauthorised, 'there is no such tunnel');
+      if (owner !== project && owner !== host)
+        return refused(
+          403,
+          CLOSE.unauthorised,
+          'the tunnel belongs to another project, which does not offer it',
+          owner,
+        );
+    } else if (owner !== '' && owner !== project)
       return refused(409, CLOSE.taken, 'the name of the tunnel belongs to another project');
     if (generation <= this.revoked) return refused(403, CLOSE.revoked, 'the capability was revoked');
     this.#open();
@@ -66,7 +75,7 @@ export class SessionMemory {
     if (used !== undefined) return refused(401, CLOSE.unauthorised, 'the handshake was used before');
     this.#sql.exec('INSERT INTO nonce VALUES (?, ?)', nonce, time + 2000 * HANDSHAKE_SECONDS);
     if (owner === '') this.#remember('project', project);
-    return { admitted: true, sessions: this.sessions };
+    return { admitted: true, sessions: this.sessions, fresh: owner === '' };
   }
 
   revoke(until: number): void {
@@ -83,6 +92,6 @@ export class SessionMemory {
   }
 }
 
-function refused(status: number, code: number, reason: string): Admission {
-  return { admitted: false, status, code, reason };
+function refused(status: number, code: number, reason: string, owner = ''): Admission {
+  return { admitted: false, status, code, reason, owner };
 }
