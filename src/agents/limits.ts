@@ -13,3 +13,40 @@ export const MAX_SIGNATURE_PARAMETER = 256;
 /** Bits of an RSA modulus. Below, signatures can be forged; above, one verification costs too much. */
 export const MIN_RSA_BITS = 2048;
 export const MAX_RSA_BITS = 4096;
+
+/** Web Bot Auth. Seconds that `created` may lie ahead of our clock; `expires` gets none. */
+export const CLOCK_SKEW_SECONDS = 30;
+/** Seconds between `created` and `expires`; what the draft recommends as the most. */
+export const MAX_SIGNATURE_SECONDS = 86_400;
+/** Signatures of a request with our tag for which keys are looked up. */
+export const MAX_AGENT_SIGNATURES = 3;
+/** Characters of a Signature-Agent URL. */
+export const MAX_AGENT_URL = 1024;
+
+/** Key directories. Bytes of one, after content decoding. */
+export const MAX_DIRECTORY_BYTES = 65_536;
+/** Keys of one directory; with more, none is used. */
+export const MAX_DIRECTORY_KEYS = 64;
+/** Milliseconds from the first byte sent to the last byte read. */
+export const DIRECTORY_TIMEOUT_MS = 5000;
+/** Seconds for which a directory is believed, whatever it says of itself; the second where it says nothing. */
+export const MIN_DIRECTORY_SECONDS = 60;
+export const DEFAULT_DIRECTORY_SECONDS = 3600;
+export const MAX_DIRECTORY_SECONDS = 86_400;
+/** Seconds until a directory that failed is asked again: doubled with each failure. */
+export const MIN_RETRY_SECONDS = 15;
+export const MAX_RETRY_SECONDS = 300;
+/** Seconds until a directory that lacks a key is asked again for it. */
+export const REFETCH_SECONDS = 60;
+/** Directories kept, and failures remembered, in one isolate; the least recently used go first. */
+export const MAX_DIRECTORIES = 512;
+export const MAX_DIRECTORY_FAILURES = 2048;
+/** Fetches at once, for one host and in all. */
+export const MAX_HOST_FETCHES = 2;
+export const MAX_FETCHES = 16;
+
+/** Replay protection. Nonces that one object remembers; there are as many objects as shards. */
+export const MAX_NONCES = 200_000;
+export const REPLAY_SHARDS = 16;
+/** Seconds: nonces are forgotten by slots of this length. */
+export const NONCE_SLOT_SECONDS = 10;
