@@ -12,6 +12,7 @@ import {
   type Admission,
   type Claim,
   FAILURE_HEADER,
+  GUEST_HEADER,
   LANE_HEADER,
   type LaneRequest,
   sessionName,
@@ -67,7 +68,9 @@ async function admit(request: Request, env: Env, peer: string, policy: TunnelPol
   const { sessions } = admission;
   if (purpose === 'access') {
     const session = namespace.getByName(sessionName(tunnel, Math.floor(Math.random() * sessions)));
-    const answer = await session.fetch(`http://session/a:${service}`, { headers: { upgrade: 'websocket' } });
+    const answer = await session.fetch(`http://session/a:${service}`, {
+      headers: { upgrade: 'websocket', [GUEST_HEADER]: JSON.stringify({ project, service, generation }) },
+    });
     const reason = answer.headers.get(FAILURE_HEADER);
     return reason === null ? answer : refusal(answer.status, CLOSE.draining, reason);
   }

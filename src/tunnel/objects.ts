@@ -10,6 +10,7 @@
  * are the two directions), `/a:SERVICE` TCP in WebSocket messages, `/l:` a connector's socket. Before the colon stands
  * how many sessions the dial thinks there are, when it is not one.
  */
+import type { AccessRule } from './access.ts';
 import { LABEL } from './capability.ts';
 
 export const MAX_SESSIONS = 64; // of one tunnel
@@ -18,6 +19,17 @@ export const SESSIONS_HEADER = 'x-sallyport-sessions';
 export const FAILURE_HEADER = 'x-sallyport-tunnel-failure';
 /** Of a connector's socket on its way to an object: a LaneRequest as JSON. */
 export const LANE_HEADER = 'x-sallyport-lane';
+
+/** Of the socket of an `access` on its way to an object: a Guest as JSON. */
+export const GUEST_HEADER = 'x-sallyport-guest';
+
+/** Who reaches a service by `access`; what ends when its right does. */
+export interface Guest {
+  /** Thumbprint of its operator's key. */
+  readonly project: string;
+  readonly service: string;
+  readonly generation: number; // of its capability
+}
 
 /** What a worker has proven of a connector before it asks an object anything. */
 export interface Claim {
@@ -91,6 +103,14 @@ export interface TunnelSessionMethods {
   admit(claim: Claim): Promise<Admission>;
   /** Refuses capabilities issued up to `until` (ms since the epoch) and closes their sockets with 4403. How many. */
   revoke(until: number): Promise<number>;
+  /** Session 0 only: takes the name for the project, ahead of any connector. False: another project has it. */
+  reserve(project: string): Promise<boolean>;
+  /** Session 0 only: who may use the tunnel by its host, beside what the policy says; null: no word. */
+  expose(rule: AccessRule | null): Promise<void>;
+  /** Session 0 only: as `expose` was told, and null where the tunnel is nobody's. */
+  exposed(): Promise<AccessRule | null>;
+  /** Ends what the project has open to the service by `access`. How many. */
+  cut(project: string, service: string): Promise<number>;
   /** GOAWAY on every lane: connectors open others, streams that are open go on. How many lanes. */
   drain(reason: string): Promise<number>;
   /** Session 0 only: how many sessions the tunnel has, 1 to MAX_SESSIONS. */

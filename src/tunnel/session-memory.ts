@@ -1,4 +1,5 @@
 /** What session 0 of a tunnel remembers, in SQLite: the name's owner, what was revoked, nonces, how many sessions. */
+import type { AccessRule } from './access.ts';
 import { HANDSHAKE_SECONDS } from './capability.ts';
 import { CLOSE } from './frame.ts';
 import { type Admission, type Claim } from './objects.ts';
@@ -76,6 +77,22 @@ export class SessionMemory {
     this.#sql.exec('INSERT INTO nonce VALUES (?, ?)', nonce, time + 2000 * HANDSHAKE_SECONDS);
     if (owner === '') this.#remember('project', project);
     return { admitted: true, sessions: this.sessions, fresh: owner === '' };
+  }
+
+  /** False: another project has the name. */
+  reserve(project: string): boolean {
+    const owner = this.project;
+    if (owner === '') this.#remember('project', project);
+    return owner === '' || owner === project;
+  }
+
+  get access(): AccessRule | null {
+    const text = this.#fact('access');
+    return text === '' ? null : (JSON.parse(text) as AccessRule | null);
+  }
+
+  expose(rule: AccessRule | null): void {
+    this.#remember('access', JSON.stringify(rule));
   }
 
   revoke(until: number): void {

@@ -5,6 +5,7 @@
  */
 import { RESET_CODE } from './frame.ts';
 import { BINARY, decodeClose, encodeClose, encodeMessage, MAX_SOCKET_MESSAGE, MessageReader, TEXT } from './message.ts';
+import type { Guest } from './objects.ts';
 import type { EdgeLanes, HibernatingSocket, SocketContext } from './session-lanes.ts';
 import type { StreamReset, StreamSnapshot, TunnelStream } from './stream.ts';
 
@@ -19,6 +20,7 @@ interface Attachment {
   readonly lane: string;
   readonly stream: number;
   readonly raw: boolean;
+  readonly guest: Guest | null;
   readonly snapshot: StreamSnapshot;
 }
 
@@ -33,6 +35,8 @@ class Client {
   readonly lane: string;
   readonly stream: TunnelStream;
   readonly raw: boolean;
+  /** Who has it open by `access`; null: the public. */
+  readonly guest: Guest | null;
   readonly #gone: (client: Client) => void;
   #reader: MessageReader | null;
   #writing: Promise<void> = Promise.resolve();
@@ -48,12 +52,14 @@ class Client {
     lane: string,
     stream: TunnelStream,
     raw: boolean,
+    guest: Guest | null,
     gone: (client: Client) => void,
   ) {
     this.socket = socket;
     this.lane = lane;
     this.stream = stream;
     this.raw = raw;
+    this.guest = guest;
     this.#gone = gone;
     this.#reader = raw ? null : new MessageReader();
     stream.onHead = () => stream.reset(RESET_CODE.protocol, 'a second head');
@@ -150,6 +156,13 @@ class Client {
     return this.#write(encodeMessage(typeof message === 'string' ? TEXT : BINARY, bytes));
   }
 
+  /** Ends both sides. */
+  end(code: number, reason: string): void {
+    this.#close(code, reason);
+    this.stream.reset(RESET_CODE.cancelled, reason);
+    this.#gone(this);
+  }
+
   #refuse(reason: string): Promise<void> {
     this.#close(FAILED, reason);
     this.stream.reset(RESET_CODE.cancelled, reason);
@@ -201,7 +214,13 @@ class Client {
   save(): void {
     const snapshot = this.stream.snapshot();
     if (snapshot === null) return;
-    const attachment: Attachment = { lane: this.lane, stream: this.stream.id, raw: this.raw, snapshot };
+    const attachment: Attachment = {
+      lane: this.lane,
+      stream: this.stream.id,
+      raw: this.raw,
+      guest: this.guest,
+      snapshot,
+    };
     this.socket.serializeAttachment(attachment);
     this.dirty = false;
   }
@@ -215,13 +234,13 @@ export class Clients {
   constructor(context: SocketContext, lanes: EdgeLanes) {
     this.#context = context;
     for (const socket of context.getWebSockets(TAG)) {
-      const { lane, stream, raw, snapshot } = socket.deserializeAttachment() as Attachment;
+      const { lane, stream, raw, guest, snapshot } = socket.deserializeAttachment() as Attachment;
       const edge = lanes.get(lane);
       if (edge === null) {
         closeQuietly(socket, RESTART);
         continue;
       }
-      const client = this.#add(socket, lane, edge.lane.adopt(stream, snapshot), raw);
+      const client = this.#add(socket, lane, edge.lane.adopt(stream, snapshot), raw, guest);
       client.dirty = false;
     }
   }
@@ -235,15 +254,22 @@ export class Clients {
   }
 
   /** Joins a client's socket and a stream whose head said yes. */
-  accept(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean): void {
+  accept(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean, guest: Guest | null): void {
     this.#context.acceptWebSocket(socket, [TAG]);
-    this.#add(socket, lane, stream, raw);
+    this.#add(socket, lane, stream, raw, guest);
   }
 
-  #add(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean): Client {
-    const client = new Client(socket, lane, stream, raw, () => this.#clients.delete(socket));
+  #add(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean, guest: Guest | null): Client {
+    const client = new Client(socket, lane, stream, raw, guest, () => this.#clients.delete(socket));
     this.#clients.set(socket, client);
     return client;
+  }
+
+  /** Ends those that guests have open whose right has ended. How many. */
+  cut(ended: (guest: Guest) => boolean, code: number, reason: string): number {
+    const cut = [...this.#clients.values()].filter(({ guest }) => guest !== null && ended(guest));
+    for (const client of cut) client.end(code, reason);
+    return cut.length;
   }
 
   of(socket: HibernatingSocket): Client | null {

@@ -5,11 +5,14 @@
  */
 import { DurableObject } from 'cloudflare:workers';
 import type { Env } from '../platform/bindings.ts';
+import type { AccessRule } from './access.ts';
 import { CLOSE, RESET_CODE, SUBPROTOCOL } from './frame.ts';
 import { HeadError, type ResponseHead } from './head.ts';
 import {
   type Admission,
   type Claim,
+  type Guest,
+  GUEST_HEADER,
   LANE_HEADER,
   type LaneRequest,
   MAX_SESSIONS,
@@ -64,7 +67,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     if (kind === 'l') return this.#connect(request);
     if (kind === undefined || service === undefined) return failure(400, 'no request to a session');
     const wants = kind === 'a' || (kind === 's' && request.headers.get('upgrade') === 'websocket');
-    const answer = this.#send(request, service, host, target || '/', wants, kind !== 's');
+    const answer = this.#send(request, service, host, target || '/', wants, kind !== 's', kind === 'a');
     return this.#lanes.sessions === Number(sessions || 1) ? answer : answer.then((one) => this.#corrected(one));
   }
 
@@ -83,8 +86,10 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     target: string,
     wants: boolean,
     raw: boolean,
+    invited: boolean,
   ): Promise<Response> {
     const { method, headers, signal } = request;
+    const guest = invited ? (JSON.parse(headers.get(GUEST_HEADER) ?? '') as Guest) : null;
     const body = wants ? null : request.body;
     const kind = raw ? TCP : wants ? WEBSOCKET : HTTP;
     if (wants && this.#clients.count >= MAX_CLIENTS) return failure(503, `more than ${MAX_CLIENTS} WebSockets`);
@@ -114,7 +119,9 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
         continue;
       }
       tries++;
-      const join = wants ? (stream: TunnelStream, head: ResponseHead) => this.#join(edge, stream, head, raw) : null;
+      const join = wants
+        ? (stream: TunnelStream, head: ResponseHead) => this.#join(edge, stream, head, raw, guest)
+        : null;
       const answer = await ask(edge, { ...question, join }, this.#keep);
       this.#active = true;
       if (!(answer instanceof StreamReset)) return answer;
@@ -141,9 +148,9 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   }
 
   /** The origin, or the TCP target, agreed: joins the client's socket and the stream. */
-  #join(edge: EdgeLane, stream: TunnelStream, head: ResponseHead, raw: boolean): Response {
+  #join(edge: EdgeLane, stream: TunnelStream, head: ResponseHead, raw: boolean, guest: Guest | null): Response {
     const { 0: client, 1: ours } = new WebSocketPair();
-    this.#clients.accept(ours, edge.id, stream, raw);
+    this.#clients.accept(ours, edge.id, stream, raw, guest);
     const headers = new Headers();
     for (const [name, value] of head.fields)
       if (!OF_HANDSHAKE.has(name.toLowerCase()) && !name.toLowerCase().startsWith('x-sallyport-'))
@@ -211,7 +218,25 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     this.#memory.revoke(until);
     const revoked = this.#lanes.all().filter(({ request }) => request.generation <= until);
     for (const edge of revoked) this.#lanes.close(edge, CLOSE.revoked, 'the capability was revoked');
+    this.#clients.cut(({ generation }) => generation <= until, CLOSE.revoked, 'the capability was revoked');
     return revoked.length;
+  }
+
+  async reserve(project: string): Promise<boolean> {
+    return this.#memory.reserve(project);
+  }
+
+  async expose(rule: AccessRule | null): Promise<void> {
+    this.#memory.expose(rule);
+  }
+
+  async exposed(): Promise<AccessRule | null> {
+    return this.#memory.access;
+  }
+
+  async cut(project: string, service: string): Promise<number> {
+    const ended = (guest: Guest): boolean => guest.project === project && guest.service === service;
+    return this.#clients.cut(ended, CLOSE.revoked, 'the offer was withdrawn');
   }
 
   async drain(reason: string): Promise<number> {
