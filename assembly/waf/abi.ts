@@ -170,7 +170,10 @@ export const MATCHERS_BINS = 20; // offset of their offsets
 export const MATCHERS_BIN_COUNT = 24;
 export const MATCHERS_UNFILTERED = 28; // offset of a set
 export const MATCHERS_PACKED = 32; // offset of the offsets and sizes of packed bins
-export const MATCHERS_HEADER_BYTES = 36;
+export const MATCHERS_CLAUSES = 36; // offset of rows { u64 classes of bytes (screen.ts), set }: without any of these classes none of the set matches
+export const MATCHERS_CLAUSE_COUNT = 40;
+export const MATCHERS_HEADER_BYTES = 44;
+export const MAX_CLAUSES = 256;
 
 // A matcher
 export const MATCHER_KIND = 0;

@@ -79,6 +79,11 @@ export function writeNumber(at: usize, value: i32): i32 {
   return digits + i32(value < 0);
 }
 
+/** Number of values of all variables. */
+export function valueCount(): i32 {
+  return values;
+}
+
 /** First record of a variable, 0 when it has none. */
 // @ts-ignore: decorator
 @inline

@@ -8,6 +8,8 @@ import {
   CAPTURE_WINDOW_BYTES,
   MATCHERS_BINS,
   MATCHERS_BIN_COUNT,
+  MATCHERS_CLAUSES,
+  MATCHERS_CLAUSE_COUNT,
   MATCHERS_COUNT,
   MATCHERS_PREFILTERS,
   MATCHERS_PREFILTER_COUNT,
@@ -22,6 +24,7 @@ import {
   MATCHER_PHRASES,
   MATCHER_POSITIONS,
   MATCHER_REGEX,
+  MATCHER_SET_BYTES,
   MATCHER_SHORTEST,
   MAX_CAPTURES,
 } from './abi';
@@ -55,17 +58,40 @@ function meets(a: usize, b: usize, bytes: usize): bool {
 }
 
 /**
- * Sets in `hits` the bits of those `applicable` matchers that match the text; both are MATCHER_SET_BYTES. False when steps
- * or arena are spent (arena.failure() says which), and `hits` may then be incomplete.
+ * Sets in `out`, MATCHER_SET_BYTES, the bits of the matchers that a text whose bytes are of these classes may match, and
+ * bits of no matcher. See screen.ts.
  */
+export function screen(section: usize, classes: u64, out: usize): void {
+  const bytes = <usize>load<u32>(section, MATCHERS_VECTORS) << 4;
+  memory.fill(out, 0xff, MATCHER_SET_BYTES);
+  let row = section + <usize>load<u32>(section, MATCHERS_CLAUSES);
+  const end = row + <usize>load<u32>(section, MATCHERS_CLAUSE_COUNT) * (bytes + 8);
+  for (; row < end; row += bytes + 8) {
+    if ((load<u64>(row) & classes) != 0) continue;
+    for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, v128.andnot(v128.load(out + i), v128.load(row + i, 8)));
+  }
+}
+
+const BITMAP = memory.data(32, 16);
+
+/** As `matchKnown`, of a text whose presence bitmap is not known. */
 export function match(section: usize, at: usize, length: i32, applicable: usize, hits: usize): bool {
+  presence(at, length, BITMAP);
+  return matchKnown(section, at, length, BITMAP, applicable, hits);
+}
+
+/**
+ * Sets in `hits` the bits of those `applicable` matchers that match the text; both are MATCHER_SET_BYTES. False when steps
+ * or arena are spent (arena.failure() says which), and `hits` may then be incomplete. `bitmap`: presence of the text.
+ */
+export function matchKnown(section: usize, at: usize, length: i32, bitmap: usize, applicable: usize, hits: usize): bool {
   const bytes = <usize>load<u32>(section, MATCHERS_VECTORS) << 4;
   const before = mark();
   const binCount = load<u32>(section, MATCHERS_BIN_COUNT);
-  // Sets: what is left to find, what may match, what matches, what the positions decide; presence; bins that run, those
+  // Sets: what is left to find, what may match, what matches, what the positions decide; bins that run, those
   // that may die from the front and the others from the back, and whether one is listed already; scratch.
-  const sets = alloc(<i32>((bytes << 2) + 32 + (<usize>binCount << 3)) + prefilterScratch(length));
-  const ok = sets != 0 && scan(section, at, length, applicable, hits, bytes, sets, binCount);
+  const sets = alloc(<i32>((bytes << 2) + (<usize>binCount << 3)) + prefilterScratch(length));
+  const ok = sets != 0 && scan(section, at, length, bitmap, applicable, hits, bytes, sets, binCount);
   release(before);
   return ok;
 }
@@ -74,6 +100,7 @@ function scan(
   section: usize,
   at: usize,
   length: i32,
+  bitmap: usize,
   applicable: usize,
   hits: usize,
   bytes: usize,
@@ -83,8 +110,7 @@ function scan(
   const maybe = todo + bytes;
   const found = maybe + bytes;
   const unsure = found + bytes;
-  const bitmap = unsure + bytes;
-  const list = bitmap + 32;
+  const list = unsure + bytes;
   const listed = list + (<usize>binCount << 2);
   const unfiltered = section + <usize>load<u32>(section, MATCHERS_UNFILTERED);
   let any = false;
@@ -98,7 +124,6 @@ function scan(
   }
   if (!any) return true;
   any = false; // from here: a bin has been listed
-  presence(at, length, bitmap);
   const filters = load<u32>(section, MATCHERS_PREFILTER_COUNT);
   for (let i: u32 = 0; i < filters; i++) {
     const filter = entryOf(section, MATCHERS_PREFILTERS, i);

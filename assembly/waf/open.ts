@@ -6,6 +6,8 @@ import {
   BIN_TABLE,
   MATCHERS_BINS,
   MATCHERS_BIN_COUNT,
+  MATCHERS_CLAUSES,
+  MATCHERS_CLAUSE_COUNT,
   MATCHERS_COUNT,
   MATCHERS_HEADER_BYTES,
   MATCHERS_PACKED,
@@ -24,6 +26,7 @@ import {
   MATCHER_POSITIONS,
   MATCHER_REGEX,
   MATCHER_SHORTEST,
+  MAX_CLAUSES,
   MAX_MATCHERS,
 } from './abi';
 import { checkBin, checkMoves } from './bins';
@@ -75,6 +78,12 @@ export function openMatchers(at: usize, size: i32, wanted: usize, to: usize, roo
   if (!holdsAt(word(MATCHERS_PREFILTERS), filters << 2) || !holdsAt(word(MATCHERS_PACKED), bins << 3)) return false;
   const setAt = word(MATCHERS_UNFILTERED);
   if (!holdsAt(setAt, vectors << 4) || beyond(section + <usize>setAt, count, vectors << 4)) return false;
+  const clauses = word(MATCHERS_CLAUSE_COUNT);
+  const clauseBytes = (vectors << 4) + 8;
+  if (clauses > <u32>MAX_CLAUSES || !holdsAt(word(MATCHERS_CLAUSES), clauses * clauseBytes)) return false;
+  for (let i: u32 = 0; i < clauses; i++) {
+    if (beyond(section + <usize>(word(MATCHERS_CLAUSES) + i * clauseBytes + 8), count, vectors << 4)) return false;
+  }
   for (let i: u32 = 0; i < filters; i++) {
     const offset = word(<usize>(word(MATCHERS_PREFILTERS) + (i << 2)));
     if (!holdsAt(offset, 0) || !checkPrefilter(section + <usize>offset, length - offset, vectors << 4, count)) return false;

@@ -130,9 +130,11 @@ export function capture(link: usize, at: usize, length: i32): bool {
   while (last > 0 && load<u32>(out + (<usize>last << 3)) == <u32>REGEX_UNSET) last--;
   for (let i = 0; i <= last; i++) {
     const start = load<u32>(out + (<usize>i << 3));
-    const unset = start == <u32>REGEX_UNSET;
+    const end = load<u32>(out + (<usize>i << 3), 4);
+    // SAFETY: in an image that somebody damaged a group may end before it begins, or not at all (REGEX_UNSET, beyond any text).
+    const unset = start == <u32>REGEX_UNSET || end < start || end > <u32>length;
     // SPEC: a group that took no part is empty where a later one took part, and not set otherwise.
-    tx.pointCell(tx.slotCell(i), unset ? at : at + <usize>start, unset ? 0 : <i32>(load<u32>(out + (<usize>i << 3), 4) - start));
+    tx.pointCell(tx.slotCell(i), unset ? at : at + <usize>start, unset ? 0 : <i32>(end - start));
   }
   return true;
 }

@@ -26,13 +26,15 @@ import {
   PROFILE_NEEDED,
   VARIABLE_COUNT,
 } from './abi';
-import { firstValue, nameAt, nameLength, nextValue, valueAt, valueLength } from './collections';
+import { firstValue, nameAt, nameLength, nextValue, valueAt, valueCount, valueLength } from './collections';
 import { detectSql } from './detect/sql';
 import { detectXss } from './detect/xss';
-import { match } from './match';
+import { matchKnown } from './match';
 import { equalFolded } from './name';
 import { presence } from './presence';
 import { kinds, maskBytes, masks, matchers, names, nodeCount, nodes, profiles, setAt, setCount, setFirst, strings, uses } from './program';
+import { isKnown, keepHits, knownHits, repeatSlot, startRepeats } from './repeats';
+import { alive, classesOf, startScreen } from './screen';
 import { changing, outAt, outLength, transform } from './transform/transform';
 
 // Longer strings are walked depth first, each output given back when it is done with: memory is depth x length.
@@ -40,10 +42,11 @@ const LONG: i32 = 8192;
 
 const HIT_BYTES: i32 = 12; // { next, matcher, node }
 const HIT_CHUNK: i32 = 4096; // more than all matchers at all nodes of one value, in practice
-const ENTRY_BYTES: i32 = 32; // { at, length, first closure, closures, u64 changes, mask, own mask }
+const ENTRY_BYTES: i32 = 72; // { at, length, first closure, 0, u64 changes, mask, 0, u64 classes, presence }, own mask
+const ENTRY_PRESENCE: usize = 40;
 const CLOSURE_BYTES: i32 = 24; // { u64 changes, profile << 16 | node, nodes, frontier, next of the entry }, mask, u16 nodes, u16 frontier
 const CACHE: i32 = 512;
-const BITMAP = memory.data(32, 16);
+const STEP_BYTES: i32 = 12; // { entry, transformation, resulting entry }
 
 let hitTop: usize = 0;
 let hitEnd: usize = 0;
@@ -58,8 +61,10 @@ let entries: usize = 0;
 let entrySize: usize = 0;
 let entryCount: i32 = 0;
 let workCount: i32 = 0;
+let taken: usize = 0; // steps that a value has gone, so that none is gone twice
+let takenCount: i32 = 0;
 let found: usize = 0; // hits of one search
-let joined: usize = 0; // masks of several closures together
+let wanted: usize = 0; // ... and what it looks for
 let transformsUsed: u64 = 0;
 let head: usize = 0; // hits of the value
 let deep: bool = false; // inside of a long string, whose memory is given back
@@ -103,14 +108,16 @@ export function startScan(): bool {
   anyHit = alloc(bytes);
   cache = alloc(CACHE << 2);
   found = alloc(maskBytes);
-  joined = alloc(maskBytes);
+  wanted = alloc(maskBytes);
   work = alloc((nodeCount + 1) << 3);
+  taken = alloc((nodeCount + 1) * STEP_BYTES);
   entries = alloc((nodeCount + 1) * <i32>entrySize);
   closureMost = <usize>nodeCount * <usize>(CLOSURE_BYTES + maskBytes + 16);
   // PERF: room for some hundred closures, so that those of the usual kinds of value are made once a call.
   const size = <i32>closureMost + 131072;
   pool = alloc(size);
-  if (anyHit == 0 || cache == 0 || found == 0 || joined == 0 || work == 0 || entries == 0 || pool == 0) return false;
+  if (!startScreen() || !startRepeats(valueCount()) || taken == 0) return false;
+  if (anyHit == 0 || cache == 0 || found == 0 || wanted == 0 || work == 0 || entries == 0 || pool == 0) return false;
   poolEnd = pool + <usize>size;
   memory.fill(anyHit, 0, bytes);
   flush();
@@ -170,15 +177,33 @@ function scan(profile: i32, at: usize, length: i32): bool {
     if (!roomForHits(HIT_CHUNK)) return false;
     const start = mark();
     deep = true;
-    const done = scanLong(profile, 0, at, length);
+    const first = alloc(8);
+    if (first == 0) return false;
+    store<u16>(first, 0);
+    const done = scanLong(profile, first, 1, at, length);
     deep = false;
     release(start);
     return done;
   }
+  const slot = repeatSlot(profile, at, length);
+  if (slot != 0) {
+    if (isKnown(slot, profile, at, length)) {
+      head = knownHits(slot);
+      return true;
+    }
+    if (!scanShort(profile, at, length)) return false;
+    keepHits(slot, profile, at, length, head);
+    return true;
+  }
+  return scanShort(profile, at, length);
+}
+
+function scanShort(profile: i32, at: usize, length: i32): bool {
   const start = mark();
   const chunk = hitEnd;
   entryCount = 0;
   workCount = 0;
+  takenCount = 0;
   const whole = addEntry(profile, at, length);
   if (load<u64>(whole, 16) == 0) {
     // PERF: nothing can change it, as with most values: it stands for all nodes, whose mask is known.
@@ -195,24 +220,39 @@ function scan(profile: i32, at: usize, length: i32): bool {
     const count = load<i32>(closure, 16);
     for (let j = 0; j < count; j++) {
       const node = <i32>load<u16>(frontier + (<usize>j << 1));
-      const from = <usize>load<u32>(entry);
-      const size = load<i32>(entry, 4);
-      const before = mark();
-      if (!transform(load<i32>(nodes + <usize>node * (NODE_ROW_WORDS * 4)), from, size)) return false;
-      if (outLength == size && (outAt == from || equalBytes(outAt, from, size))) {
-        release(before);
-        push(entry, node);
-        continue;
-      }
-      const same = findEntry(outAt, outLength);
-      if (same != 0) release(before);
-      push(same != 0 ? same : addEntry(profile, outAt, outLength), node);
+      const result = stepOf(profile, entry, transformOf(node));
+      if (result == 0) return false;
+      push(result, node);
     }
   }
   for (let i = 0; i < entryCount; i++) if (!search(profile, entries + <usize>i * entrySize)) return false;
   // A chunk of hits that was begun meanwhile keeps what lies below it.
   if (hitEnd == chunk) release(start);
   return true;
+}
+
+/** Entry of what a transformation makes of a string; 0 when a limit was hit. */
+function stepOf(profile: i32, entry: usize, id: i32): usize {
+  for (let i = 0; i < takenCount; i++) {
+    const known = taken + <usize>(i * STEP_BYTES);
+    if (load<u32>(known) == <u32>entry && load<i32>(known, 4) == id) return load<u32>(known, 8);
+  }
+  const at = <usize>load<u32>(entry);
+  const length = load<i32>(entry, 4);
+  const before = mark();
+  if (!transform(id, at, length)) return 0;
+  let result = entry;
+  if (outLength != length || (outAt != at && !equalBytes(outAt, at, length))) {
+    result = findEntry(outAt, outLength);
+    if (result == 0) result = addEntry(profile, outAt, outLength);
+    else release(before);
+  } else release(before);
+  const step = taken + <usize>(takenCount * STEP_BYTES);
+  store<u32>(step, <u32>entry);
+  store<i32>(step, id, 4);
+  store<u32>(step, <u32>result, 8);
+  takenCount++;
+  return result;
 }
 
 // @ts-ignore: decorator
@@ -247,14 +287,11 @@ function fillEntry(profile: i32, entry: usize, at: usize, length: i32): void {
   store<u32>(entry, <u32>at);
   store<i32>(entry, length, 4);
   store<u64>(entry, 0, 8);
-  store<u64>(entry, changesOf(at, length) & load<u64>(profileRow(profile)), 16);
+  const bitmap = entry + ENTRY_PRESENCE;
+  presence(at, length, bitmap);
+  store<u64>(entry, transformsUsed & changing(bitmap) & load<u64>(profileRow(profile)), 16);
   store<u32>(entry, 0, 24);
-}
-
-/** Bits of the transformations that might change a string. */
-function changesOf(at: usize, length: i32): u64 {
-  presence(at, length, BITMAP);
-  return transformsUsed & changing(BITMAP);
+  store<u64>(entry, classesOf(bitmap), 32);
 }
 
 function findEntry(at: usize, length: i32): usize {
@@ -283,15 +320,23 @@ function attach(entry: usize, closure: usize): void {
 /** Runs the matchers of a string and notes what hit. */
 function search(profile: i32, entry: usize): bool {
   const mask = <usize>load<u32>(entry, 24);
+  const lively = alive(load<u64>(entry, 32));
+  let some: u64 = 0;
+  for (let i: usize = 0; i < <usize>maskBytes; i += 8) {
+    const left = load<u64>(mask + i) & load<u64>(lively + i);
+    some |= left;
+    store<u64>(wanted + i, left);
+  }
+  if (some == 0) return true;
   const at = <usize>load<u32>(entry);
   const length = load<i32>(entry, 4);
   memory.fill(found, 0, <usize>maskBytes);
   let any: u64 = 0;
   for (let i = 0; i < setCount; i++) {
-    const part = mask + <usize>i * MATCHER_SET_BYTES;
+    const part = wanted + <usize>i * MATCHER_SET_BYTES;
     if (isEmpty(part)) continue;
     const hits = found + <usize>i * MATCHER_SET_BYTES;
-    if (!match(setAt(i), at, length, part, hits)) return false;
+    if (!matchKnown(setAt(i), at, length, entry + ENTRY_PRESENCE, part, hits)) return false;
     for (let j: usize = 0; j < <usize>MATCHER_SET_BYTES; j += 8) any |= load<u64>(hits + j);
   }
   const tail = <usize>setCount * MATCHER_SET_BYTES;
@@ -373,44 +418,61 @@ function roomForHits(hits: i32): bool {
   return hitTop != 0;
 }
 
-/** The same for a long string at a node of the tree; the caller releases the arena. */
-function scanLong(profile: i32, node: i32, at: usize, length: i32): bool {
+/** The same for a long string that stands for `count` nodes (u16 at `list`); the caller releases the arena. */
+function scanLong(profile: i32, list: usize, count: i32, at: usize, length: i32): bool {
   if (!spend(length >> 2)) return false;
   const entry = alloc(<i32>entrySize);
-  const frontier = alloc(nodeCount << 1); // nodes to look at, and then those that change the string
-  if (entry == 0 || frontier == 0) return false;
+  const frontier = alloc(nodeCount << 1); // nodes whose transformation changes the string
+  const same = alloc((nodeCount + count) << 1); // nodes that the string stands for, to be looked at
+  if (entry == 0 || frontier == 0 || same == 0) return false;
   fillEntry(profile, entry, at, length);
   if (poolTop + closureMost > poolEnd) flush();
-  let count = 0;
+  memory.copy(same, list, <usize>count << 1);
+  let changes: u64 = 0; // transformations that were tried, and changed it, or did not
+  let keeps: u64 = 0;
   let changed = 0;
-  let next = node;
-  for (;;) {
-    const closure = closureOf(profile, next, load<u64>(entry, 16));
+  for (let i = 0; i < count; i++) {
     // An outer string has closures attached too, and a closure is in one list only: this one is searched at once.
+    const closure = closureOf(profile, <i32>load<u16>(same + (<usize>i << 1)), load<u64>(entry, 16));
     attach(entry, closure);
-    memory.copy(frontier + (<usize>count << 1), frontierAt(closure), load<u32>(closure, 16) << 1);
-    count += load<i32>(closure, 16);
-    let same = false;
-    while (changed < count && !same) {
-      next = <i32>load<u16>(frontier + (<usize>changed << 1));
-      const before = mark();
-      if (!transform(load<i32>(nodes + <usize>next * (NODE_ROW_WORDS * 4)), at, length)) return false;
-      same = outLength == length && (outAt == at || equalBytes(outAt, at, length));
-      release(before);
-      if (same) store<u16>(frontier + (<usize>changed << 1), load<u16>(frontier + (<usize>--count << 1)));
-      else changed++;
+    const some = load<i32>(closure, 16);
+    for (let j = 0; j < some; j++) {
+      const node = load<u16>(frontierAt(closure) + (<usize>j << 1));
+      const id = transformOf(node);
+      const bit = <u64>1 << <u64>id;
+      if (((changes | keeps) & bit) == 0) {
+        const before = mark();
+        if (!transform(id, at, length)) return false;
+        if (outLength == length && (outAt == at || equalBytes(outAt, at, length))) keeps |= bit;
+        else changes |= bit;
+        release(before);
+      }
+      // SAFETY: each node is reached once, so neither list is longer than the nodes.
+      if ((keeps & bit) != 0) store<u16>(same + (<usize>(count++) << 1), node);
+      else store<u16>(frontier + (<usize>(changed++) << 1), node);
     }
-    if (!same) break;
   }
   if (!search(profile, entry)) return false;
-  for (let i = 0; i < changed; i++) {
-    const child = <i32>load<u16>(frontier + (<usize>i << 1));
+  const children = same; // those with one transformation
+  for (; changes != 0; changes &= changes - 1) {
+    const id = <i32>ctz(changes);
+    let some = 0;
+    for (let i = 0; i < changed; i++) {
+      const node = load<u16>(frontier + (<usize>i << 1));
+      if (transformOf(node) == id) store<u16>(children + (<usize>(some++) << 1), node);
+    }
     const before = mark();
-    if (!transform(load<i32>(nodes + <usize>child * (NODE_ROW_WORDS * 4)), at, length)) return false;
-    if (!scanLong(profile, child, outAt, outLength)) return false;
+    if (!transform(id, at, length)) return false;
+    if (!scanLong(profile, children, some, outAt, outLength)) return false;
     release(before);
   }
   return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function transformOf(node: i32): i32 {
+  return load<i32>(nodes + <usize>node * (NODE_ROW_WORDS * 4));
 }
 
 function flush(): void {

@@ -12,7 +12,8 @@ import {
 } from '../../../assembly/waf/abi.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import { ImageWriter } from '../image.ts';
-import type { Link, Macro, Operator, RuleEntry, RuleSet } from '../seclang/ruleset.ts';
+import type { Link, Macro, RuleEntry, RuleSet } from '../seclang/ruleset.ts';
+import { isLowered } from './case.ts';
 import { compileMatchers, type MatcherOptions, type MatcherSource } from './matchers.ts';
 
 /** Of the IR; one of another version is compiled again. */
@@ -78,17 +79,18 @@ export async function matchersOf(
     };
   });
   const matchers = new Map<string, number>();
-  links.forEach(({ operator }, index) => matchers.set(matcherKey(operator)!, compiled.matchers[index]!));
+  links.forEach((link, index) => matchers.set(matcherKey(link)!, compiled.matchers[index]!));
   return { section: compiled.section, matchers, diagnostics };
 }
 
-/** What an operator looks for, null for one that is evaluated on the spot. */
-export function matcherKey({ operator, argument, phrases }: Operator): string | null {
+/** What the operator of a link looks for, null for one that is evaluated on the spot. */
+export function matcherKey(link: Pick<Link, 'operator' | 'transformations' | 'multiMatch'>): string | null {
+  const { operator, argument, phrases } = link.operator;
   switch (operator) {
     case OPERATOR_RX:
     case OPERATOR_STR_MATCH:
     case OPERATOR_CONTAINS_WORD:
-      return `${operator} ${textOf(argument)}`;
+      return `${operator}${isLowered(link) ? ' lower' : ''} ${textOf(argument)}`;
     case OPERATOR_PM:
       return `${operator} ${JSON.stringify(phrases)}`;
     default:
@@ -105,15 +107,16 @@ function sourceOf(entry: RuleEntry, link: Link, captures: boolean): MatcherSourc
     direction: entry.phase === 3 || entry.phase === 4 ? ('response' as const) : ('request' as const),
     pipeline: link.transformations.join(),
   };
+  const lowered = isLowered(link);
   switch (operator) {
     case OPERATOR_RX:
-      return { group, kind: 'rx', pattern: textOf(argument), captures };
+      return { group, kind: 'rx', pattern: textOf(argument), captures, lowered };
     case OPERATOR_PM:
       return { group, kind: 'pm', phrases };
     case OPERATOR_STR_MATCH:
-      return { group, kind: 'strmatch', text: textOf(argument) };
+      return { group, kind: 'strmatch', text: textOf(argument), lowered };
     case OPERATOR_CONTAINS_WORD:
-      return { group, kind: 'containsWord', text: textOf(argument) };
+      return { group, kind: 'containsWord', text: textOf(argument), lowered };
     default:
       return null;
   }

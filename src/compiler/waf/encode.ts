@@ -2,6 +2,7 @@
 import * as abi from '../../../assembly/waf/abi.ts';
 import type { Pools } from '../image.ts';
 import type { RuleEntry, Selector, Target } from '../seclang/ruleset.ts';
+import { scannedPipeline } from './case.ts';
 import { literal, references, resolve, toInteger, WordPool } from './macros.ts';
 import { isRule, type Prepared, type PreparedLink, type PreparedRule } from './prepare.ts';
 import { buildProfiles, canScan, PipelineTree, type ScannedLink } from './profiles.ts';
@@ -74,11 +75,12 @@ class Encoder {
         if (!isRule(item)) continue;
         const link = item.links[0]!;
         if (!isScanned(link, item.rule.phase)) continue;
-        this.#tree.add(link.transformations);
+        const pipeline = scannedPipeline(link);
+        this.#tree.add(pipeline);
         this.#scanned.push({
           phase: item.rule.phase,
           targets: link.targets,
-          pipeline: link.transformations,
+          pipeline,
           multiMatch: link.multiMatch,
           matcher: link.matcher,
         });
@@ -180,7 +182,7 @@ class Encoder {
     this.#tables.add('links', [
       bits,
       argument.value,
-      this.#pipeline(link.transformations, scanned),
+      this.#pipeline(link.transformations, scanned ? scannedPipeline(link) : null),
       firstTarget,
       link.targets.length,
       firstAction,
@@ -263,10 +265,11 @@ class Encoder {
     return this.#words.macro(macro);
   }
 
-  #pipeline(transformations: readonly number[], scanned: boolean): number {
+  /** `scanned`: where in the tree the scan looks for the link's matcher, null where it does not. */
+  #pipeline(transformations: readonly number[], scanned: readonly number[] | null): number {
     if (transformations.length > abi.MAX_PIPELINE)
       throw new RangeError(`more than ${abi.MAX_PIPELINE} transformations in one rule`);
-    const node = scanned ? this.#tree.path(transformations).at(-1)! : abi.NONE;
+    const node = scanned === null ? abi.NONE : this.#tree.path(scanned).at(-1)!;
     const key = `${node} ${transformations.join()}`;
     let index = this.#pipelines.get(key);
     if (index === undefined) {

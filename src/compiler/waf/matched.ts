@@ -21,7 +21,7 @@ export function matchedRules(
     matchers: count,
     matcher(entry, link) {
       const rule = ruleSet.entries[entry];
-      const key = rule?.kind === 'rule' ? matcherKey(rule.links[link]!.operator) : null;
+      const key = rule?.kind === 'rule' ? matcherKey(rule.links[link]!) : null;
       return key === null ? -1 : (known.get(key) ?? -1);
     },
   };

@@ -20,9 +20,11 @@ export type MatcherSource = { readonly group: MatcherGroup } & (
       readonly pattern: string;
       /** The rule reads TX.1 to TX.9; otherwise captures give the whole match only. */
       readonly captures: boolean;
+      /** It is given texts without capitals only, so its letters may match either case. */
+      readonly lowered?: boolean;
     }
   | { readonly kind: 'pm'; readonly phrases: readonly string[] } // ASCII letters match either case
-  | { readonly kind: 'strmatch' | 'containsWord'; readonly text: string }
+  | { readonly kind: 'strmatch' | 'containsWord'; readonly text: string; readonly lowered?: boolean }
 );
 
 export interface MatcherOptions {
@@ -88,7 +90,7 @@ export async function compileMatchers(
   const parsed: ParsedMatcher[] = [];
   const problems: MatcherProblem[] = [];
   const matchers = sources.map((source, index) => {
-    const key = JSON.stringify([source.kind, text(source)]);
+    const key = JSON.stringify([source.kind, text(source), source.kind !== 'pm' && source.lowered === true]);
     const same = known.get(key);
     if (same !== undefined) {
       const matcher = parsed[same]!;

@@ -5,6 +5,7 @@ import { RegexError } from '../regex/index.ts';
 import { parse } from '../regex/parse.ts';
 import { negate, WORD_BYTES } from '../regex/ranges.ts';
 import { EMPTY, type Node, type Regex } from '../regex/syntax.ts';
+import { ignoreCase } from './case.ts';
 import type { MatcherGroup, MatcherSource } from './matchers.ts';
 
 export interface ParsedMatcher {
@@ -22,14 +23,18 @@ const encoder = new TextEncoder();
 export function parseOperator(source: MatcherSource): ParsedMatcher {
   const { group } = source;
   if (source.kind === 'pm') return { group, regex: null, phrases: phrases(source.phrases), captures: false };
+  const lowered = source.lowered === true;
   if (source.kind === 'rx') {
     // SPEC: ModSecurity v2 compiles @rx with PCRE_DOTALL | PCRE_DOLLAR_ENDONLY, over bytes.
     const regex = parse(source.pattern, { dotAll: true }, MAX_RULE_PATTERN_BYTES);
-    return { group, regex, phrases: [], captures: source.captures };
+    return { group, regex: lowered ? ignoreCase(regex) : regex, phrases: [], captures: source.captures };
   }
   const literal: Node[] = [...encoder.encode(source.text)].map((byte) => ({ type: 'class', set: [byte, byte] }));
   const root = literal.length === 0 ? EMPTY : ({ type: 'concat', items: literal } as const);
-  const regex = (node: Node): Regex => ({ root: node, groups: 1, names: [null], unicode: false });
+  const regex = (node: Node): Regex => {
+    const plain: Regex = { root: node, groups: 1, names: [null], unicode: false };
+    return lowered ? ignoreCase(plain) : plain;
+  };
   if (source.kind === 'strmatch') return { group, regex: regex(root), phrases: [], captures: false };
   // SPEC: @containsWord wants no letter, digit or underscore on either side, whatever the word itself begins with.
   const other: Node = { type: 'class', set: negate(WORD_BYTES, 255) };

@@ -3,6 +3,8 @@ import { MAX_CAPTURE_BYTES } from '../../../assembly/abi.ts';
 import {
   MATCHERS_BINS,
   MATCHERS_BIN_COUNT,
+  MATCHERS_CLAUSES,
+  MATCHERS_CLAUSE_COUNT,
   MATCHERS_COUNT,
   MATCHERS_HEADER_BYTES,
   MATCHERS_PACKED,
@@ -27,6 +29,7 @@ import { minimize } from '../regex/minimize.ts';
 import { buildNfa } from '../regex/nfa.ts';
 import { automatonOf } from './automaton.ts';
 import { machineOf, type Machine } from './bins.ts';
+import { clauseRows, clausesOf, phraseClauses } from './clauses.ts';
 import { requiredBytes, requiredLiterals, shortest } from './literals.ts';
 import type { MatcherLimits, MatcherOptions, MatcherReport } from './matchers.ts';
 import { keepGroups, type ParsedMatcher } from './operators.ts';
@@ -53,6 +56,7 @@ interface Prepared {
   readonly kind: number;
   readonly positions: Uint8Array | null;
   readonly byteSets: readonly Uint8Array[];
+  readonly clauses: readonly bigint[];
   readonly shortest: number;
   readonly literals: readonly string[] | null;
   /** Chance that it is asked for at a given place of a text; 1 without literals. */
@@ -94,6 +98,7 @@ function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): 
       kind: MATCHER_PHRASES,
       positions: null,
       byteSets: [],
+      clauses: phraseClauses(matcher.phrases),
       shortest: least,
       literals: null,
       share: 1,
@@ -116,7 +121,16 @@ function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): 
   const complete = automatonOf(nfa, { states: limits.completeStates, work: MAX_WORK });
   const small = complete && minimize(complete);
   if (small && small.accepts[small.start]!.length > 0) {
-    return { kind: MATCHER_ALWAYS, positions, byteSets: [], shortest: 0, literals: null, share: 1, machine: null };
+    return {
+      kind: MATCHER_ALWAYS,
+      positions,
+      byteSets: [],
+      clauses: [],
+      shortest: 0,
+      literals: null,
+      share: 1,
+      machine: null,
+    };
   }
   let machine: Prepared['machine'] = null;
   if (small) machine = machineOf(small, index);
@@ -126,6 +140,7 @@ function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): 
     kind: MATCHER_REGEX,
     positions,
     byteSets: requiredBytes(regex.root),
+    clauses: clausesOf(regex.root),
     shortest: shortest(regex.root),
     share: found?.share ?? 1,
     literals: found && found.share <= MAX_SHARE ? found.literals : null,
@@ -191,7 +206,9 @@ function assemble(
   const prefiltersAt = binsAt + bins.length * 4;
   const packedAt = prefiltersAt + prefilters.length * 4;
   const unfilteredAt = packedAt + bins.length * 8;
-  let at = unfilteredAt + setBytes;
+  const clausesAt = unfilteredAt + setBytes;
+  const rows = clauseRows(prepared.map(({ clauses }) => clauses));
+  let at = clausesAt + rows.length * (8 + setBytes);
   const place = (bytes: Uint8Array): number => {
     const from = at;
     at += bytes.length;
@@ -213,6 +230,13 @@ function assemble(
   view.setUint32(MATCHERS_BIN_COUNT, bins.length, true);
   view.setUint32(MATCHERS_UNFILTERED, unfilteredAt, true);
   view.setUint32(MATCHERS_PACKED, packedAt, true);
+  view.setUint32(MATCHERS_CLAUSES, clausesAt, true);
+  view.setUint32(MATCHERS_CLAUSE_COUNT, rows.length, true);
+  rows.forEach(({ clause, matchers: ids }, row) => {
+    const from = clausesAt + row * (8 + setBytes);
+    view.setBigUint64(from, clause, true);
+    for (const id of ids) section[from + 8 + (id >> 3)]! |= 1 << (id & 7);
+  });
   prepared.forEach(({ kind, positions, byteSets, shortest: least, literals }, index) => {
     const record = recordsAt + index * MATCHER_BYTES;
     view.setUint32(record + MATCHER_KIND, kind, true);

@@ -1,0 +1,58 @@
+// Which matchers can match a string at all, by the classes of bytes that occur in it: what spares most strings every search.
+//
+// PERF: a JSON body has thousands of short values but few combinations of classes (letters; digits and a dot; ...), so what
+// the clauses of SECTION_MATCHERS say of a combination is worked out once a call.
+import { alloc } from '../arena';
+import { MASK_TAIL_BYTES, MATCHER_SET_BYTES } from './abi';
+import { screen } from './match';
+import { maskBytes, setAt, setCount } from './program';
+
+const SLOTS: i32 = 128;
+
+let slots: usize = 0; // u64 classes, then a set for each matcher section and the detectors, as a mask of the program
+
+/** Readies the tables of a call; false when the arena is exhausted. */
+export function startScreen(): bool {
+  slots = alloc(SLOTS * (8 + maskBytes));
+  if (slots == 0) return false;
+  for (let i: usize = 0; i < <usize>SLOTS; i++) store<u64>(slots + i * <usize>(8 + maskBytes), 0);
+  return true;
+}
+
+/**
+ * The classes of the bytes that a presence bitmap holds, one bit each. Of punctuation each byte is a class of its own; letters
+ * are one, digits are one. src/compiler/waf/clauses.ts says the same byte by byte.
+ */
+export function classesOf(bitmap: usize): u64 {
+  const controls = load<u32>(bitmap);
+  const symbols = load<u32>(bitmap, 4);
+  const upper = load<u32>(bitmap, 8);
+  const lower = load<u32>(bitmap, 12);
+  let low = symbols & 0xfc00ffff; // 0x20 to 0x2f, 0x3a to 0x3f
+  if ((symbols & 0x03ff0000) != 0) low |= 1 << 16;
+  low |= (controls & 1) << 17; // NUL
+  low |= (controls & 0x600) << 9; // tab, line feed: 18, 19
+  low |= (controls & 0x2000) << 7; // carriage return: 20
+  if ((controls & ~0x2601) != 0 || lower >> 31) low |= 1 << 21;
+  if (load<u64>(bitmap, 16) != 0) low |= 1 << 22; // 0x80 to 0xbf
+  if (load<u64>(bitmap, 24) != 0) low |= 1 << 23;
+  let high = upper & 0xf8000001; // @ and [ \ ] ^ _
+  high |= (lower & 0x78000000) >> 5; // { | } ~: 22 to 25
+  high |= (lower & 1) << 2; // `
+  if (((upper | lower) & 0x07fffffe) != 0) high |= 2;
+  return (<u64>high << 32) | <u64>low;
+}
+
+/** Mask of the matchers that strings of these classes may match; the detectors are always in it. */
+export function alive(classes: u64): usize {
+  const key = classes | (<u64>1 << 25); // is no class, so that no key is 0
+  let hash = <u32>(key >> 32) * 0x9e3779b1 ^ <u32>key * 0x85ebca6b;
+  hash ^= hash >> 15;
+  const slot = slots + <usize>(hash & (SLOTS - 1)) * <usize>(8 + maskBytes);
+  const mask = slot + 8;
+  if (load<u64>(slot) == key) return mask;
+  store<u64>(slot, key);
+  for (let i = 0; i < setCount; i++) screen(setAt(i), classes, mask + <usize>i * MATCHER_SET_BYTES);
+  for (let i: usize = 0; i < <usize>MASK_TAIL_BYTES; i += 8) store<u64>(mask + <usize>setCount * MATCHER_SET_BYTES + i, ~0);
+  return mask;
+}
