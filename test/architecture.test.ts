@@ -65,9 +65,9 @@ interface Row {
 
 const ABI = 'assembly/(?:waf/)?abi';
 const LEAVES = `${ABI}|src/plan`;
-const SIGNATURE = 'src/control/signature';
+const SIGNATURE = 'src/control/(?:signature|openapi-tunnels)';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';
-const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame|access|register|registry)';
+const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame|access|register|registry|consent)';
 const RUNTIME = 'src/(router|waf|agents|observe|platform|control)/.*';
 const TABLE: readonly Row[] = [
   { name: 'assembly', files: /^assembly\//, local: /^assembly\//, packages: [], node: false },
@@ -95,15 +95,15 @@ const TABLE: readonly Row[] = [
   },
   {
     name: 'src/tunnel: rights, for both ends',
-    files: /^src\/tunnel\/capability\.ts$/,
-    local: /^src\/control\/signature$/,
+    files: /^src\/tunnel\/(capability|sealed)\.ts$/,
+    local: /^src\/(control\/signature|tunnel\/sealed)$/,
     packages: [],
     node: false,
   },
   {
     name: 'src/tunnel: the registry',
-    files: /^src\/tunnel\/(access|register|registry)\.ts$/,
-    local: /^src\/tunnel\/(access|register|capability)$/,
+    files: /^src\/tunnel\/(access|register|registry|consent)\.ts$/,
+    local: /^src\/tunnel\/(access|register|capability|sealed)$|^src\/control\/signature$/,
     packages: ['itty-durable'],
     node: false,
   },

@@ -5,14 +5,18 @@
  *   GET  /v1/status    the deployment, its processes and what each says of itself
  *   POST /v1/reload    compiles the policy files again and swaps them in
  *   GET  /healthz      200 while any process answers     GET /readyz   200 while all do
+ *   /v1/tunnels..., /v1/offers    tunnels (src/control/tunnels.ts), of whichever process is up
  *   GET  /metrics      Prometheus text, summed over the processes
  *   GET  /v1/openapi.json   this API, described (openapi.ts)
  */
 import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Gateway } from './gateway.ts';
 import { OPENAPI } from './openapi.ts';
 import type { Supervisor } from './supervisor.ts';
+
+const MAX_BODY = 65_536; // bytes of a request
+const PATIENCE = 30_000; // ms for what a process does to tunnels
 
 interface Parts {
   readonly gateway: Gateway;
@@ -23,8 +27,7 @@ interface Parts {
 export async function openControl(path: string, parts: Parts): Promise<() => void> {
   rmSync(path, { force: true });
   const server = createServer((request, response) => {
-    request.resume();
-    answer(parts, request.method ?? '', request.url ?? '', response).catch((error: unknown) => {
+    answer(parts, request, response).catch((error: unknown) => {
       send(response, 500, { ok: false, reason: error instanceof Error ? error.message : String(error) });
     });
   });
@@ -52,11 +55,15 @@ function listening(server: Server, path: string): Promise<void> {
 
 async function answer(
   { gateway, supervisor }: Parts,
-  method: string,
-  target: string,
+  request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const call = `${method} ${target.split('?')[0]}`;
+  const { method = '', url = '' } = request;
+  const [path = ''] = url.split('?');
+  const body = await textOf(request);
+  if (body === null) return send(response, 413, { ok: false, reason: 'the body is too large' });
+  if (/^\/v1\/(?:tunnels|offers)(?:\/|$)/.test(path)) return await forward(supervisor, method, url, body, response);
+  const call = `${method} ${path}`;
   const ask = (path: string) =>
     Promise.all(supervisor.workers.map((worker) => worker.request('GET', path).catch(() => null)));
   if (call === 'GET /v1/status') {
@@ -80,6 +87,34 @@ async function answer(
   } else {
     send(response, 404, { ok: false, reason: `there is no ${call}` });
   }
+}
+
+/** Tunnels are held by objects that every process reaches: whichever is up is asked. */
+async function forward(
+  supervisor: Supervisor,
+  method: string,
+  target: string,
+  body: string,
+  response: ServerResponse,
+): Promise<void> {
+  for (const worker of supervisor.workers) {
+    if (worker.status().state !== 'ready') continue;
+    const given = await worker.request(method, target, body === '' ? undefined : body, PATIENCE);
+    response.writeHead(given.status, { 'content-type': 'application/json' });
+    return void response.end(given.body);
+  }
+  send(response, 503, { ok: false, reason: 'no process is up' });
+}
+
+/** The whole body; null: it is too long. */
+async function textOf(request: IncomingMessage): Promise<string | null> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size <= MAX_BODY) parts.push(part);
+  }
+  return size > MAX_BODY ? null : Buffer.concat(parts).toString('utf8');
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {

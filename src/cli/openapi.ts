@@ -1,4 +1,6 @@
 /** The control socket of an on-prem deployment, described in OpenAPI 3.1; that of one worker is src/control/openapi.ts. */
+import { TUNNEL_PATHS } from '../control/openapi-tunnels.ts';
+
 const json = (description: string, properties: Record<string, unknown>) => ({
   description,
   content: { 'application/json': { schema: { type: 'object', properties } } },
@@ -13,7 +15,7 @@ export const OPENAPI = {
     title: 'Sallyport deployment API',
     version: '1',
     description:
-      'Status, reload, health and metrics of all processes of one deployment, on a unix socket of mode 0600. ' +
+      'Status, reload, health, metrics and tunnels of all processes of one deployment, on a unix socket of mode 0600. ' +
       'Each process has the worker API, swap included, on a private socket of its own.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
@@ -58,6 +60,7 @@ export const OPENAPI = {
         responses: { 200: { description: 'metrics', content: { 'text/plain': { schema: { type: 'string' } } } } },
       },
     },
+    ...TUNNEL_PATHS,
     '/v1/openapi.json': {
       get: { operationId: 'describe', summary: 'This description', responses: { 200: json('OpenAPI 3.1', {}) } },
     },

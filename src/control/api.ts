@@ -6,18 +6,11 @@ import { MAX_MANIFEST_BYTES } from '../../assembly/abi.ts';
 import { Hono } from 'hono';
 import { render } from '../observe/metrics.ts';
 import { ManifestError, readManifest } from '../platform/images.ts';
-import type { Platform } from '../platform/platform.ts';
 import { bytesHeld } from '../router/body.ts';
-import { requestId } from '../router/exchange.ts';
-import type { Generations } from '../router/generation.ts';
-import { problem } from '../router/problem.ts';
 import { ImageError } from '../waf/engine.ts';
+import { log, readBytes, refuse, type ControlContext } from './call.ts';
 import { OPENAPI } from './openapi.ts';
-
-export interface ControlContext {
-  readonly generations: Generations;
-  readonly platform: Platform;
-}
+import { tunnels } from './tunnels.ts';
 
 const api = new Hono<{ Bindings: ControlContext }>();
 
@@ -98,6 +91,8 @@ api.post('/v1/swap', async (c) => {
   }
 });
 
+api.route('/', tunnels);
+
 api.get('/v1/openapi.json', (c) => c.json(OPENAPI));
 
 api.notFound((c) => refuse(c.req.raw, 404, 'the control API has no such resource'));
@@ -106,39 +101,6 @@ api.onError((error, c) => {
   return refuse(c.req.raw, 500, 'the control API failed');
 });
 
-/** The whole body, or null when it has more than `limit` bytes. */
-export async function readBytes(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer> | null> {
-  if (request.body === null) return new Uint8Array();
-  const reader = (request.body as ReadableStream<Uint8Array>).getReader();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    length += value.byteLength;
-    if (length > limit) {
-      await reader.cancel();
-      return null;
-    }
-    chunks.push(value);
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
-}
-
-function refuse(request: Request, status: number, reason: string): Response {
-  return problem(requestId(), request.method, 'application/json', { status, reason, rule: '' }, '');
-}
-
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-export function log(event: string, facts: Record<string, unknown>): void {
-  console.log(JSON.stringify({ time: new Date().toISOString(), control: event, ...facts }));
 }

@@ -1,4 +1,6 @@
 /** The control API, described in OpenAPI 3.1. */
+import { TUNNEL_PATHS } from './openapi-tunnels.ts';
+
 const problem = {
   description: 'Problem details (RFC 9457)',
   content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
@@ -17,7 +19,7 @@ export const OPENAPI = {
     title: 'Sallyport control API',
     version: '1',
     description:
-      'Health, metrics, status and policy swap of one worker: on-prem a process, on Cloudflare the isolate that answers. ' +
+      'Health, metrics, status, policy swap and tunnels of one worker: on-prem a process, on Cloudflare the isolate that answers. ' +
       'On-prem it listens on a private unix socket and takes no signature; on Cloudflare it is a host of its own.',
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
@@ -66,6 +68,7 @@ export const OPENAPI = {
         },
       },
     },
+    ...TUNNEL_PATHS,
     '/v1/openapi.json': {
       get: {
         operationId: 'openapi',

@@ -3,7 +3,7 @@ import { before, describe, test } from 'node:test';
 import { memoryImages } from '../platform/images.ts';
 import { Generations } from '../router/generation.ts';
 import { fakeEngine } from '../router/testing.ts';
-import type { ControlContext } from './api.ts';
+import type { ControlContext } from './call.ts';
 import { MAX_NONCES, Operator } from './operator.ts';
 import { contentDigest, sign, SIGNATURE_SECONDS, thumbprint } from './signature.ts';
 
@@ -31,7 +31,7 @@ function context(): ControlContext {
   const dial = (): never => assert.fail('the control API dials nobody');
   const images = memoryImages(null);
   const platform = { name: 'cloudflare' as const, images, peer: () => '', dial, secret: () => undefined };
-  return { generations: new Generations(fakeEngine()), platform };
+  return { generations: new Generations(fakeEngine()), platform, env: { PLATFORM: 'cloudflare' } };
 }
 
 interface Sent {
@@ -129,7 +129,7 @@ describe('a signed request', () => {
     const operator = new Operator(HOST, mine.x);
     const large = { method: 'POST', url: `https://${HOST}/v1/swap`, body: ' '.repeat(2 * 1024 * 1024 + 1) };
     assert.equal((await answer(operator, await signedBy(large))).response.status, 413);
-    assert.equal((await answer(operator, await signedBy({ method: 'DELETE' }))).response.status, 405);
+    assert.equal((await answer(operator, await signedBy({ method: 'PUT' }))).response.status, 405);
   });
 });
 

@@ -4,13 +4,15 @@
  *
  * A signature works once per isolate: nonces are remembered for as long as they could be used again. Isolates share no
  * memory, so within its 60 seconds a signed request that somebody could read on its way might be repeated to another
- * one. That is harmless as long as these calls only read; it takes a Durable Object for nonces before one may write.
+ * one. That is harmless for calls that only read; of those that write the project's registry remembers the nonces.
  */
 import { MAX_MANIFEST_BYTES } from '../../assembly/abi.ts';
 import { hostnameOf } from '../platform/authority.ts';
+import { registryOf } from '../platform/registry.ts';
 import { requestId } from '../router/exchange.ts';
 import { problem } from '../router/problem.ts';
-import { controlApi, log, readBytes, type ControlContext } from './api.ts';
+import { controlApi } from './api.ts';
+import { log, readBytes, type ControlContext } from './call.ts';
 import { contentDigest, publicKey, readClaim, thumbprint, type Claim, type Refusal } from './signature.ts';
 
 /** Signed calls within two minutes, at 100 bytes each; beyond it calls are refused until some have expired. */
@@ -25,7 +27,8 @@ const REASONS: Readonly<Record<Refusal, string>> = {
   replayed: 'the signature was used before',
 };
 
-const METHODS = new Set(['GET', 'HEAD', 'POST']);
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PATCH', 'DELETE']);
+const READING = new Set(['GET', 'HEAD']);
 
 interface OperatorKey {
   readonly id: string;
@@ -83,6 +86,10 @@ export class Operator {
     const intact = claim.digest === null ? body.length === 0 : claim.digest === (await contentDigest(body));
     if (!intact) return unauthorized(request, 'altered');
     const { method, headers } = request;
+    if (!READING.has(method)) {
+      const spent = await registryOf(context.env, claim.keyid)?.spend(claim.nonce, claim.expires * 1000, now * 1000);
+      if (spent?.fresh === false) return unauthorized(request, 'replayed');
+    }
     return controlApi(new Request(url.href, { method, headers, body: body.length === 0 ? null : body }), context);
   }
 

@@ -3,10 +3,13 @@
  * those who reach a private service. What a dial may do is proven here, with keys alone; only then is an object asked,
  * which refuses what takes memory to refuse: a nonce that was used, a capability that was revoked, a name that is taken.
  */
+import { readBytes } from '../control/call.ts';
+import { speak } from '../control/tunnels.ts';
 import type { Plan } from '../plan.ts';
 import type { Env } from '../platform/bindings.ts';
 import { registryOf } from '../platform/registry.ts';
 import { ACCESS_PATH, DENIALS, type Rights, TUNNEL_PATH, verifyHandshake } from '../tunnel/capability.ts';
+import { CONSENT_PATH, MAX_CONSENT_LENGTH } from '../tunnel/consent.ts';
 import { CLOSE, SUBPROTOCOL } from '../tunnel/frame.ts';
 import {
   type Admission,
@@ -23,12 +26,12 @@ import { type TunnelPolicy, tunnelPolicy } from './tunnel-policy.ts';
 
 const PROTOCOL = 'sec-websocket-protocol';
 
-/** True for a request that is none for an app. PERF: one look at a header that few requests have. */
+/** True for a request that is none for an app: a dial, or a word about an offer, which names the same subprotocol. PERF: one look at a header that few requests have. */
 export function isTunnelUpgrade(request: Request): boolean {
-  return request.headers.get(PROTOCOL) === SUBPROTOCOL && isTunnelPath(new URL(request.url).pathname);
+  return request.headers.get(PROTOCOL) === SUBPROTOCOL && PATHS.has(new URL(request.url).pathname);
 }
 
-const isTunnelPath = (path: string): boolean => path === TUNNEL_PATH || path === ACCESS_PATH;
+const PATHS: ReadonlySet<string> = new Set([TUNNEL_PATH, ACCESS_PATH, CONSENT_PATH]);
 
 /** `peer`: address of who dials, as the platform vouches for it. Never rejects. */
 export async function tunnelUpgrade(
@@ -39,12 +42,25 @@ export async function tunnelUpgrade(
   now = Date.now(),
 ): Promise<Response> {
   try {
+    if (new URL(request.url).pathname === CONSENT_PATH) return await consent(request, env, apps, now);
     return await admit(request, env, peer, await tunnelPolicy(apps, env.OPERATOR_KEY ?? ''), now);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     console.error(JSON.stringify({ level: 'error', message: `a tunnel's upgrade failed: ${message.slice(0, 500)}` }));
     return refusal(503, CLOSE.draining, 'the tunnel can not be opened now');
   }
+}
+
+/** A project's word about an offer. Needs no other proof than its signature. */
+async function consent(
+  request: Request,
+  env: Env,
+  apps: readonly Pick<Plan, 'tunnels'>[],
+  now: number,
+): Promise<Response> {
+  const bytes = request.method === 'POST' ? await readBytes(request, MAX_CONSENT_LENGTH) : null;
+  if (bytes === null) return refusal(400, CLOSE.malformed, `POST a word of at most ${MAX_CONSENT_LENGTH} characters`);
+  return await speak(new TextDecoder().decode(bytes), env, apps, now);
 }
 
 async function admit(request: Request, env: Env, peer: string, policy: TunnelPolicy, now: number): Promise<Response> {

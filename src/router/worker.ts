@@ -89,7 +89,7 @@ export default {
   fetch(request: Request, env: Env, context: ExecutionContext): Response | Promise<Response> {
     // PERF: one look at a binding where there is no control host. On-prem a socket of its own is the control API's only way in.
     if (env.CONTROL_HOST && env.PLATFORM === 'cloudflare' && operatorOf(env).covers(request))
-      return operatorOf(env).answer(request, { generations, platform: platformOf(env) });
+      return operatorOf(env).answer(request, { generations, platform: platformOf(env), env });
     if (env.TUNNEL_SESSION !== undefined && isTunnelUpgrade(request)) return upgrade(request, env);
     // Hono answers HEAD by running GET and dropping the body; an origin answers HEAD itself, with its own Content-Length.
     if (request.method === 'HEAD') return handle(request, env, context);
@@ -106,7 +106,7 @@ export default {
 
 export const control = {
   fetch(request: Request, env: Env): Response | Promise<Response> {
-    const parts = { generations, platform: platformOf(env) };
+    const parts = { generations, platform: platformOf(env), env };
     // There another worker of the account may be bound to this entrypoint; it needs a signature as well.
     return env.PLATFORM === 'cloudflare' ? operatorOf(env).answer(request, parts) : controlApi(request, parts);
   },

@@ -7,6 +7,8 @@
  * every request: a slow one would be a lever for who wants to stop the edge. So passwords have a length that cannot be
  * searched (MIN_SECRET_LENGTH), and the command makes them itself unless it is given one.
  */
+import { base64url } from './sealed.ts';
+
 export const MIN_SECRET_LENGTH = 12; // characters
 export const MAX_SECRET_LENGTH = 256;
 export const MAX_ADDRESSES = 256;
@@ -142,13 +144,6 @@ async function digestOf(parts: readonly string[]): Promise<string> {
   const text = parts.map((part) => `${part.length}:${part}`).join('');
   const bytes = new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
   return base64url(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
-}
-
-function base64url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replaceAll('=', '');
 }
 
 interface Block {

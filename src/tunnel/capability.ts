@@ -12,7 +12,8 @@
  *
  * Constant time: only public values are compared here; secrets are where `crypto.subtle` signs.
  */
-import { isPublicKey, publicKey, thumbprint } from '../control/signature.ts';
+import { isPublicKey, thumbprint } from '../control/signature.ts';
+import { base64url, genuine, open, seal } from './sealed.ts';
 
 export const TUNNEL_PATH = '/.well-known/sallyport/tunnel';
 export const ACCESS_PATH = '/.well-known/sallyport/access';
@@ -33,7 +34,6 @@ export const MAX_CAPABILITY_DAYS = 3660;
 export const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** What may be reached: everything of the project, a tunnel, a service of one (`db.office`), a service of any (`db.*`). */
 const REACH = /^(?:\*|[a-z0-9-]{1,63}|[a-z0-9-]{1,63}\.(?:\*|[a-z0-9-]{1,63}))$/;
-const TEXT = /^v1\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]{86})$/;
 const HASH = /^[A-Za-z0-9_-]{43}$/; // 32 bytes: thumbprints and digests
 const NONCE = /^[A-Za-z0-9_-]{22,64}$/; // 128 bits or more
 const RESUME = /^[A-Za-z0-9_-]{0,128}$/;
@@ -215,47 +215,6 @@ function handshakeOf(value: Readonly<Record<string, unknown>>): Handshake | null
   return { host, path, name, service: service as string, socket, resume, time, nonce };
 }
 
-interface Sealed {
-  readonly payload: Readonly<Record<string, unknown>>;
-  readonly encoded: string;
-  readonly signature: Uint8Array<ArrayBuffer>;
-}
-
-async function seal(key: CryptoKey, context: string, payload: object): Promise<string> {
-  const encoded = base64url(new TextEncoder().encode(JSON.stringify(payload)));
-  const signature = new Uint8Array(await crypto.subtle.sign('Ed25519', key, signedBytes(context, encoded)));
-  return `v1.${encoded}.${base64url(signature)}`;
-}
-
-function open(text: string, limit: number): Sealed | null {
-  if (text.length > limit) return null;
-  const [, encoded, signature] = TEXT.exec(text) ?? [];
-  if (encoded === undefined || signature === undefined) return null;
-  // 86 characters are four bits more than a signature: one spelling of it, so that no text stands for another.
-  if (base64url(bytesOf(signature)) !== signature) return null;
-  try {
-    const payload: unknown = JSON.parse(
-      new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytesOf(encoded)),
-    );
-    if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return null;
-    return { payload: payload as Record<string, unknown>, encoded, signature: bytesOf(signature) };
-  } catch {
-    return null; // not base64url, not UTF-8, not JSON
-  }
-}
-
-async function genuine(x: string, context: string, { encoded, signature }: Sealed): Promise<boolean> {
-  try {
-    return await crypto.subtle.verify('Ed25519', await publicKey(x), signature, signedBytes(context, encoded));
-  } catch {
-    return false; // 32 bytes that are no point of the curve
-  }
-}
-
-function signedBytes(context: string, encoded: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(`${context}\n${encoded}`) as Uint8Array<ArrayBuffer>;
-}
-
 async function hash(text: string): Promise<string> {
   const bytes = new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>;
   return base64url(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
@@ -276,15 +235,4 @@ function isTime(value: unknown): value is number {
 function isList(value: unknown, pattern: RegExp, limit: number): value is readonly string[] {
   if (!Array.isArray(value) || value.length > limit) return false;
   return value.every((item) => matches(item, pattern)) && new Set(value).size === value.length;
-}
-
-function base64url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replaceAll('=', '');
-}
-
-function bytesOf(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (character) => character.charCodeAt(0));
 }
