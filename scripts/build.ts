@@ -100,13 +100,17 @@ const parts: readonly Part[] = [
     name: 'pkg',
     inputs: [
       'src/waf/*.ts',
+      'src/agents/*.ts',
       'src/plan.ts',
       'assembly/**/*.ts',
       'rules/**/*',
       'src/compiler/**/*.ts',
       'scripts/package.ts',
     ],
-    outputs: ['pkg/index.js', 'pkg/engine.wasm', 'pkg/core.bin', 'pkg/types/src/waf/index.d.ts', 'pkg/package.json'],
+    outputs: [
+      ...['pkg/index.js', 'pkg/agents.js', 'pkg/engine.wasm', 'pkg/core.bin', 'pkg/package.json'],
+      ...['pkg/types/src/waf/index.d.ts', 'pkg/types/src/agents/index.d.ts'],
+    ],
     async make() {
       const { metafile } = await bundle({
         ...workerOptions,
@@ -114,6 +118,12 @@ const parts: readonly Part[] = [
         outfile: join(root, 'pkg/index.js'),
       });
       refuseNode(metafile!, 'index.js');
+      const agents = await bundle({
+        ...workerOptions,
+        entryPoints: [join(root, 'src/agents/index.ts')],
+        outfile: join(root, 'pkg/agents.js'),
+      });
+      refuseNode(agents.metafile!, 'agents.js');
       const { writePackage } = await import('./package.ts');
       await writePackage(join(root, 'pkg'));
     },

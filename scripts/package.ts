@@ -24,6 +24,7 @@ export async function writePackage(folder: string): Promise<void> {
   const { version, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, string>;
   const exports = {
     '.': { types: './types/src/waf/index.d.ts', default: './index.js' },
+    './agents': { types: './types/src/agents/index.d.ts', default: './agents.js' },
     './engine.wasm': './engine.wasm',
     './core.bin': './core.bin',
   };
@@ -38,7 +39,12 @@ function writeTypes(folder: string): void {
     ...['--module', 'esnext', '--moduleResolution', 'bundler', '--allowImportingTsExtensions', '--strict'],
     ...['--lib', 'es2024', '--types', '@cloudflare/workers-types', '--ignoreConfig'],
   ];
-  const args = [join(root, 'node_modules/typescript/bin/tsc'), join(root, 'src/waf/index.ts'), ...options];
+  const args = [
+    join(root, 'node_modules/typescript/bin/tsc'),
+    join(root, 'src/waf/index.ts'),
+    join(root, 'src/agents/index.ts'),
+    ...options,
+  ];
   const { status, stdout } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
   if (status !== 0) throw new Error(`no types could be written:\n${stdout}`);
   // Beside them stands no source: where an import says .ts, readers look for .js and find .d.ts.

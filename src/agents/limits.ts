@@ -50,3 +50,7 @@ export const MAX_NONCES = 200_000;
 export const REPLAY_SHARDS = 16;
 /** Seconds: nonces are forgotten by slots of this length. */
 export const NONCE_SLOT_SECONDS = 10;
+
+/** The signing client. Seconds that a signature of ours lives; redirects that `fetch` signs anew for. */
+export const SIGNATURE_SECONDS = 60;
+export const MAX_REDIRECTS = 20;

@@ -21,6 +21,7 @@ const commands: Record<string, Loader> = {
   deploy: () => load(import('./deploy.ts')),
   rules: () => load(import('./rules.ts')),
   replay: () => load(import('./replay.ts')),
+  agents: () => load(import('./agents.ts')),
   status: () => load(import('./status.ts')),
   health: () => load(import('./health.ts')),
   metrics: () => load(import('./metrics.ts')),
