@@ -106,7 +106,7 @@ export function head(generation: usize, length: i32, fields: i32, hasBody: i32, 
     const phases = hasBody != 0 ? WAF_PHASE_1 : WAF_PHASE_1 | WAF_PHASE_2;
     const program = programOf(image, routeIndex);
     if (program >= 0) {
-      if (openWaf(generation, image, program, 0, seed, now)) runTransaction(phases, false, 0, 0, false, false);
+      if (openWaf(generation, image, program, 0, seed, now)) runTransaction(phases, false, 0, 0, 0, false);
       endTransaction();
     }
   }
@@ -142,7 +142,7 @@ export function body(
     if (openWaf(generation, image, program, stateLength, seed, now)) {
       setElided(RESPONSE_HEAD_AT, min(elided, MAX_PARTS));
       if (truncated == BODY_UNREADABLE) setMalformed('The body is not what its Content-Encoding says');
-      runTransaction(WAF_PHASE_2, true, bodyLength, size, truncated != 0, false);
+      runTransaction(WAF_PHASE_2, true, bodyLength, size, truncated, false);
     }
     endTransaction();
   }
@@ -151,7 +151,7 @@ export function body(
 
 /**
  * Judges the response head at RESPONSE_HEAD_AT by the rules of stage response and by the WAF, which also looks at the
- * `bodyLength` bytes of the answer that are at BODY_AT.
+ * `bodyLength` bytes of the answer that are at BODY_AT; `truncated`: 1 where there were more.
  */
 export function response(
   generation: usize,
@@ -161,6 +161,7 @@ export function response(
   responseLength: i32,
   responseFields: i32,
   bodyLength: i32,
+  truncated: i32,
   stateLength: i32,
   seed: i32,
   now: i32,
@@ -180,7 +181,7 @@ export function response(
       openWaf(generation, image, program, stateLength, seed, now) &&
       fillResponse(request.responseStatus, PROTOCOL, 8, request.responseHeaders, BODY_AT, bodyLength)
     ) {
-      runTransaction(WAF_PHASE_3 | WAF_PHASE_4, false, bodyLength, 0, false, false);
+      runTransaction(WAF_PHASE_3 | WAF_PHASE_4, false, bodyLength, 0, truncated, false);
     }
     endTransaction();
   }
@@ -205,6 +206,8 @@ function openWaf(generation: usize, image: usize, program: i32, stateLength: i32
     request.headers,
     seed,
     now,
+    request.pathChanged ? request.pathAt : 0,
+    request.pathLength,
   );
 }
 
@@ -239,7 +242,7 @@ export function inspect(
     fillRawRequest(HEAD_AT, length, seed, now) &&
     (responseLength == 0 || fillRawResponse(RESPONSE_HEAD_AT, responseLength, BODY_AT, bodyLength))
   ) {
-    runTransaction(phases, hasBody != 0, bodyLength, bodyLength, false, true);
+    runTransaction(phases, hasBody != 0, bodyLength, bodyLength, 0, true);
   }
   endTransaction();
   return finish();

@@ -463,7 +463,8 @@ export const WAF_PHASE_4 = 8;
 export const WAF_PHASE_5 = 16;
 
 // TRANSACTION STATE of the WAF, behind that of the rules language (STATE_BITS in ../abi.ts) at a multiple of 4: u32 mark,
-// u8 engine mode, allow, processor, forced body, highest severity, phases done, request body access, u8 0; then the bits of
+// u8 engine mode, allow, processor, forced body, highest severity, phases done, request body access, and 1 for
+// INBOUND_DATA_ERROR with 2 for no response body access; then the bits of
 // what ctl removed, padded to 4; then TX variables { u16 slot, u16 length or TX_UNSET } and bytes, or { u16 TX_NAMED, u16
 // length of name, u16 length } and bytes, up to the end.
 export const WAF_STATE_MARK = 0x57000000; // with the program in the lowest byte

@@ -49,6 +49,11 @@ export function addValue(variable: i32, nameAt: usize, nameLength: i32, at: usiz
   return true;
 }
 
+/** Takes all values of a variable away. */
+export function dropValues(variable: i32): void {
+  memory.fill(HEADS + <usize>variable * 12, 0, 12);
+}
+
 /** Sets a variable that has one value and no name; a second call replaces the first. Bytes are not copied. */
 export function setText(variable: i32, at: usize, length: i32): bool {
   const record = firstValue(variable);

@@ -23,6 +23,7 @@ import {
   CTL_PROCESSOR,
   CTL_REMOVE,
   CTL_REQUEST_BODY,
+  CTL_RESPONSE_BODY,
   DISRUPTIVE_ALLOW,
   DISRUPTIVE_MASK,
   DISRUPTIVE_PASS,
@@ -57,9 +58,11 @@ import {
   SETVAR_SUBTRACT,
   SETVAR_UNSET,
   VARIABLE_REMOTE_ADDR,
+  VARIABLE_RESPONSE_BODY,
   WAF_PHASE_5,
 } from './abi';
 import { setProcessor } from './body/body';
+import { dropValues } from './collections';
 import { addEvent } from './events';
 import { expand, textAt, textLength } from './macro';
 import { addMatched, clearMatched, forgetMatched } from './matched';
@@ -261,6 +264,11 @@ function perform(action: usize): bool {
       break;
     case CTL_REQUEST_BODY:
       state.setBodyAccess(value != 0);
+      break;
+    case CTL_RESPONSE_BODY:
+      state.setResponseAccess(value != 0);
+      // Phase 4 is judged in the same call as phase 3.
+      if (value == 0) dropValues(VARIABLE_RESPONSE_BODY);
       break;
   }
   return true;

@@ -2,6 +2,7 @@
 import { alloc } from '../arena';
 import { headerCount, headerNameAt, headerNameLength, headerValueAt, headerValueLength } from '../headers';
 import {
+  PROGRAM_LIMITS,
   VARIABLE_QUERY_STRING,
   VARIABLE_REMOTE_ADDR,
   VARIABLE_REMOTE_HOST,
@@ -25,10 +26,12 @@ import {
 } from './abi';
 import { parseQuery, processorOf } from './body/body';
 import { parseCookies } from './body/cookies';
-import { addValue, setNumber, setText } from './collections';
+import { addValue, firstValue, setNumber, setText, valueAt, valueLength } from './collections';
 import { hexDigit } from '../pairs';
+import { equalBytes } from '../hash';
 import { equalFolded } from './name';
-import { uses } from './program';
+import { program, uses, word } from './program';
+import { responseAccess } from './state';
 import { fillTime } from './time';
 
 const COOKIE = memory.data<u8>([0x63, 0x6f, 0x6f, 0x6b, 0x69, 0x65]);
@@ -46,7 +49,7 @@ export function defaultProcessor(): i32 {
 
 /**
  * Adds what the head of a request holds. `target` is the request target as it came; `remote` the client's address without
- * port. False when a limit is reached.
+ * port; `canonical` the path as an origin gets it, 0 where that is the one of the target. False when a limit is reached.
  */
 export function fillRequest(
   method: usize,
@@ -60,6 +63,8 @@ export function fillRequest(
   headers: usize,
   seed: i32,
   now: i32,
+  canonical: usize,
+  canonicalLength: i32,
 ): bool {
   contentTypeAt = target;
   contentTypeLength = 0;
@@ -68,7 +73,7 @@ export function fillRequest(
   if (!setText(VARIABLE_REQUEST_URI_RAW, target, targetLength)) return false;
   if (!setText(VARIABLE_REMOTE_ADDR, remote, remoteLength)) return false;
   if (!setText(VARIABLE_REMOTE_HOST, remote, remoteLength)) return false;
-  if (!fillTarget(target, targetLength)) return false;
+  if (!fillTarget(target, targetLength, canonical, canonicalLength)) return false;
   if (uses(VARIABLE_REQUEST_LINE)) {
     const length = methodLength + targetLength + protocolLength + 2;
     const line = alloc(length);
@@ -108,9 +113,10 @@ export function fillRequest(
 
 /**
  * The parts of a request target. SPEC: ModSecurity takes them as Apache parses them: the path ends at `?` or `#`, the query
- * at `#`, and of an absolute target scheme and authority are left out.
+ * at `#`, and of an absolute target scheme and authority are left out. Where the origin gets another path, since `..` was
+ * resolved in it, rules look at both.
  */
-function fillTarget(target: usize, length: i32): bool {
+function fillTarget(target: usize, length: i32, canonical: usize, canonicalLength: i32): bool {
   const end = target + <usize>length;
   let path = target;
   if (length > 0 && load<u8>(target) != 0x2f) {
@@ -153,7 +159,23 @@ function fillTarget(target: usize, length: i32): bool {
     setText(VARIABLE_REQUEST_URI, uri, uriLength) &&
     setText(VARIABLE_REQUEST_FILENAME, uri, pathLength) &&
     fillBasename(uri, pathLength) &&
+    (canonical == 0 || fillCanonical(canonical, canonicalLength, uri, pathLength, uriLength)) &&
     parseQuery(query, <i32>(queryEnd - query))
+  );
+}
+
+/** Adds the path at `path` to that at `uri`, decoded as that is, unless it comes to the same. */
+function fillCanonical(path: usize, length: i32, uri: usize, uriPath: i32, uriLength: i32): bool {
+  const rest = uriLength - uriPath;
+  const other = alloc(length + rest);
+  if (other == 0) return false;
+  const decoded = decodePath(path, path + <usize>length, other);
+  if (decoded == uriPath && equalBytes(other, uri, decoded)) return true;
+  memory.copy(other + <usize>decoded, uri + <usize>uriPath, rest);
+  return (
+    addValue(VARIABLE_REQUEST_URI, other, 0, other, decoded + rest) &&
+    addValue(VARIABLE_REQUEST_FILENAME, other, 0, other, decoded) &&
+    fillBasename(other, decoded)
   );
 }
 
@@ -184,7 +206,10 @@ function fillBasename(path: usize, length: i32): bool {
   let base = path;
   for (let p = path; p < end; p++) if (load<u8>(p) == 0x2f) base = p + 1;
   for (let p = base; p < end; p++) if (load<u8>(p) == 0x5c) base = p + 1;
-  return setText(VARIABLE_REQUEST_BASENAME, base, <i32>(end - base));
+  const size = <i32>(end - base);
+  const known = firstValue(VARIABLE_REQUEST_BASENAME);
+  if (known != 0 && valueLength(known) == size && equalBytes(valueAt(known), base, size)) return true;
+  return addValue(VARIABLE_REQUEST_BASENAME, base, 0, base, size);
 }
 
 // @ts-ignore: decorator
@@ -211,7 +236,10 @@ function fillUniqueId(seed: i32): bool {
   return setText(VARIABLE_UNIQUE_ID, text, 24);
 }
 
-/** Adds what an answer holds; the body is what of it is held. False when a limit is reached. */
+/**
+ * Adds what an answer holds, after the state is there; the body is what of it is held, of which no more is looked at than
+ * the program says. False when a limit is reached.
+ */
 export function fillResponse(
   status: i32,
   protocol: usize,
@@ -242,5 +270,6 @@ export function fillResponse(
     if (!addValue(VARIABLE_RESPONSE_HEADERS, name, nameLength, value, length)) return false;
     if (nameLength == 12 && equalFolded(name, CONTENT_TYPE, 12) && !setText(VARIABLE_RESPONSE_CONTENT_TYPE, value, length)) return false;
   }
-  return setNumber(VARIABLE_RESPONSE_CONTENT_LENGTH, bodyLength) && setText(VARIABLE_RESPONSE_BODY, body, bodyLength);
+  if (!setNumber(VARIABLE_RESPONSE_CONTENT_LENGTH, bodyLength)) return false;
+  return !responseAccess || setText(VARIABLE_RESPONSE_BODY, body, min(bodyLength, word(program, PROGRAM_LIMITS + 1)));
 }

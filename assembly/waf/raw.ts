@@ -69,6 +69,8 @@ export function fillRawRequest(at: usize, length: i32, seed: i32, now: i32): boo
     table,
     seed,
     now,
+    0,
+    0,
   );
 }
 

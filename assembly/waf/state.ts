@@ -25,6 +25,10 @@ export let allowed: i32 = 0;
 export let processor: i32 = -1;
 export let forceBody: bool = false;
 export let bodyAccess: bool = true;
+/** Whether phase 4 sees the body of the answer. */
+export let responseAccess: bool = true;
+/** The body of the request was longer than is looked at: INBOUND_DATA_ERROR. */
+export let inboundError: bool = false;
 export let highestSeverity: i32 = 255;
 /** WAF_PHASE_* bits. */
 export let phasesDone: i32 = 0;
@@ -48,6 +52,12 @@ export function setForceBody(on: bool): void {
 }
 export function setBodyAccess(on: bool): void {
   bodyAccess = on;
+}
+export function setResponseAccess(on: bool): void {
+  responseAccess = on;
+}
+export function setInboundError(): void {
+  inboundError = true;
 }
 export function raiseSeverity(severity: i32): void {
   // SPEC: ModSecurity leaves 0 (EMERGENCY) out.
@@ -98,6 +108,8 @@ export function startState(): bool {
   processor = -1;
   forceBody = false;
   bodyAccess = true;
+  responseAccess = true;
+  inboundError = false;
   highestSeverity = 255;
   phasesDone = 0;
   activeRemovals = 0;
@@ -127,6 +139,8 @@ export function loadState(offset: i32, length: i32, number: i32): void {
   highestSeverity = load<u8>(at, 8);
   phasesDone = load<u8>(at, 9);
   bodyAccess = load<u8>(at, 10) != 0;
+  inboundError = (load<u8>(at, 11) & 1) != 0;
+  responseAccess = (load<u8>(at, 11) & 2) == 0;
   let from = at + WAF_STATE_FIXED_BYTES;
   const bytes = <usize>((((removalCount + 7) >> 3) + 3) & ~3);
   if (from + bytes > end) return;
@@ -174,7 +188,7 @@ export function saveState(offset: i32, number: i32, phases: i32): i32 {
   store<u8>(at, highestSeverity, 8);
   store<u8>(at, phasesDone, 9);
   store<u8>(at, u8(bodyAccess), 10);
-  store<u8>(at, 0, 11);
+  store<u8>(at, u8(inboundError) | (u8(!responseAccess) << 1), 11);
   memory.fill(to - bytes, 0, bytes);
   memory.copy(to - bytes, active, <usize>((removalCount + 7) >> 3));
   for (let i = 0; i < slotCount; i++) {

@@ -42,6 +42,8 @@ import {
   SCOPE_HEAD,
   SCOPE_REQUEST,
   SCOPE_RESPONSE,
+  VARIABLE_INBOUND_DATA_ERROR,
+  VARIABLE_OUTBOUND_DATA_ERROR,
   WAF_PHASE_1,
   WAF_PHASE_2,
   WAF_PHASE_3,
@@ -51,13 +53,13 @@ import {
   WAF_STATE_MARK,
 } from './abi';
 import { processBody, setProcessor, startBody } from './body/body';
-import { startCollections } from './collections';
+import { setNumber, startCollections } from './collections';
 import { decided, decidedPhase, decidedRule, matchCount, runPhase, startEvaluation } from './evaluate';
 import { startEvents } from './events';
 import { expand, textAt, textLength } from './macro';
 import { contentTypeAt, contentTypeLength, defaultProcessor } from './message';
 import { startOperators } from './operate';
-import { flags, openProgram, program, ruleAt, word } from './program';
+import { flags, openProgram, program, ruleAt, uses, word } from './program';
 import { HELD_BACK, HELD_NOT, heldRule } from './quarantine';
 import { scanAll, startScan } from './scan';
 import * as state from './state';
@@ -110,9 +112,10 @@ export function beginTransaction(
 /**
  * Runs those of the phases (WAF_PHASE_* bits) that have not run, in order, then phase 5 where nothing is to follow, or where
  * it is among them: nothing will. The body of the request is the window at BODY_AT, in phase 2, with `bodySize` bytes in
- * all; that of an answer has been filled in already. `keep`: all of TX is left in the state.
+ * all; that of an answer has been filled in already. `truncated`: of either, as of the body call; `keep`: all of TX is left in
+ * the state.
  */
-export function runTransaction(phases: i32, hasBody: bool, bodyLength: i32, bodySize: i32, truncated: bool, keep: bool): void {
+export function runTransaction(phases: i32, hasBody: bool, bodyLength: i32, bodySize: i32, truncated: i32, keep: bool): void {
   const response = (flags & PROGRAM_FLAG_RESPONSE) != 0;
   // A phase that was not asked for in its time, as that of a body that nobody read, does not come any more.
   if ((phases & (WAF_PHASE_1 | WAF_PHASE_2)) == 0) state.setPhaseDone(WAF_PHASE_1 | WAF_PHASE_2);
@@ -125,13 +128,19 @@ export function runTransaction(phases: i32, hasBody: bool, bodyLength: i32, body
   const processor = state.processor >= 0 ? state.processor : defaultProcessor();
   if (!setProcessor(processor)) return;
   grant(min(max(bodyLength, 0), MAX_BODY_BYTES));
+  const most = word(program, PROGRAM_LIMITS);
+  if (hasBody && (truncated == 1 || bodyLength > most)) state.setInboundError();
+  const answered = (phases & (WAF_PHASE_3 | WAF_PHASE_4)) != 0;
+  const outboundError = answered && (truncated == 1 || bodyLength > word(program, PROGRAM_LIMITS + 1));
+  // SPEC: they are 0 or 1 in every phase.
+  if (uses(VARIABLE_INBOUND_DATA_ERROR) && !setNumber(VARIABLE_INBOUND_DATA_ERROR, i32(state.inboundError))) return;
+  if (uses(VARIABLE_OUTBOUND_DATA_ERROR) && !setNumber(VARIABLE_OUTBOUND_DATA_ERROR, i32(outboundError))) return;
   if ((phases & WAF_PHASE_2) != 0 && state.bodyAccess) {
     // Phase 1 has run in an earlier call where there is a body, so what it chose is known.
     if (hasBody) {
-      const most = word(program, PROGRAM_LIMITS);
       const cut = bodyLength > most;
       if (
-        !processBody(processor, BODY_AT, cut ? most : bodyLength, bodySize, !truncated && !cut, state.forceBody, contentTypeAt, contentTypeLength)
+        !processBody(processor, BODY_AT, cut ? most : bodyLength, bodySize, truncated == 0 && !cut, state.forceBody, contentTypeAt, contentTypeLength)
       ) {
         if (!overlook()) return;
       }

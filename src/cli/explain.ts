@@ -2,6 +2,7 @@
 import { defineCommand } from 'citty';
 import { isIP } from 'node:net';
 import type { Explanation } from '../router/explain.ts';
+import type { Scores } from '../waf/scores.ts';
 import { printable } from './accesslog.ts';
 import { compileFiles, readPolicy, requireDeployment } from './deployment.ts';
 import { openDeployment } from './dry.ts';
@@ -70,7 +71,8 @@ export function readRequest(line: string, headerLines: readonly string[], data: 
 /** What the WAF saw, and how to let the request through if that was a false alarm. */
 function describeWaf({ waf }: Explanation, proposal: Proposal | null): string {
   if (waf === null) return '';
-  const score = `inbound score ${waf.inbound}${waf.outbound > 0 ? `, outbound ${waf.outbound}` : ''}`;
+  const told = ({ inbound, outbound }: Scores): string => `${inbound}${outbound > 0 ? `, outbound ${outbound}` : ''}`;
+  const score = `inbound score ${told(waf)}${waf.detection === undefined ? '' : ` (detected: ${told(waf.detection)})`}`;
   const said = waf.blocked ? (waf.mode === 'enforce' ? 'blocked' : 'would block') : 'passed';
   const lines = [
     '',

@@ -77,9 +77,9 @@ function text(value: string): string {
 }
 
 /** What rules matched; what of it may be told is decided in src/waf/evidence.ts. */
-function wafText({ plan, events, truncated, inbound, outbound, blocked }: WafRecord): string {
+function wafText({ plan, events, truncated, scores, blocked }: WafRecord): string {
   const { ruleset, mode } = plan;
-  return JSON.stringify({ ruleset, mode, blocked, inbound, outbound, truncated, events });
+  return JSON.stringify({ ruleset, mode, blocked, ...scores, truncated, events });
 }
 
 function verdictsText(verdicts: readonly Verdict[]): string {

@@ -7,6 +7,7 @@ import type { Platform } from '../platform/platform.ts';
 import { type ExecutionContext, responseInit, webSocketOf } from '../platform/runtime.ts';
 import type { Effect, Engine, Generation, Head, HeadResult } from '../waf/engine.ts';
 import type { WafEvidence } from '../waf/evidence.ts';
+import type { AllScores } from '../waf/scores.ts';
 import type { HeldBody } from './body.ts';
 import type { EndpointState } from './endpoints.ts';
 import type { Lease } from './generation.ts';
@@ -106,8 +107,7 @@ export interface WafRecord {
   matches: number;
   truncated: boolean;
   /** Anomaly scores as the rule set left them. */
-  inbound: number;
-  outbound: number;
+  scores: AllScores;
   /** True when a rule ended the request, or would have in mode enforce. */
   blocked: boolean;
 }

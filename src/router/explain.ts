@@ -6,6 +6,7 @@ import type { Bundle } from '../platform/bindings.ts';
 import { dryPlatform, type DryRequest } from '../platform/dry.ts';
 import { createEngine, type Engine } from '../waf/engine.ts';
 import type { WafEvidence } from '../waf/evidence.ts';
+import type { Scores } from '../waf/scores.ts';
 import { createExchange, type Exchange, type WafRecord } from './exchange.ts';
 import { Generations, type Lease } from './generation.ts';
 import { REQUEST_PHASES, RESPONSE_PHASES } from './pipeline.ts';
@@ -63,8 +64,11 @@ export interface WafExplanation {
   readonly ruleset: string;
   readonly mode: 'log' | 'enforce';
   readonly blocked: boolean;
-  readonly inbound: number; // anomaly scores
+  /** Anomaly scores. */
+  readonly inbound: number;
   readonly outbound: number;
+  /** With the levels that only detect, where there are some. */
+  readonly detection?: Scores;
   readonly truncated: boolean; // there were more events
   readonly events: readonly WafEvidence[];
 }
@@ -133,8 +137,8 @@ async function explainOne(
   };
 }
 
-function explainWaf({ plan, blocked, inbound, outbound, truncated, events }: WafRecord): WafExplanation {
-  return { ruleset: plan.ruleset, mode: plan.mode, blocked, inbound, outbound, truncated, events };
+function explainWaf({ plan, blocked, scores, truncated, events }: WafRecord): WafExplanation {
+  return { ruleset: plan.ruleset, mode: plan.mode, blocked, ...scores, truncated, events };
 }
 
 const sentenceOf = ({ action, rule, reason, status, mode }: Verdict): string =>

@@ -2,6 +2,7 @@
 import type { Plan, WafPlan } from '../plan.ts';
 import { evidenceOf, type WafEvidence } from '../waf/evidence.ts';
 import type { WafEvent, WafVerdict } from '../waf/engine.ts';
+import { NO_SCORES, scoresOf } from '../waf/scores.ts';
 import { isAboutMalformedBody } from '../waf/verdict.ts';
 import type { Exchange, WafRecord } from './exchange.ts';
 import { refuse } from './problem.ts';
@@ -22,15 +23,14 @@ export function startWaf(exchange: Exchange, plan: Plan): void {
   const index = exchange.action?.waf ?? -1;
   const found: WafPlan | undefined = index < 0 ? undefined : plan.wafs[index];
   if (found !== undefined)
-    exchange.waf = { plan: found, events: [], matches: 0, truncated: false, inbound: 0, outbound: 0, blocked: false };
+    exchange.waf = { plan: found, events: [], matches: 0, truncated: false, scores: NO_SCORES, blocked: false };
 }
 
 /** Records what was found; answers the exchange when that ends it. `verdict` null: the WAF did not run in this call. */
 export function judgeWaf(exchange: Exchange, verdict: WafVerdict | null, stage: 'request' | 'response'): void {
   const record = exchange.waf;
   if (record === null || verdict === null) return;
-  record.inbound = scoreOf(verdict, 'inbound') ?? record.inbound;
-  record.outbound = scoreOf(verdict, 'outbound') ?? record.outbound;
+  record.scores = scoresOf(verdict, record.scores);
   const found = addEvents(exchange, record, verdict);
   const { mode } = record.plan;
   if (verdict.action === 'limit') return unjudged(exchange, record.plan, stage);
@@ -127,9 +127,4 @@ function wouldEnd(events: readonly WafEvent[]): { rule: number; status: number }
 function reasonOf(rule: number, stage: 'request' | 'response'): string {
   if (isAboutMalformedBody(rule)) return MALFORMED_REASON;
   return stage === 'request' ? REQUEST_REASON : RESPONSE_REASON;
-}
-
-/** SPEC: CRS keeps the score that is compared with the threshold under these names. */
-function scoreOf({ scores }: WafVerdict, direction: 'inbound' | 'outbound'): number | undefined {
-  return scores[`blocking_${direction}_anomaly_score`] ?? scores[`${direction}_anomaly_score`];
 }

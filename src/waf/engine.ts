@@ -120,6 +120,7 @@ interface Exports extends ImageCalls {
     responseLength: number,
     responseFields: number,
     bodyLength: number,
+    truncated: number,
     stateLength: number,
     seed: number,
     now: number,
@@ -309,19 +310,20 @@ class WasmEngine implements Engine {
     now: number,
     state: Uint8Array | null = null,
     body: Uint8Array = NO_BYTES,
-    _truncated = false, // an answer that was cut is judged by what there is
+    truncated = false, // it is judged by what there is; rules see OUTBOUND_DATA_ERROR
   ): StageResult {
     refuseReleased(generation);
     const length = this.#writeHead(head);
     const { read, written } = encoder.encodeInto(response.text, this.#responseBytes);
     if (length < 0 || read < response.text.length) return refusedStage(OUTCOME_REJECT, REASON_HEADERS);
     const window = body.length > MAX_BODY_BYTES ? body.subarray(0, MAX_BODY_BYTES) : body;
+    const cut = Number(truncated || window.length < body.length);
     this.#bytes.set(window, BODY_AT);
     const kept = this.#writeState(state);
     const { at } = generation;
     const { fields } = response;
     return this.#stage(generation, app, now, () =>
-      this.#exports.response(at, app, length, head.fields, written, fields, window.length, kept, seed, now),
+      this.#exports.response(at, app, length, head.fields, written, fields, window.length, cut, kept, seed, now),
     );
   }
 

@@ -8,6 +8,7 @@ import type { WafPlan } from '../plan.ts';
 import { readBundle } from './bundle.ts';
 import { createEngine, type Engine, type Generation, type Head, type WafVerdict } from './engine.ts';
 import { evidenceOf, type WafEvidence } from './evidence.ts';
+import { type AllScores, NO_SCORES, type Scores, scoresOf } from './scores.ts';
 import { isAboutMalformedBody } from './verdict.ts';
 
 export interface WafOptions {
@@ -35,8 +36,11 @@ export interface WafReport {
   readonly action: 'block' | 'log' | 'pass';
   readonly status: number; // of the refusal, else 0
   readonly rule: number; // that decided, else 0
-  readonly inbound: number; // anomaly scores
+  /** Anomaly scores. */
+  readonly inbound: number;
   readonly outbound: number;
+  /** With the levels that only detect, where there are some. */
+  readonly detection?: Scores;
   readonly events: readonly WafEvidence[];
 }
 
@@ -98,8 +102,7 @@ class Guard {
   #client = '';
   #query = '';
   #state: Uint8Array | null = null;
-  #inbound = 0;
-  #outbound = 0;
+  #scores: AllScores = NO_SCORES;
   #body = false;
 
   constructor(options: WafOptions, loaded: Loaded, c: Context) {
@@ -194,8 +197,7 @@ class Guard {
     if (verdict === null) return null;
     const { plan } = this.#loaded;
     const { scores } = verdict;
-    this.#inbound = scores['blocking_inbound_anomaly_score'] ?? scores['inbound_anomaly_score'] ?? this.#inbound;
-    this.#outbound = scores['blocking_outbound_anomaly_score'] ?? scores['outbound_anomaly_score'] ?? this.#outbound;
+    this.#scores = scoresOf(verdict, this.#scores);
     const options = { plain: plan.evidence === 'plain', query: this.#query, body: this.#body };
     for (const event of verdict.events) if (event.log) this.#events.push(evidenceOf(event, scores, options));
     if (verdict.action === 'limit')
@@ -244,7 +246,7 @@ class Guard {
       method: raw.method,
       path: raw.url.slice(start, end < 0 ? raw.url.length : end).slice(0, 2048),
       client: this.#client,
-      ...{ action, status, rule, inbound: this.#inbound, outbound: this.#outbound, events: [...this.#events] },
+      ...{ action, status, rule, ...this.#scores, events: [...this.#events] },
     };
     if (this.#options.onEvent === undefined) console.log(JSON.stringify({ waf: report }));
     else this.#options.onEvent(report);

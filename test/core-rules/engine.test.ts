@@ -202,6 +202,7 @@ describe('scores', () => {
       [9040110],
     );
     assert.equal(scores['blocking_inbound_anomaly_score'], 0);
+    assert.equal(scores['detection_inbound_anomaly_score'], 5);
   });
 
   test('early blocking answers in phase 1 what is known there', async () => {

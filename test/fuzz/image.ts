@@ -108,7 +108,19 @@ async function run(seed: number, more: (round: number) => boolean): Promise<Fuzz
         const bytes = memory.write(RESPONSE_HEAD_AT, encoder.encode(response.text));
         memory.write(HEAD_AT, encoder.encode(head.text));
         timed(() =>
-          exports.response(generation, 0, length, head.fields, bytes, response.fields, 0, memory.stateLength(), 1, 1),
+          exports.response(
+            generation,
+            0,
+            length,
+            head.fields,
+            bytes,
+            response.fields,
+            0,
+            next() & 1,
+            memory.stateLength(),
+            1,
+            1,
+          ),
         );
       }
     } catch (error) {

@@ -114,6 +114,12 @@ onEachTarget('waf', { policy, teardown: () => origin.stop() }, (world) => {
     assert.deepEqual(await seen('/pl34?c=p3'), [403, [203]]);
     assert.deepEqual(await seen('/detect?b=p2&c=p3&d=p4'), [200, [202, 203, 204]]);
     assert.deepEqual(await seen('/detect?a=p1'), [403, [201]]);
+    const scores = async (path: string): Promise<unknown[]> => {
+      const { inbound, outbound, detection } = (await logged(path)).event['waf'] as Record<string, unknown>;
+      return [inbound, outbound, detection];
+    };
+    assert.deepEqual(await scores('/detect?a=note&b=p2&c=p3'), [2, 0, { inbound: 12, outbound: 0 }]);
+    assert.deepEqual(await scores('/pl2?a=note&b=p2'), [7, 0, undefined], 'one level: one score');
   });
 
   test('mode log lets everything through and says what would have been; off says nothing', async () => {

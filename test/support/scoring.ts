@@ -21,6 +21,10 @@ const RULES: readonly string[] = [
     (level) =>
       `SecRule TX:BLOCKING_PARANOIA_LEVEL "@ge ${level}" "id:${300 + level},phase:2,pass,nolog,setvar:'tx.blocking_inbound_anomaly_score=+%{tx.score_${level}}'"`,
   ),
+  ...[1, 2, 3, 4].map(
+    (level) =>
+      `SecRule TX:DETECTION_PARANOIA_LEVEL "@ge ${level}" "id:${330 + level},phase:2,pass,nolog,setvar:'tx.detection_inbound_anomaly_score=+%{tx.score_${level}}'"`,
+  ),
   `SecRule TX:EARLY_BLOCKING "@eq 1" "id:310,phase:1,deny,status:403,log,msg:'early: %{tx.score_1}',chain"
   SecRule TX:SCORE_1 "@ge %{tx.inbound_anomaly_score_threshold}"`,
   `SecRule TX:BLOCKING_INBOUND_ANOMALY_SCORE "@ge %{tx.inbound_anomaly_score_threshold}" "id:320,phase:2,deny,status:403,log,msg:'inbound score %{tx.blocking_inbound_anomaly_score}'"`,

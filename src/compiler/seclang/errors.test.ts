@@ -90,6 +90,36 @@ describe('conditions', () => {
       ['SecRule IP:count x "id:912000,pass"', ['warning 1:9 empty-variable']],
       ['SecRule ARGS x "id:912000,pass,chain"\nSecRule IP:count x', ['warning 2:9 empty-variable']],
       ['SecAction "id:1,msg:\'%{ip.x}\'"', ['warning 1:24 empty-variable']],
+      [rule('REMOTE_PORT'), ['error 1:9 empty-variable'], /connection/],
+      [
+        'SecAction "id:1,logdata:\'%{REMOTE_USER} %{FULL_REQUEST}\'"',
+        ['warning 1:28 empty-variable', 'warning 1:43 empty-variable'],
+      ],
+      ['SecRule REMOTE_ADDR "@streq %{SERVER_ADDR}" "id:1,deny"', ['warning 1:31 empty-variable']],
+    ]));
+
+  test('what the body of a request holds is gone when its answer comes', () =>
+    check([
+      [
+        'SecRule ARGS_GET|ARGS_POST|!FILES x "id:1,phase:4,deny"',
+        ['error 1:18 late-variable'],
+        /in phase 4 it is gone.*phase 2/s,
+      ],
+      ['SecRule &FILES "@gt 0" "id:1,phase:3,deny"', ['error 1:9 late-variable']],
+      ['SecRule REQUEST_BODY x "id:950000,phase:4,deny"', ['warning 1:9 late-variable']],
+      ['SecRule ARGS x "id:1,phase:3,deny"', ['warning 1:9 late-variable'], /what came with the body is gone/],
+      ['SecRule RESPONSE_BODY x "id:1,phase:4,deny,chain"\nSecRule XML:/* y', ['error 2:9 late-variable']],
+      [
+        'SecRule REQBODY_ERROR "@eq 1" "id:1,phase:5,pass"',
+        ['warning 1:9 late-variable'],
+        /where answers are inspected/,
+      ],
+      ['SecRule TX:a|REQUEST_HEADERS|ARGS_GET|REQBODY_PROCESSOR x "id:1,phase:4,deny"', []],
+      ['SecRule ARGS|FILES x "id:1,phase:2,deny"', []],
+      [
+        'SecRule TX:a x "id:1,phase:4,deny,msg:\'%{ARGS.q}\',setvar:tx.b=%{REQUEST_BODY}"',
+        ['warning 1:35 late-variable', 'warning 1:51 late-variable'],
+      ],
     ]));
 
   test('operators', () =>
@@ -146,6 +176,22 @@ describe('conditions', () => {
     });
     assert.deepEqual(problems, ['error a:2:3 bad-phrase', 'error b:2:1 bad-address']);
   });
+});
+
+test('what does not fit among the problems is as bad as the worst of it', () => {
+  const warnings = 'SecRule ARGS x "id:1,phase:4,deny,msg:\'%{ARGS.a}\'"\n'.replace('id:1', 'id:ID');
+  const text = (count: number): string =>
+    Array.from({ length: count }, (_, id) => warnings.replace('ID', String(id + 1))).join('');
+  const last = (...parts: string[]): [string, string] => {
+    const { problems, messages } = see(parts.join(''));
+    const at = messages.findIndex((message) => / more problems are not shown/.test(message));
+    return [problems[at] ?? '', messages[at] ?? ''];
+  };
+  const many = MAX_RULE_DIAGNOSTICS / 2 + 3; // two each
+  assert.match(last(text(many))[0], /^warning .* too-many-problems$/);
+  assert.match(last(text(many))[1], /^6 more/);
+  assert.match(last(text(many), 'SecRule ARGZ x "id:90000,deny"')[0], /^error .* too-many-problems$/);
+  assert.deepEqual(last(text(MAX_RULE_DIAGNOSTICS / 2)), ['', '']);
 });
 
 describe('actions', () => {

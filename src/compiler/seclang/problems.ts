@@ -12,6 +12,7 @@ export interface Advice {
 export class Problems {
   readonly diagnostics: Diagnostic[] = [];
   private left = 0; // how many did not fit
+  private worst: Diagnostic['severity'] = 'warning'; // of those
   private readonly said = new Set<string>();
 
   /** At the part of `text` from `offset`; `length` defaults to the rest of it. */
@@ -44,6 +45,7 @@ export class Problems {
   ): void {
     if (this.diagnostics.length >= MAX_RULE_DIAGNOSTICS) {
       this.left++;
+      if (severity === 'error') this.worst = 'error';
       return;
     }
     const { file, line, column } = place;
@@ -61,7 +63,7 @@ export class Problems {
     const last = this.diagnostics.at(-1);
     if (this.left > 0 && last !== undefined) {
       const message = `${this.left} more problems are not shown`;
-      this.diagnostics.push({ ...last, severity: 'error', code: 'too-many-problems', length: 1, message });
+      this.diagnostics.push({ ...last, severity: this.worst, code: 'too-many-problems', length: 1, message });
       delete (this.diagnostics.at(-1) as { cause?: string }).cause;
       delete (this.diagnostics.at(-1) as { fix?: string }).fix;
     }

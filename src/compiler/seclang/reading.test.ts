@@ -106,7 +106,9 @@ describe('targets', () => {
       if (!name.startsWith('VARIABLE_') || name === 'VARIABLE_COUNT' || name === 'VARIABLE_EMPTY') continue;
       assert.equal(nameOf(id), name.slice('VARIABLE_'.length));
       const entry = /^VARIABLE_(TX|RULE)$/.test(name) ? ':x' : name === 'VARIABLE_XML' ? ':/*' : '';
-      assert.equal(targets(nameOf(id) + entry)[0]!.variable, id);
+      // Those that never have a value are errors where a rule looks at them, and may be left out by anybody.
+      const [target] = see(`SecRule !${nameOf(id)}${entry} x "id:1,phase:2,deny"`).rules[0]!.links[0]!.targets;
+      assert.equal(target!.variable, id);
     }
   });
 });
@@ -390,7 +392,8 @@ SecRequestBodyLimit 1000
 SecResponseBodyMimeType text/plain text/HTML
 SecResponseBodyMimeType application/json
 SecComponentSignature "mine/1.0"`);
-    assert.deepEqual(problems, []);
+    // Each is said once: what a policy says about them counts.
+    assert.deepEqual(problems, ['warning 1:1 no-effect', 'warning 3:1 no-effect', 'warning 4:1 no-effect']);
     assert.deepEqual(ruleSet.components, ['mine/1.0']);
     assert.deepEqual(ruleSet.settings, {
       secruleengine: 'DetectionOnly',

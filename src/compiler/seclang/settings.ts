@@ -1,4 +1,5 @@
 /** Directives that are not rules: settings of the engine, and those that have no meaning here. */
+import { MAX_JSON_DEPTH, MAX_PARTS, MAX_WAF_VALUES } from '../../../assembly/waf/abi.ts';
 import { shown } from '../spelling.ts';
 import type { Directive } from './lexer.ts';
 import type { Problems } from './problems.ts';
@@ -32,22 +33,29 @@ interface Setting {
   readonly check: Check | null;
   /** More than one word; they add to those that were given before. */
   readonly list?: boolean;
+  /** Why it changes nothing. */
+  readonly cause?: string;
 }
 
 const ON_OFF = choice('On', 'Off');
+const LIMIT_ACTION = choice('Reject', 'ProcessPartial');
+const MODE = 'the policy says it: `mode`';
+const BODIES = 'the policy says it: `body`';
+const ANSWERS = 'the policy says it: `response`';
+// ModSecurity's recommended configuration has most of them, and a rule set means them for the server that it is part of.
 const SETTINGS: readonly (readonly [string, Setting])[] = [
-  ['SecRuleEngine', { check: choice('On', 'Off', 'DetectionOnly') }],
-  ['SecRequestBodyAccess', { check: ON_OFF }],
-  ['SecRequestBodyLimit', { check: number }],
-  ['SecRequestBodyNoFilesLimit', { check: number }],
-  ['SecRequestBodyJsonDepthLimit', { check: number }],
-  ['SecRequestBodyLimitAction', { check: choice('Reject', 'ProcessPartial') }],
-  ['SecResponseBodyAccess', { check: ON_OFF }],
-  ['SecResponseBodyLimit', { check: number }],
-  ['SecResponseBodyLimitAction', { check: choice('Reject', 'ProcessPartial') }],
-  ['SecResponseBodyMimeType', { check: null, list: true }],
-  ['SecArgumentsLimit', { check: number }],
-  ['SecUploadFileLimit', { check: number }],
+  ['SecRuleEngine', { check: choice('On', 'Off', 'DetectionOnly'), cause: MODE }],
+  ['SecRequestBodyAccess', { check: ON_OFF, cause: BODIES }],
+  ['SecRequestBodyLimit', { check: number, cause: BODIES }],
+  ['SecRequestBodyNoFilesLimit', { check: number, cause: BODIES }],
+  ['SecRequestBodyJsonDepthLimit', { check: number, cause: `JSON is read ${MAX_JSON_DEPTH} levels deep` }],
+  ['SecRequestBodyLimitAction', { check: LIMIT_ACTION, cause: BODIES }],
+  ['SecResponseBodyAccess', { check: ON_OFF, cause: ANSWERS }],
+  ['SecResponseBodyLimit', { check: number, cause: ANSWERS }],
+  ['SecResponseBodyLimitAction', { check: LIMIT_ACTION, cause: ANSWERS }],
+  ['SecResponseBodyMimeType', { check: null, list: true, cause: ANSWERS }],
+  ['SecArgumentsLimit', { check: number, cause: `a request has at most ${MAX_WAF_VALUES} values` }],
+  ['SecUploadFileLimit', { check: number, cause: `a multipart body has at most ${MAX_PARTS} parts` }],
   ['SecArgumentSeparator', { check: only('&', 'arguments are what browsers send: they stand between &') }],
   ['SecCookieFormat', { check: only('0', 'no browser sends cookies of version 1') }],
 ];
@@ -178,14 +186,19 @@ export function readSetting(directive: Directive, settings: Map<string, string>,
   const [word, more] = words;
   if (word === undefined) {
     if (!directive.broken) problems.error('missing-argument', name, `${name.value} needs a value`, { fix: 'add one' });
-  } else if (setting.list === true) {
+    return true;
+  }
+  if (setting.list === true) {
     const before = settings.get(key);
     const added = words.map(({ value }) => value.toLowerCase());
     settings.set(key, [...(before === undefined ? [] : [before]), ...added].join(' '));
   } else if (more !== undefined) {
     problems.error('unexpected-argument', more, `${name.value} takes one value`, { fix: 'remove the others' });
+    return true;
   } else if (setting.check === null || setting.check(word, problems)) {
     settings.set(key, word.value);
-  }
+  } else return true;
+  if (setting.cause !== undefined && problems.first(`directive ${key}`))
+    problems.warning('no-effect', name, `${name.value} has no effect`, { cause: setting.cause });
   return true;
 }

@@ -30,14 +30,14 @@ const idOf = (name: string): number => (abi as unknown as Record<string, number>
 
 // SPEC: kinds and parameters are those that ModSecurity v2 registers in re_variables.c.
 const SCALARS = names(`
-  AUTH_TYPE DURATION FULL_REQUEST FULL_REQUEST_LENGTH HIGHEST_SEVERITY INBOUND_DATA_ERROR MATCHED_VAR MATCHED_VAR_NAME
+  DURATION HIGHEST_SEVERITY INBOUND_DATA_ERROR MATCHED_VAR MATCHED_VAR_NAME
   MULTIPART_BOUNDARY_QUOTED MULTIPART_BOUNDARY_WHITESPACE MULTIPART_CRLF_LF_LINES MULTIPART_DATA_AFTER
   MULTIPART_DATA_BEFORE MULTIPART_FILE_LIMIT_EXCEEDED MULTIPART_HEADER_FOLDING MULTIPART_INVALID_HEADER_FOLDING
   MULTIPART_INVALID_PART MULTIPART_INVALID_QUOTING MULTIPART_LF_LINE MULTIPART_MISSING_SEMICOLON MULTIPART_STRICT_ERROR
-  MULTIPART_UNMATCHED_BOUNDARY OUTBOUND_DATA_ERROR QUERY_STRING REMOTE_ADDR REMOTE_HOST REMOTE_PORT REMOTE_USER
+  MULTIPART_UNMATCHED_BOUNDARY OUTBOUND_DATA_ERROR QUERY_STRING REMOTE_ADDR REMOTE_HOST
   REQBODY_ERROR REQBODY_ERROR_MSG REQBODY_PROCESSOR REQBODY_PROCESSOR_ERROR REQUEST_BASENAME REQUEST_BODY_LENGTH
   REQUEST_FILENAME REQUEST_LINE REQUEST_METHOD REQUEST_PROTOCOL REQUEST_URI REQUEST_URI_RAW RESPONSE_BODY
-  RESPONSE_CONTENT_LENGTH RESPONSE_CONTENT_TYPE RESPONSE_PROTOCOL RESPONSE_STATUS SERVER_ADDR SERVER_NAME SERVER_PORT
+  RESPONSE_CONTENT_LENGTH RESPONSE_CONTENT_TYPE RESPONSE_PROTOCOL RESPONSE_STATUS SERVER_NAME
   STATUS_LINE TIME TIME_DAY TIME_EPOCH TIME_HOUR TIME_MIN TIME_MON TIME_SEC TIME_WDAY TIME_YEAR UNIQUE_ID
   URLENCODED_ERROR`);
 const LISTS = names(`
@@ -62,6 +62,14 @@ const EMPTY_SCALARS: readonly (readonly [string, string])[] = [
   ),
   ...names('STREAM_INPUT_BODY STREAM_OUTPUT_BODY').map((name) => [name, 'bodies are not rewritten here'] as const),
 ];
+/** Those that have an id, for the sake of rule sets that only leave them out, and never a value. */
+const ABSENT_SCALARS: readonly (readonly [string, string])[] = [
+  ...names('AUTH_TYPE REMOTE_USER').map((name) => [name, 'nobody logs in here'] as const),
+  ...names('REMOTE_PORT SERVER_ADDR SERVER_PORT').map(
+    (name) => [name, 'the runtime does not show the connection'] as const,
+  ),
+  ...names('FULL_REQUEST FULL_REQUEST_LENGTH').map((name) => [name, 'a request is not kept as one text'] as const),
+];
 const SILENT_SCALARS = names(`
   MODSEC_BUILD MSC_PCRE_LIMITS_EXCEEDED MULTIPART_CRLF_LINE PATH_INFO PERF_ALL PERF_COMBINED PERF_GC PERF_LOGGING
   PERF_PHASE1 PERF_PHASE2 PERF_PHASE3 PERF_PHASE4 PERF_PHASE5 PERF_RULES PERF_SREAD PERF_SWRITE SDBM_DELETE_ERROR
@@ -81,6 +89,9 @@ const VARIABLES: ReadonlyMap<string, Variable> = new Map<string, Variable>([
   ...EMPTY_SCALARS.map(
     ([name, empty]) => [name, { id: EMPTY, list: false, entry: 'none', empty, lost: true }] as const,
   ),
+  ...ABSENT_SCALARS.map(
+    ([name, empty]) => [name, { id: idOf(name), list: false, entry: 'none', empty, lost: true }] as const,
+  ),
   ...SILENT_SCALARS.map(
     (name) => [name, { id: EMPTY, list: false, entry: 'none', empty: 'it has no value here' }] as const,
   ),
@@ -88,6 +99,37 @@ const VARIABLES: ReadonlyMap<string, Variable> = new Map<string, Variable>([
 const NAMES: ReadonlyMap<number, string> = new Map(
   [...VARIABLES].filter(([name, { id }]) => idOf(name) === id).map(([name, { id }]) => [id, name]),
 );
+
+/**
+ * What a request body fills. In phases 3 to 5 it is gone: the engine is given heads and answer again, and TX, but no body.
+ * Of those that the query fills as well, that part is there.
+ */
+const OF_BODY = new Set(
+  names(`
+    ARGS_POST ARGS_POST_NAMES FILES FILES_COMBINED_SIZE FILES_NAMES FILES_SIZES FILES_TMP_CONTENT JSON MULTIPART_FILENAME
+    MULTIPART_NAME MULTIPART_PART_HEADERS REQBODY_ERROR REQBODY_ERROR_MSG REQBODY_PROCESSOR_ERROR REQUEST_BODY
+    REQUEST_BODY_LENGTH XML ${SCALARS.filter((name) => name.startsWith('MULTIPART_')).join(' ')}`).map(idOf),
+);
+const OF_BODY_AND_QUERY = new Set(names('ARGS ARGS_NAMES ARGS_COMBINED_SIZE URLENCODED_ERROR').map(idOf));
+
+/** Says that a variable will not be there, or only a part of it, where a rule of `phase` looks at it. */
+export function reportLate(variable: number, name: Text, phase: number, problems: Problems, loss: Loss): void {
+  const whole = OF_BODY.has(variable);
+  if (phase < 3 || (!whole && !OF_BODY_AND_QUERY.has(variable))) return;
+  const what = whole ? 'it' : 'what came with the body';
+  // Without an answer to judge, phase 5 follows phase 2 in the same call.
+  const when = phase === 5 ? ', where answers are inspected' : '';
+  problems.at(
+    whole && phase !== 5 ? loss : 'warning',
+    'late-variable',
+    name,
+    `in phase ${phase} ${what} is gone${when}`,
+    {
+      cause: 'a request body is not kept until the origin has answered',
+      fix: "look at it in phase 2, and carry over what is needed: setvar:'tx.name=%{MATCHED_VAR}'",
+    },
+  );
+}
 
 /** The name of SecLang for VARIABLE_*. */
 export const nameOf = (id: number): string => NAMES.get(id) ?? 'EMPTY';
@@ -150,9 +192,10 @@ export function resolveReference(text: Text, problems: Problems, loss: Loss): Re
 
 /**
  * Targets of a rule, or of a directive or control that updates them. Separated by `|` or `,`.
+ * `phase` of the rule, 0 where that does not matter.
  * SPEC: msre_parse_generic: a name, and behind a colon a value that ends at a separator or white space, or in quotes.
  */
-export function readTargets(text: Text, problems: Problems, loss: Loss): Target[] {
+export function readTargets(text: Text, problems: Problems, loss: Loss, phase = 0): Target[] {
   const targets: Target[] = [];
   const { value } = text;
   let hint: string | undefined;
@@ -171,6 +214,7 @@ export function readTargets(text: Text, problems: Problems, loss: Loss): Target[
     }
     const target = readTarget(name, selector, problems, loss, hint);
     if (target !== null) targets.push(target);
+    if (target !== null && !target.exclude) reportLate(target.variable, name, phase, problems, loss);
     const open = selector?.value ?? '';
     hint = /^\/.*[^/]$/s.test(open) ? `quote a pattern that holds | , or space: ARGS:'${shown(open)}...'` : undefined;
   }

@@ -11,7 +11,8 @@ class Readers {
   readonly #patterns: RegExp[] = [];
   #all = false;
 
-  constructor({ phases }: Pick<Prepared, 'phases'>) {
+  constructor({ phases, reported }: Pick<Prepared, 'phases' | 'reported'>) {
+    for (const name of reported) this.#names.add(name);
     for (const items of phases) for (const item of items) if (isRule(item)) this.add(item);
   }
 
@@ -65,8 +66,9 @@ class Readers {
 
 export function dropUnused(prepared: Prepared): Prepared {
   let { phases, initial } = prepared;
+  const { reported } = prepared;
   for (;;) {
-    const readers = new Readers({ phases });
+    const readers = new Readers({ phases, reported });
     let changed = false;
     const kept = phases.map((items) =>
       items.flatMap((item): (PreparedRule | PreparedMarker)[] => {
@@ -90,7 +92,7 @@ export function dropUnused(prepared: Prepared): Prepared {
   phases = dropMarkers(phases);
   const hoisted = hoist({ ...prepared, phases });
   ({ phases, initial } = hoisted);
-  const readers = new Readers({ phases });
+  const readers = new Readers({ phases, reported });
   return { ...prepared, phases, initial: new Map([...initial].filter(([name]) => readers.has(name))) };
 }
 
@@ -120,7 +122,7 @@ function hoist({ phases, initial }: Prepared): Pick<Prepared, 'phases' | 'initia
   const values = new Map(initial);
   const [first = [], ...others] = phases;
   const kept: (PreparedRule | PreparedMarker)[] = [];
-  const before = new Readers({ phases: [] });
+  const before = new Readers({ phases: [], reported: [] });
   const written = new Set<string>();
   let open = true; // nothing so far can end the phase, jump or write a name that is not known
   for (const item of first) {

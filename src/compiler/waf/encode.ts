@@ -10,7 +10,7 @@ import type { CompiledProgram, ProgramProblem, ProgramRule } from './program.ts'
 import type { WafSettings } from './settings.ts';
 import { ruleText, Slots } from './slots.ts';
 import { Tables } from './tables.ts';
-import { ABSENT, VARIABLE_TEXTS, viewOf } from './variables.ts';
+import { viewOf } from './variables.ts';
 
 const DISRUPTIVE: Readonly<Record<string, number>> = {
   pass: abi.DISRUPTIVE_PASS,
@@ -145,12 +145,6 @@ class Encoder {
     const firstTarget = this.#tables.rows('targets');
     // SPEC: SecAction and unconditional rules without targets match once.
     for (const target of link.targets) {
-      if (ABSENT.has(target.variable) && !target.exclude) {
-        this.#problem(
-          link,
-          `rule ${rule.id} looks at ${VARIABLE_TEXTS[target.variable]}, which this engine does not have`,
-        );
-      }
       this.#target(target);
     }
     const firstAction = this.#tables.rows('actions');

@@ -31,6 +31,8 @@ export interface Prepared {
   readonly phases: readonly (readonly (PreparedRule | PreparedMarker)[])[];
   /** TX variables that are set before the first rule. */
   readonly initial: ReadonlyMap<string, string>;
+  /** TX variables that the host tells of, so that they are kept though no rule reads them. */
+  readonly reported: readonly string[];
   readonly sets: readonly { readonly source: number; readonly first: number; readonly count: number }[];
 }
 
@@ -87,7 +89,12 @@ export function prepareRules(
     phases[2] = [];
     phases[3] = [];
   }
-  return { phases: phases.map((items) => markSkips(items)), initial, sets: used };
+  return {
+    phases: phases.map((items) => markSkips(items)),
+    initial,
+    reported: reportedVariables(settings),
+    sets: used,
+  };
 }
 
 /** `skip:n` as a marker of its own: what is counted must not change when rules are left out. */
@@ -109,6 +116,15 @@ function markSkips(items: readonly (PreparedRule | PreparedMarker)[]): (Prepared
     ...(item === null ? [] : [item]),
   ]);
   return placed;
+}
+
+/**
+ * Scores of what is detected and not blocked, by the names of CRS 4. At one level they are those that block, and are left
+ * to the rules.
+ */
+function reportedVariables({ paranoia }: WafSettings): string[] {
+  if (paranoia === null || paranoia.detection <= paranoia.blocking) return [];
+  return ['detection_inbound_anomaly_score', 'detection_outbound_anomaly_score'];
 }
 
 /** SPEC: the names that CRS 3 and 4 give to its settings. A rule set that knows others is set up by `variables`. */

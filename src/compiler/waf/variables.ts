@@ -30,17 +30,6 @@ export function viewOf(variable: number): View {
   return VIEWS.get(variable) ?? { storage: [variable], named: false };
 }
 
-/** What the engine has no way to know: a rule that looks at it would never match. */
-export const ABSENT: ReadonlySet<number> = new Set([
-  abi.VARIABLE_AUTH_TYPE,
-  abi.VARIABLE_REMOTE_USER,
-  abi.VARIABLE_REMOTE_PORT,
-  abi.VARIABLE_SERVER_ADDR,
-  abi.VARIABLE_SERVER_PORT,
-  abi.VARIABLE_FULL_REQUEST,
-  abi.VARIABLE_FULL_REQUEST_LENGTH,
-]);
-
 /** Values that rules themselves change, so that they can't be scanned before the rules run. */
 export const VOLATILE: ReadonlySet<number> = new Set([
   abi.VARIABLE_TX,
