@@ -13,15 +13,16 @@ import {
   applyLinkActions,
   checkDefaultActions,
   checkLinkActions,
+  reportLateMacros,
   type Draft,
   startLink,
   startRule,
 } from './rule.ts';
-import type { Macro, MarkerEntry, Operator, Place, RuleEntry, RuleSet, Selection, Target } from './ruleset.ts';
+import type { MarkerEntry, Operator, Place, RuleEntry, RuleSet, Selection, Target } from './ruleset.ts';
 import { readSetting, SETTING_NAMES } from './settings.ts';
 import { Source, type Text } from './text.ts';
 import { nearest, shown } from '../spelling.ts';
-import { lossOf, readTargets, reportLate } from './variables.ts';
+import { lossOf, readTargets } from './variables.ts';
 
 const NAMES = [
   ...['SecRule', 'SecAction', 'SecMarker', 'SecDefaultAction', 'SecComponentSignature', 'Include', 'IncludeOptional'],
@@ -174,7 +175,7 @@ export class Reader implements Rules {
     applyLinkActions(link, actions);
     if (head === null) applyActions(rule, actions);
     rule.links.push(link);
-    this.reportLateMacros(rule, actions);
+    reportLateMacros(rule.phase, actions, this.problems);
     if (head === null) this.add(rule, actions);
     this.continueChain(rule, actions, name);
   }
@@ -223,21 +224,6 @@ export class Reader implements Rules {
     const result = readOperator(operator, this.problems, { read, id: rule.id, loss, onUnsupportedPattern });
     if (result === 'leave-out') this.removed.add(rule);
     return [found, result === null || result === 'leave-out' ? NO_OPERATOR(place) : result];
-  }
-
-  private reportLateMacros(rule: Draft, { places, msg, logdata, setvars }: Actions): void {
-    const written: [string, Macro | undefined][] = [
-      ['msg', msg],
-      ['logdata', logdata],
-      ...setvars.flatMap(({ name, value }): [string, Macro][] => [
-        ['setvar', name],
-        ['setvar', value],
-      ]),
-    ];
-    for (const [action, macro] of written)
-      for (const part of macro ?? [])
-        if (typeof part !== 'string')
-          reportLate(part.variable, places.get(action)!, rule.phase, this.problems, 'warning');
   }
 
   private add(rule: Draft, actions: Actions): void {

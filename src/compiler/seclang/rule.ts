@@ -1,8 +1,9 @@
 /** Rules in the making: actions merged as ModSecurity merges them (msre_actionset_merge), what was written last wins. */
 import type { Actions } from './actions.ts';
 import type { Problems } from './problems.ts';
-import type { Link, Operator, Place, RuleEntry, Target } from './ruleset.ts';
+import type { Link, Macro, Operator, Place, RuleEntry, Target } from './ruleset.ts';
 import { applySteps } from './transformations.ts';
+import { reportLate } from './variables.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 export type DraftLink = Mutable<Link>;
@@ -114,4 +115,17 @@ export function checkDefaultActions(actions: Actions, problems: Problems): boole
     });
   }
   return fine;
+}
+
+/** Macros of a rule that expand to nothing in its phase. */
+export function reportLateMacros(phase: number, actions: Actions, problems: Problems): void {
+  const { places, msg, logdata, setvars } = actions;
+  const written: (readonly [string, Macro | undefined])[] = [
+    ['msg', msg],
+    ['logdata', logdata],
+    ...setvars.flatMap(({ name, value }) => [['setvar', name] as const, ['setvar', value] as const]),
+  ];
+  for (const [action, macro] of written)
+    for (const part of macro ?? [])
+      if (typeof part !== 'string') reportLate(part.variable, places.get(action)!, phase, problems, 'warning');
 }
