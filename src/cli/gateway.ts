@@ -13,9 +13,11 @@ import { pinAll, type EgressPolicy, type Pinned } from './egress.ts';
 import { Failure, sentence } from './failure.ts';
 import { operatorFor } from './operator.ts';
 import { writePrivate } from './private.ts';
-import { freePort, Supervisor, type ProcessEvent, type ProcessStatus } from './supervisor.ts';
+import { missingSecret } from './secrets.ts';
+import { freePort } from './sockets.ts';
+import { Supervisor, type ProcessEvent, type ProcessStatus } from './supervisor.ts';
 import { watchFiles, type Watcher } from './watch.ts';
-import { artefact, workerdBinary, workerdConfig } from './workerd.ts';
+import { artefact, type TcpListener, workerdBinary, workerdConfig } from './workerd.ts';
 
 export const RESOLVE_INTERVAL = 60_000; // ms between two lookups of an origin's name
 /** State of deployments, one folder each; `status` and `reload` find them here. */
@@ -30,6 +32,8 @@ export interface GatewayOptions {
   readonly host: string;
   readonly port: number; // 0: any free one
   readonly workers: number;
+  /** Sockets whose connections go to a service of a tunnel. */
+  readonly tcp?: readonly (TcpListener & { readonly host: string; readonly port: number })[];
   readonly tls: { readonly cert: string; readonly key: string } | null; // paths
   readonly authorities: readonly string[]; // PEM
   readonly egress: EgressPolicy;
@@ -130,6 +134,7 @@ export class Gateway {
       config: join(this.#state, 'config.capnp'),
       sockets: this.#sockets,
       objects: operator === null ? null : join(this.#state, 'objects'),
+      listeners: options.tcp ?? [],
       workers: options.workers,
       host: options.host,
       port,
@@ -322,6 +327,7 @@ export class Gateway {
       v8Flags,
       images: { directory: join(this.#state, 'images') },
       operator: this.#operator,
+      tcp: this.#options.tcp ?? [],
     });
     writePrivate(join(this.#state, 'config.capnp'), text);
   }
@@ -389,10 +395,3 @@ export class Gateway {
 }
 
 const variableOf = (secret: string): string => `SALLYPORT_SECRET_${secret}`;
-
-function missingSecret(deployment: Deployment, secrets: ReadonlyMap<string, string>): string | null {
-  const missing = deployment.secrets.find((name) => !secrets.has(name));
-  return missing === undefined
-    ? null
-    : `the policy needs the secret ${missing}; give it with --secret ${missing}=env:VARIABLE or --secret ${missing}=file:PATH`;
-}

@@ -63,10 +63,10 @@ export function integer(value: string, option: string, min: number, max: number)
 }
 
 /** `host:port`, `[v6]:port`, or a port alone. */
-export function listenAddress(value: string): { host: string; port: number } {
+export function listenAddress(value: string, option = '--listen'): { host: string; port: number } {
   const parts = /^(?:(\[[0-9a-fA-F:.]+\]|[^:\s/[\]]+):)?(\d{1,5})$/.exec(value);
   if (parts === null || Number(parts[2]) > 65535)
-    throw new Failure(`--listen takes host:port, such as 127.0.0.1:8080, not "${value}"`);
+    throw new Failure(`${option} takes host:port, such as 127.0.0.1:8080, not "${value}"`);
   const host = (parts[1] ?? '127.0.0.1').replace(/^\[|\]$/g, '');
   return { host: host === '*' ? '::' : host, port: Number(parts[2]) };
 }

@@ -28,3 +28,14 @@ function fromFile(name: string, path: string): string {
     throw new Failure(`the secret ${name} cannot be read: ${sentence(error)}`);
   }
 }
+
+/** What a deployment needs and was not given, as a sentence; null when nothing. */
+export function missingSecret(
+  deployment: { readonly secrets: readonly string[] },
+  secrets: ReadonlyMap<string, string>,
+): string | null {
+  const missing = deployment.secrets.find((name) => !secrets.has(name));
+  return missing === undefined
+    ? null
+    : `the policy needs the secret ${missing}; give it with --secret ${missing}=env:VARIABLE or --secret ${missing}=file:PATH`;
+}

@@ -17,6 +17,11 @@ export const serveArguments = {
     default: '127.0.0.1:8080',
   },
   workers: { type: 'string', description: 'number of workerd processes', valueHint: 'N', default: '1' },
+  tcp: {
+    type: 'string',
+    description: 'address whose TCP connections go to a tunnel as they are; repeatable',
+    valueHint: 'host:port=TUNNEL[/SERVICE]',
+  },
   'tls-cert': { type: 'string', description: 'certificate chain, PEM', valueHint: 'file' },
   'tls-key': { type: 'string', description: 'private key, PEM', valueHint: 'file' },
   'origin-ca': {
@@ -85,6 +90,7 @@ export function gatewayOptions(args: Parsed, rawArgs: readonly string[]): Gatewa
     files,
     ...listenAddress(args.listen),
     workers,
+    tcp: all('tcp').map(tcpListener),
     tls: tlsFiles(args['tls-cert'], args['tls-key']),
     authorities: all('origin-ca').map((path) => pem(path, 'CERTIFICATE')),
     egress: egressPolicy(all('egress-allow'), args['allow-loopback'] === true),
@@ -98,6 +104,17 @@ export function gatewayOptions(args: Parsed, rawArgs: readonly string[]): Gatewa
     report: args.json === true ? jsonReport : humanReport,
     access: args.json === true ? jsonAccess : humanAccess,
   };
+}
+
+/** `host:port=TUNNEL` or `host:port=TUNNEL/SERVICE`. */
+export function tcpListener(text: string, index: number): NonNullable<GatewayOptions['tcp']>[number] {
+  const label = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+  const [, address = '', tunnel, service = ''] = new RegExp(`^(.+)=(${label})(?:/(${label}))?$`).exec(text) ?? [];
+  if (tunnel === undefined)
+    throw new Failure(`--tcp takes host:port=TUNNEL or host:port=TUNNEL/SERVICE, not "${text}"`);
+  const { host, port } = listenAddress(address, '--tcp');
+  if (port === 0) throw new Failure('--tcp needs a port: nobody could learn which one was taken');
+  return { name: `tcp-${index}`, tunnel, service, host, port };
 }
 
 function tlsFiles(cert: string | undefined, key: string | undefined): GatewayOptions['tls'] {

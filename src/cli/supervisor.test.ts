@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { capnpConfig } from './capnp.ts';
-import { freePort, Supervisor, type ProcessEvent, type SupervisorOptions, WATCH_INTERVAL } from './supervisor.ts';
+import { freePort } from './sockets.ts';
+import { Supervisor, type ProcessEvent, type SupervisorOptions, WATCH_INTERVAL } from './supervisor.ts';
 import { workerdBinary } from './workerd.ts';
 
 const worker = `

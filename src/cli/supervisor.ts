@@ -8,12 +8,13 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from './failure.ts';
 import { unixRequest, type Answer } from './http.ts';
 import { readLines } from './lines.ts';
+import { openSocket } from './sockets.ts';
 import { processUsage } from './usage.ts';
 
 export const READY_TIMEOUT = 15_000; // ms from start to the first healthy answer
@@ -22,6 +23,7 @@ export const BACKOFF_MAX = 10_000;
 export const STEADY_AFTER = 30_000; // ms of life after which a crash counts as the first again
 export const WATCH_INTERVAL = 2_000; // ms between looks at memory, CPU and health
 export const HEALTH_TIMEOUT = 5_000; // ms for one health answer
+export const DRAIN_TIMEOUT = 1000; // ms for a process to tell connectors that it will end
 export const HEALTH_MISSES = 3; // unanswered in a row until a process is killed
 export const RECYCLE_INTERVAL = 60_000; // ms at least between two restarts for memory
 
@@ -34,6 +36,8 @@ export interface SupervisorOptions {
   readonly workers: number;
   readonly host: string;
   readonly port: number; // a free one, see freePort
+  /** Beside it: sockets of the configuration, by name. */
+  readonly listeners?: readonly { readonly name: string; readonly host: string; readonly port: number }[];
   readonly grace: number; // ms between SIGTERM and SIGKILL
   readonly maxMemory: number; // bytes of resident memory of one process, 0 = no limit
   /** Secrets, by the name of the environment variable that the configuration refers to. */
@@ -169,9 +173,11 @@ export class Worker {
     const child = this.#child;
     if (child === null) return this.#exited;
     this.#state = 'draining';
-    child.kill('SIGTERM');
     if (this.#kill !== null) clearTimeout(this.#kill);
     this.#kill = setTimeout(() => child.kill('SIGKILL'), grace);
+    // Connectors of tunnels go elsewhere before nobody answers here any more.
+    if (grace > 0) await this.request('POST', '/v1/drain', undefined, DRAIN_TIMEOUT).catch(() => {});
+    child.kill('SIGTERM');
     await this.#exited;
   }
 
@@ -195,8 +201,8 @@ export class Worker {
 
   /** Only for the latest turn: where a later one began meanwhile, nothing is started. */
   async #launch(turn: number): Promise<void> {
-    const socket = await openSocket(this.#options.host, this.#options.port);
-    if (turn !== this.#turn) return void socket.close();
+    const sockets = await this.#open();
+    if (turn !== this.#turn) return sockets.forEach((socket) => void socket.close());
     // What cleans temporary directories may have taken it.
     mkdirSync(dirname(this.control), { recursive: true, mode: 0o700 });
     // workerd refuses to start on a socket file that a killed predecessor left behind.
@@ -205,9 +211,9 @@ export class Worker {
     this.#startedAt = Date.now();
     this.#misses = 0;
     this.#ticksAt = 0;
-    const child = this.#spawn(socket);
+    const child = this.#spawn(sockets);
     // SAFETY: in the same turn as the spawn, before this process can accept a connection on its copy.
-    socket.close();
+    for (const socket of sockets) socket.close();
     this.#child = child;
 
     const errors: string[] = [];
@@ -250,9 +256,24 @@ export class Worker {
     this.#watch.unref();
   }
 
-  #spawn(socket: Server): ChildProcess {
-    const { workerd, config, objects } = this.#options;
-    const args = ['serve', config, '-S', 'http=3', '-s', `control=unix:${this.control}`];
+  /** The one of apps, then the others; all or none. */
+  async #open(): Promise<Server[]> {
+    const { host, port, listeners = [] } = this.#options;
+    const sockets: Server[] = [];
+    try {
+      for (const at of [{ host, port }, ...listeners]) sockets.push(await openSocket(at.host, at.port));
+      return sockets;
+    } catch (error) {
+      for (const socket of sockets) socket.close();
+      throw error;
+    }
+  }
+
+  #spawn(sockets: readonly Server[]): ChildProcess {
+    const { workerd, config, objects, listeners = [] } = this.#options;
+    const args = ['serve', config, '-s', `control=unix:${this.control}`];
+    for (const [index, name] of ['http', ...listeners.map((one) => one.name)].entries())
+      args.push('-S', `${name}=${3 + index}`);
     if (objects !== undefined && objects !== null) {
       const folder = join(objects, `worker-${this.index}`);
       mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -261,9 +282,9 @@ export class Worker {
     // Its own process group: Ctrl-C in a terminal must reach the supervisor alone, which drains the others. And where
     // the kernel can be told to, it ends them should the supervisor be killed.
     const [command, ...prefix] = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--', workerd] : [workerd];
-    const handle = (socket as unknown as { _handle: { fd: number } })._handle;
+    const descriptors = sockets.map((socket) => (socket as unknown as { _handle: { fd: number } })._handle.fd);
     return spawn(command!, [...prefix, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe', handle.fd],
+      stdio: ['ignore', 'pipe', 'pipe', ...descriptors],
       detached: true,
       env: { ...inheritedEnvironment(), ...this.#options.environment },
     });
@@ -364,32 +385,4 @@ function inheritedEnvironment(): Record<string, string> {
   return Object.fromEntries(
     kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
-}
-
-/** `port`, or any when it is 0, if nobody listens there; else a Failure. Without SO_REUSEPORT first: with it, a second deployment would silently share the port. */
-export async function freePort(host: string, port: number): Promise<number> {
-  const probe = await listen(host, port, false);
-  const { port: free } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return free;
-}
-
-const openSocket = (host: string, port: number): Promise<Server> => listen(host, port, process.platform === 'linux');
-
-function listen(host: string, port: number, reusePort: boolean): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const where = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-      if (error.code === 'EADDRINUSE')
-        reject(
-          new Failure(`${where} is already in use; stop what listens there or choose another address with --listen`),
-        );
-      else if (error.code === 'EACCES') reject(new Failure(`${where} may not be opened by this user`));
-      else if (error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND')
-        reject(new Failure(`${host} is not an address of this machine`));
-      else reject(error);
-    });
-    server.listen({ host, port, reusePort, backlog: 1024 }, () => resolve(server));
-  });
 }

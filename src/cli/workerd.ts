@@ -24,6 +24,13 @@ export const OBJECT_CLASSES = [
   { binding: 'TUNNEL_REGISTRY', className: 'TunnelRegistry', uniqueKey: 'sallyport-tunnel-registry-1' },
 ] as const;
 
+/** TCP connections that go to a service of a tunnel as they are. */
+export interface TcpListener {
+  readonly name: string;
+  readonly tunnel: string;
+  readonly service: string; // '' for the connector's default one
+}
+
 export interface WorkerdOptions {
   readonly origins: readonly Pinned[];
   /** Names of the secrets that are given, by the environment variable that holds each. */
@@ -36,6 +43,8 @@ export interface WorkerdOptions {
   readonly images: { readonly directory: string } | { readonly embedded: readonly string[] };
   /** `x` of the public key of whose tunnels there may be; without, there are none. */
   readonly operator?: string | null;
+  /** Sockets whose connections are streams of a tunnel, by name; their addresses come from the command line. */
+  readonly tcp?: readonly TcpListener[];
   /** Addresses to listen on; without, they come from the command line. */
   readonly listen?: string;
   /** null: none; without, its address comes from the command line. */
@@ -111,6 +120,11 @@ export function workerdConfig(options: WorkerdOptions): string {
     services,
     sockets: [
       { name: 'http', address: options.listen, ...secured, service: 'main' },
+      ...(options.tcp ?? []).map(({ name, tunnel, service }) => ({
+        name,
+        tcp: {},
+        service: { name: 'main', entrypoint: 'tcp', props: { json: JSON.stringify({ tunnel, service }) } },
+      })),
       ...(options.control === null
         ? []
         : [{ name: 'control', address: options.control, http: {}, service: { name: 'main', entrypoint: 'control' } }]),

@@ -50,6 +50,12 @@ const swap = (body: unknown): RequestInit => ({
   body: typeof body === 'string' ? body : JSON.stringify(body),
 });
 
+test('drain tells connectors, and is logged', async () => {
+  const { ask, logged } = deployment();
+  assert.deepEqual(await (await ask('/v1/drain', { method: 'POST' })).json(), { sockets: 0 });
+  assert.match(logged.join(), /"control":"drain","sockets":0/);
+});
+
 test('health, readiness and status', async () => {
   const { ask } = deployment();
   assert.equal((await ask('/healthz')).status, 200);

@@ -7,6 +7,7 @@ import { Hono } from 'hono';
 import { render } from '../observe/metrics.ts';
 import { ManifestError, readManifest } from '../platform/images.ts';
 import { bytesHeld } from '../router/body.ts';
+import { drainTunnels } from '../router/tunnel.ts';
 import { ImageError } from '../waf/engine.ts';
 import { log, readBytes, refuse, type ControlContext } from './call.ts';
 import { OPENAPI } from './openapi.ts';
@@ -92,6 +93,12 @@ api.post('/v1/swap', async (c) => {
 });
 
 api.route('/', tunnels);
+
+api.post('/v1/drain', async (c) => {
+  const sockets = await drainTunnels(c.env.env, 'the edge restarts');
+  log('drain', { sockets });
+  return c.json({ sockets });
+});
 
 api.get('/v1/openapi.json', (c) => c.json(OPENAPI));
 

@@ -69,6 +69,21 @@ export const OPENAPI = {
       },
     },
     ...TUNNEL_PATHS,
+    '/v1/drain': {
+      post: {
+        operationId: 'drain',
+        summary: 'Tell the connectors of tunnels to go elsewhere, since this process is about to end',
+        responses: {
+          200: {
+            description: 'How many sockets were told; their streams go on',
+            content: {
+              'application/json': { schema: { type: 'object', properties: { sockets: { type: 'integer' } } } },
+            },
+          },
+          401: unsigned,
+        },
+      },
+    },
     '/v1/openapi.json': {
       get: {
         operationId: 'openapi',

@@ -18,6 +18,7 @@ import {
   GUEST_HEADER,
   LANE_HEADER,
   type LaneRequest,
+  openSessions,
   sessionName,
   type TunnelSessionNamespace,
 } from '../tunnel/objects.ts';
@@ -101,6 +102,13 @@ async function admit(request: Request, env: Env, peer: string, policy: TunnelPol
   return await session.fetch('http://session/l:', {
     headers: { upgrade: 'websocket', [LANE_HEADER]: JSON.stringify(lane) },
   });
+}
+
+/** Tells every connector of this process to go elsewhere; what is open goes on. How many sockets were told. */
+export async function drainTunnels({ TUNNEL_SESSION: namespace }: Env, reason: string): Promise<number> {
+  if (namespace === undefined) return 0;
+  const told = await Promise.allSettled([...openSessions].map((name) => namespace.getByName(name).drain(reason)));
+  return told.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0);
 }
 
 /** The header as it came; null when the handshake was signed for another. */

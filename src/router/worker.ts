@@ -17,6 +17,7 @@ import { Generations } from './generation.ts';
 import bundle from './images.js';
 import { abandon, serve } from './pipeline.ts';
 import { problem } from './problem.ts';
+import { tcpConnection, type TcpSocket, type TcpTarget } from './tcp.ts';
 import { isTunnelUpgrade, tunnelUpgrade } from './tunnel.ts';
 
 export { TunnelRegistry } from '../tunnel/registry.ts';
@@ -101,6 +102,13 @@ export default {
    */
   connect(socket: { close(): Promise<void> }): Promise<void> {
     return socket.close();
+  },
+};
+
+/** Connections of sockets that a tunnel is behind. */
+export const tcp = {
+  connect(socket: TcpSocket, env: Env, context: { readonly props: TcpTarget }): Promise<void> {
+    return tcpConnection(socket, env, context.props);
   },
 };
 

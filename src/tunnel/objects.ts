@@ -128,6 +128,12 @@ export interface TunnelSessionNamespace {
   getByName(name: string): TunnelSessionStub;
 }
 
+/**
+ * Names of the sessions that hold sockets of connectors and woke in this isolate. On-prem it is the one of the worker as
+ * well, so that a process that is about to end can tell them all.
+ */
+export const openSessions = new Set<string>();
+
 export function sessionName(tunnel: string, session: number): string {
   return `${tunnel}#${session}`;
 }

@@ -16,6 +16,7 @@ import {
   LANE_HEADER,
   type LaneRequest,
   MAX_SESSIONS,
+  openSessions,
   type SessionStatus,
   SESSIONS_HEADER,
   type TunnelSessionMethods,
@@ -151,7 +152,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   #join(edge: EdgeLane, stream: TunnelStream, head: ResponseHead, raw: boolean, guest: Guest | null): Response {
     const { 0: client, 1: ours } = new WebSocketPair();
     this.#clients.accept(ours, edge.id, stream, raw, guest);
-    const headers = new Headers();
+    const headers = new Headers(raw ? { 'sec-websocket-protocol': SUBPROTOCOL } : {});
     for (const [name, value] of head.fields)
       if (!OF_HANDSHAKE.has(name.toLowerCase()) && !name.toLowerCase().startsWith('x-sallyport-'))
         headers.append(name, fromLatin1(value));
@@ -166,6 +167,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     const { 0: client, 1: ours } = new WebSocketPair();
     if (this.#lanes.accept(ours, lane) === null)
       return refusal(429, CLOSE.limit, 'the session has as many sockets of connectors as it can have');
+    if (this.ctx.id.name !== undefined) openSessions.add(this.ctx.id.name);
     const headers = { 'sec-websocket-protocol': SUBPROTOCOL };
     return new Response(null, { status: 101, headers, webSocket: client });
   }
@@ -205,6 +207,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     this.#active = false;
     if (busy) return void (this.#timer = setTimeout(() => this.#tick(), TICK));
     this.#timer = null;
+    if (this.#lanes.count === 0 && this.ctx.id.name !== undefined) openSessions.delete(this.ctx.id.name);
     this.#lanes.saveAll();
     this.#clients.save();
     if (this.#clients.count > 0) this.#keep(this.ctx.storage.setAlarm(now + WATCH));

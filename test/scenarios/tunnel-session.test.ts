@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { WebSocket } from 'ws';
+import { freePort } from '../../src/cli/sockets.ts';
 import { ensureOperatorKey, readOperatorKey } from '../../src/cli/operator.ts';
 import {
   CAPABILITY_HEADER,
@@ -21,8 +23,8 @@ import {
 } from '../../src/tunnel/capability.ts';
 import { Connector } from '../../src/tunnel/connector/connector.ts';
 import { issued } from '../../src/tunnel/connector/credentials.ts';
-import { Targets } from '../../src/tunnel/connector/targets.ts';
-import { CLOSE, DATA, END, frame, HEAD, readFrames, SUBPROTOCOL, windowFrame } from '../../src/tunnel/frame.ts';
+import { Targets, type Target } from '../../src/tunnel/connector/targets.ts';
+import { CLOSE, DATA, END, frame, GOAWAY, HEAD, readFrames, SUBPROTOCOL, windowFrame } from '../../src/tunnel/frame.ts';
 import { encodeResponse } from '../../src/tunnel/head.ts';
 import { readWelcome, RESUME_HEADER, writeResume, type Welcome } from '../../src/tunnel/welcome.ts';
 import { thumbprint } from '../../src/control/signature.ts';
@@ -60,13 +62,18 @@ after(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-async function connector(name = 'laptop', sockets = 1): Promise<Connector> {
+async function connector(
+  name = 'laptop',
+  sockets = 1,
+  edge = gateway,
+  targets = new Map<string, Target>([['', { protocol: 'any', host: '127.0.0.1', port: origin.port }]]),
+): Promise<Connector> {
   const made = new Connector({
-    edge: new URL(gateway.url),
+    edge: new URL(edge.url),
     name,
     sockets,
     credentials: issued(readOperatorKey(operator), [name]),
-    targets: new Targets(new Map([['', { protocol: 'any', host: '127.0.0.1', port: origin.port }]])),
+    targets: new Targets(targets),
   });
   const ready = once(made, 'ready');
   made.start();
@@ -209,8 +216,13 @@ async function rights(grant: { names?: string[]; generation?: number; expires?: 
   return { key, capability };
 }
 
-async function dialHeaders({ key, capability }: Rights, name = 'other', more: { resume?: string; host?: string } = {}) {
-  const { host } = new URL(gateway.url);
+async function dialHeaders(
+  { key, capability }: Rights,
+  name = 'other',
+  more: { resume?: string; host?: string } = {},
+  edge = gateway,
+) {
+  const { host } = new URL(edge.url);
   const dial = { host: more.host ?? host, path: TUNNEL_PATH, name, service: '', socket: 0, resume: more.resume ?? '' };
   return {
     [CAPABILITY_HEADER]: capability,
@@ -226,8 +238,8 @@ class RawConnector {
   received = 0;
   readonly closed: Promise<{ code: number; reason: string }>;
 
-  constructor(headers: Record<string, string>) {
-    this.socket = new WebSocket(`ws://127.0.0.1:${gateway.port}${TUNNEL_PATH}`, [SUBPROTOCOL], { headers });
+  constructor(headers: Record<string, string>, edge = gateway) {
+    this.socket = new WebSocket(`ws://127.0.0.1:${edge.port}${TUNNEL_PATH}`, [SUBPROTOCOL], { headers });
     this.socket.on('error', () => {});
     this.socket.on('message', (data: Buffer, binary) => {
       if (!binary) this.texts.push(String(data));
@@ -270,6 +282,60 @@ class RawConnector {
 const OPEN_FRAME = 1;
 const headFrame = (stream: number, length: number) =>
   frame(HEAD, stream, encodeResponse({ status: 200, reason: 'OK', fields: [['content-length', String(length)]] }));
+
+describe('TCP through a session', () => {
+  test('both directions, each with an end of its own; nowhere to go', { timeout: 30_000 }, async () => {
+    // Says how much came, once the other side has ended.
+    const counting = createServer({ allowHalfOpen: true }, (socket) => {
+      let count = 0;
+      socket.on('error', () => {});
+      socket.on('data', (chunk: Buffer) => (count += chunk.length));
+      socket.on('end', () => socket.end(`${count} bytes`));
+    }).listen(0, '127.0.0.1');
+    await once(counting, 'listening');
+    const ports = [await freePort('127.0.0.1', 0), await freePort('127.0.0.1', 0)] as const;
+    const args = ['--tcp', `127.0.0.1:${ports[0]}=laptop/db`, '--tcp', `127.0.0.1:${ports[1]}=laptop/none`];
+    const edge = await startGateway({ policy, env: { XDG_CONFIG_HOME: home }, args });
+    const { port } = counting.address() as AddressInfo;
+    const one = await connector('laptop', 1, edge, new Map([['db', { protocol: 'tcp', host: '127.0.0.1', port }]]));
+    try {
+      const socket = connect({ port: ports[0], host: '127.0.0.1', allowHalfOpen: true });
+      let said = '';
+      socket.on('data', (chunk: Buffer) => (said += String(chunk)));
+      socket.write('first');
+      socket.end(Buffer.alloc(3_000_000));
+      await once(socket, 'end');
+      assert.equal(said, '3000005 bytes');
+      const refused = connect({ port: ports[1], host: '127.0.0.1' });
+      refused.on('error', () => {});
+      await once(refused, 'close');
+    } finally {
+      await one.close(0);
+      await edge.stop();
+      counting.close();
+    }
+  });
+});
+
+describe('an edge that stops', () => {
+  test('says GOAWAY first, and lets what is open end', { timeout: 30_000 }, async () => {
+    const edge = await startGateway({ policy, env: { XDG_CONFIG_HOME: home } });
+    try {
+      const one = new RawConnector(await dialHeaders(await rights(), 'other', {}, edge), edge);
+      await one.welcome();
+      const answer = ask(`${edge.url}/last`, { host: 'other.example.com', agent: false });
+      const { stream } = await one.frame(OPEN_FRAME);
+      edge.signal('SIGTERM');
+      await one.frame(GOAWAY);
+      one.send(headFrame(stream, 4), frame(DATA, stream, Buffer.from('last')), frame(END, stream));
+      assert.equal((await answer).text(), 'last');
+      one.socket.close();
+      assert.equal(await edge.exited, 0);
+    } finally {
+      await edge.stop();
+    }
+  });
+});
 
 describe('dials of connectors', () => {
   /** Status and body of an upgrade that is refused. */
