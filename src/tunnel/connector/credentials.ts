@@ -33,19 +33,29 @@ export function issued(
   reach: readonly string[] = [],
   exposure: Exposure | null = null,
 ): Credentials {
-  let made: { capability: string; key: ConnectorKey; from: number; until: number } | null = null;
-  return async (now) => {
-    if (made !== null && made.until - RENEW_BEFORE > now && made.from <= now) return made;
-    const [signer, project, key] = await Promise.all([
-      signingKey(operator),
-      thumbprint(operator.x),
-      made?.key ?? generateConnectorKey(),
-    ]);
-    const grant = { project, names, reach, connector: await thumbprint(key.x), exposure };
+  type Made = {
+    readonly capability: string;
+    readonly key: ConnectorKey;
+    readonly from: number;
+    readonly until: number;
+  };
+  let key: Promise<ConnectorKey> | null = null;
+  let made: Promise<Made> | null = null;
+  const make = async (now: number): Promise<Made> => {
+    // One key for all sockets, those that dial at the same moment too: a lane is resumed by no other.
+    key ??= generateConnectorKey();
+    const [signer, project, holder] = await Promise.all([signingKey(operator), thumbprint(operator.x), key]);
+    const grant = { project, names, reach, connector: await thumbprint(holder.x), exposure };
     const until = now + OWN_LIFE;
     const capability = await issueCapability(signer, { ...grant, generation: now, expires: until });
-    made = { capability, key, from: now, until };
-    return made;
+    return { capability, key: holder, from: now, until };
+  };
+  return async (now) => {
+    const last = await made;
+    if (last !== null && last.until - RENEW_BEFORE > now && last.from <= now) return last;
+    made = make(now);
+    made.catch(() => (made = null));
+    return await made;
   };
 }
 

@@ -1,5 +1,6 @@
 /** A WebSocket to the edge: how it is dialled, what it may hold, and how its silence is noticed. */
 import { lookup as resolve } from 'node:dns';
+import type { Agent } from 'node:http';
 import type { LookupFunction } from 'node:net';
 import WebSocket, { type ClientOptions, type RawData } from 'ws';
 import { CLOSE, MAX_MESSAGE, SUBPROTOCOL } from '../frame.ts';
@@ -41,6 +42,7 @@ export class EdgeSocket {
   #timer: NodeJS.Timeout | null = null;
   #heard = true;
   #missed = 0;
+  #quick = false;
   #closed = false;
   #drain: Promise<void> | null = null;
   error: DialError | null = null;
@@ -52,6 +54,7 @@ export class EdgeSocket {
       perMessageDeflate: false,
       skipUTF8Validation: true, // what is text here is read as JSON or compared
       maxPayload: MAX_MESSAGE,
+      agent: false as unknown as Agent, // @types/ws forgets it. No connection of a refused upgrade is kept for another
       handshakeTimeout: HANDSHAKE_TIMEOUT,
       followRedirects: false, // the handshake was signed for one host
       lookup,
@@ -113,6 +116,11 @@ export class EdgeSocket {
     this.#socket.terminate();
   }
 
+  /** There is something to lose now: silence is to be noticed soon. */
+  hasten(): void {
+    if (!this.#quick && this.#timer !== null) this.#schedule();
+  }
+
   /** Looks whether the peer is there, soon rather than at the next turn. */
   probe(): void {
     if (this.#timer !== null) this.#ping();
@@ -122,8 +130,8 @@ export class EdgeSocket {
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#closed) return;
     const [least, most] = IDLE_PING;
-    const quick = this.#events.busy() || this.#missed > 0;
-    this.#timer = setTimeout(() => this.#ping(), quick ? BUSY_PING : least + Math.random() * (most - least));
+    this.#quick = this.#events.busy() || this.#missed > 0;
+    this.#timer = setTimeout(() => this.#ping(), this.#quick ? BUSY_PING : least + Math.random() * (most - least));
     this.#timer.unref();
   }
 

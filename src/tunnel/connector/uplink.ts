@@ -190,7 +190,10 @@ export class Uplink {
       now: () => performance.now(),
       // PERF: what one turn of the loop brings of several targets becomes one message.
       soon: setImmediate,
-      onStream: (stream, payload) => this.#options.onStream(stream, payload, () => held.socket?.congestion() ?? null),
+      onStream: (stream, payload) => {
+        held.socket?.hasten();
+        this.#options.onStream(stream, payload, () => held.socket?.congestion() ?? null);
+      },
       onGoaway: (_code, text) => this.#goaway(held, text),
       onClosed: (open) => {
         if (open === 0 && held.draining) this.#drained(held);
