@@ -142,5 +142,6 @@ function publicUrl(protocol: string, host: string, { capability, handshake }: Ri
 }
 
 function refusal(status: number, code: number, detail: string): Response {
-  return Response.json({ status, code, detail }, { status });
+  // The runtime says no Date; a connector whose clock is wrong signs by ours.
+  return Response.json({ status, code, detail }, { status, headers: { date: new Date().toUTCString() } });
 }

@@ -164,6 +164,8 @@ export class Lane implements StreamLane {
     this.#acked = this.#received;
     for (const message of missing) transport(message);
     this.#flush();
+    // The edge opens nothing on a socket before it knows that its welcome has arrived.
+    if (this.#options.role === 'connector') this.#acknowledge();
     return true;
   }
 

@@ -70,8 +70,14 @@ export class EdgeLane {
     );
   }
 
+  /**
+   * The connector knows of this lane. One whose welcome was lost on the way asks for no resume, so a stream that was
+   * opened too early would wait for the whole grace and then fail.
+   */
+  greeted = false;
+
   get usable(): boolean {
-    return this.socket !== null && this.lane.accepting;
+    return this.socket !== null && this.greeted && this.lane.accepting;
   }
 }
 
@@ -116,6 +122,7 @@ export class EdgeLanes {
     const { request, id, token, since, heard, snapshot } = socket.deserializeAttachment() as Attachment;
     const edge = new EdgeLane(request, id, token, since, snapshot);
     edge.heard = heard;
+    edge.greeted = true;
     this.#lanes.set(id, edge);
     this.#join(edge, socket, snapshot.sent);
   }
@@ -174,6 +181,10 @@ export class EdgeLanes {
     edge.heard = this.presentAt = Date.now();
     this.#sessions = edge.request.sessions;
     this.#bySocket.set(socket, edge);
+    if (edge.greeted) this.#wake();
+  }
+
+  #wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake();
@@ -190,6 +201,9 @@ export class EdgeLanes {
     try {
       if (typeof message === 'string') throw new FrameError(CLOSE.malformed, 'a text that is no ping');
       edge.lane.receive(new Uint8Array(message));
+      if (edge.greeted) return;
+      edge.greeted = true;
+      this.#wake();
     } catch (error) {
       if (error instanceof FrameError) this.close(edge, error.code, error.message);
       else {

@@ -24,7 +24,18 @@ import {
 import { Connector } from '../../src/tunnel/connector/connector.ts';
 import { issued } from '../../src/tunnel/connector/credentials.ts';
 import { Targets, type Target } from '../../src/tunnel/connector/targets.ts';
-import { CLOSE, DATA, END, frame, GOAWAY, HEAD, readFrames, SUBPROTOCOL, windowFrame } from '../../src/tunnel/frame.ts';
+import {
+  ackFrame,
+  CLOSE,
+  DATA,
+  END,
+  frame,
+  GOAWAY,
+  HEAD,
+  readFrames,
+  SUBPROTOCOL,
+  windowFrame,
+} from '../../src/tunnel/frame.ts';
 import { encodeResponse } from '../../src/tunnel/head.ts';
 import { readWelcome, RESUME_HEADER, writeResume, type Welcome } from '../../src/tunnel/welcome.ts';
 import { thumbprint } from '../../src/control/signature.ts';
@@ -267,7 +278,10 @@ class RawConnector {
   }
 
   async welcome(): Promise<Welcome> {
-    return readWelcome(await this.until(() => this.texts[0]));
+    const welcome = readWelcome(await this.until(() => this.texts[0]));
+    // It has arrived: only now the edge opens streams here.
+    this.send(ackFrame(this.received));
+    return welcome;
   }
 
   frame(type: number, after = 0): Promise<{ stream: number; payload: Uint8Array }> {
