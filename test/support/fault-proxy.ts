@@ -19,6 +19,8 @@ export interface Faults {
   stalled: boolean;
   /** Bytes that each connection passes before it is reset; Infinity never. */
   cutAfter: number;
+  /** Bytes under way before the sender has to wait: a fast link with a latency needs many. */
+  holds: number;
 }
 
 export interface FaultProxy {
@@ -52,14 +54,13 @@ export interface FaultProxy {
   stop(): Promise<void>;
 }
 
-const HELD = 1 << 20; // bytes of one direction under way, before its source has to wait
-
 const noFaults = (): Faults => ({
   latency: 0,
   bytesPerSecond: Infinity,
   segment: Infinity,
   stalled: false,
   cutAfter: Infinity,
+  holds: 1 << 20,
 });
 
 /** Tells whoever waits that something has changed. */
@@ -102,7 +103,7 @@ class Pump {
     source.on('data', (bytes: Buffer) => {
       this.#held.push({ bytes, came: performance.now() });
       this.#size += bytes.length;
-      if (this.#size > HELD) source.pause();
+      if (this.#size > faults.holds) source.pause();
       bell.ring();
     });
     source.once('end', () => ((this.#ended = true), bell.ring()));
@@ -147,7 +148,7 @@ class Pump {
     if (first.bytes.length === 0) this.#held.shift();
     this.#size -= bytes.length;
     this.#sent += bytes.length;
-    if (this.#size <= HELD) this.#source.resume();
+    if (this.#size <= this.#faults.holds) this.#source.resume();
     const room = this.#sink.write(bytes);
     this.#passed(bytes.length);
     if (!room) await either(this.#sink, 'drain', 'close');
@@ -166,7 +167,8 @@ export function either(emitter: EventEmitter, ...names: readonly string[]): Prom
   });
 }
 
-const pause = (milliseconds: number): Promise<void> => new Promise((done) => setTimeout(done, milliseconds));
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((done) => setTimeout(done, Math.max(0, milliseconds)));
 
 export async function startFaultProxy(target: number, host = '127.0.0.1'): Promise<FaultProxy> {
   const bell = new Bell();
