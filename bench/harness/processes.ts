@@ -48,12 +48,16 @@ export class Processes {
     process.kill(process.pid, signal); // the default way to end, now that nobody handles it
   };
 
-  /** Starts a server and waits until it answers the probe. Its standard output goes to `output` or nowhere. */
+  /**
+   * Starts a server and waits until it is up: until it answers the probe, unless `up` says otherwise. Its standard output
+   * goes to `output` or nowhere.
+   */
   async start(
     command: string,
     args: readonly string[],
     port: number,
     output = this.#null,
+    up: (port: number) => Promise<boolean> = (one) => answers(one, this.#probe),
   ): Promise<Server & { firstResponse: number }> {
     const begun = performance.now();
     const child = spawn(command, args, { cwd: this.folder, stdio: ['ignore', output, 'pipe'] });
@@ -63,7 +67,7 @@ export class Processes {
     let ended = false;
     child.once('exit', () => (ended = true));
     child.once('error', (error) => ((ended = true), (said += error.message)));
-    while (!(await answers(port, this.#probe))) {
+    while (!(await up(port))) {
       if (ended || performance.now() - begun > 30_000)
         throw new Error(`${command} did not answer on port ${port}: ${said}`);
       await new Promise((done) => setTimeout(done, 1));
@@ -105,6 +109,17 @@ function answers(port: number, probe: string): Promise<boolean> {
   });
 }
 
+/** Whether somebody takes connections, whatever they speak. */
+export function listens(port: number): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      done(true);
+      socket.destroy();
+    });
+    socket.once('error', () => done(false));
+  });
+}
+
 export function freePort(): Promise<number> {
   return new Promise((done, fail) => {
     const server = createServer().once('error', fail);
@@ -133,6 +148,23 @@ export function cpuMicros(pid: number): number {
   // The command name, field 2, may hold spaces and parentheses: count fields from its end.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / TICKS_PER_SECOND;
+}
+
+/** A process and all that it started, as long as those live. */
+export function family(pid: number): number[] {
+  const parents = new Map<number, number>();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+    } catch {
+      // Gone in the meantime.
+    }
+  }
+  const found = [pid];
+  for (const parent of found) for (const [child, of] of parents) if (of === parent) found.push(child);
+  return found;
 }
 
 export function residentMB(pid: number): number {
