@@ -25,12 +25,13 @@ export function unixRequest(
   return exchange(request, { socketPath, method, path, headers }, body, timeout);
 }
 
-/** A request without body. Redirects are not followed: what is signed is signed for one place. */
+/** Redirects are not followed: what is signed is signed for one place. */
 export function urlRequest(
   url: URL,
   method: string,
   headers: Readonly<Record<string, string>>,
   timeout: number,
+  body?: string,
 ): Promise<Answer> {
   const secure = url.protocol === 'https:';
   const options = {
@@ -40,9 +41,13 @@ export function urlRequest(
     ...(secure && !/^[[\d]/.test(url.hostname) && { servername: url.hostname }),
     method,
     path: `${url.pathname}${url.search}`,
-    headers: { ...headers, host: url.host },
+    headers: {
+      ...headers,
+      ...(body !== undefined && { 'content-length': String(Buffer.byteLength(body)) }),
+      host: url.host,
+    },
   };
-  return exchange(secure ? secureRequest : request, options, undefined, timeout);
+  return exchange(secure ? secureRequest : request, options, body, timeout);
 }
 
 function exchange(

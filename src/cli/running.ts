@@ -1,6 +1,7 @@
 /** Talks to the control API of a deployment: over its unix socket on this machine, or signed to its control host. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { contentDigest } from '../control/signature.ts';
 import { printable } from './accesslog.ts';
 import { Failure } from './failure.ts';
 import { STATE_FOLDER } from './gateway.ts';
@@ -34,15 +35,18 @@ export interface ControlAnswer extends Answer {
   readonly from: string;
 }
 
-export async function askControl(place: Place, method: string, path: string): Promise<ControlAnswer> {
+/** `value` is sent as JSON. */
+export async function askControl(place: Place, method: string, path: string, value?: unknown): Promise<ControlAnswer> {
   if (place.control !== undefined && place.url !== undefined)
     throw new Failure('--control and --url name two deployments; give one of them');
   const origin = place.url === undefined ? null : controlOrigin(place.url);
   const from = origin === null ? (place.control ?? onlySocket()) : origin.origin;
+  const body = value === undefined ? undefined : JSON.stringify(value);
   const ask = async (): Promise<Answer> => {
-    if (origin === null) return await unixRequest(from, method, path, undefined, PATIENCE);
+    if (origin === null) return await unixRequest(from, method, path, body, PATIENCE);
     const url = new URL(path, origin);
-    return await urlRequest(url, method, await signed({ method, url, digest: null }), PATIENCE);
+    const digest = body === undefined ? null : await contentDigest(new TextEncoder().encode(body));
+    return await urlRequest(url, method, await signed({ method, url, digest }), PATIENCE, body);
   };
   try {
     return { from, ...(await ask()) };
@@ -69,7 +73,7 @@ export function jsonOf({ from, status, body }: ControlAnswer): unknown {
 
 /** The answer to a question that is answered with 200, or a Failure with what was said instead. */
 export function requireOk(answer: ControlAnswer): ControlAnswer {
-  if (answer.status === 200) return answer;
+  if (answer.status === 200 || answer.status === 201) return answer;
   const { reason, detail = reason } = (jsonOf(answer) ?? {}) as { detail?: unknown; reason?: unknown };
   const said = typeof detail === 'string' ? `: ${printable(detail)}` : '';
   throw new Failure(`${answer.from} refuses with status ${answer.status}${said}`);

@@ -4,10 +4,11 @@ import type { Bundle, Env } from './bindings.ts';
 import { memoryImages } from './images.ts';
 import type { Platform } from './platform.ts';
 import { secretOf } from './secrets.ts';
-import { tunnelDial } from './tunnels.ts';
+import { tunnelDial, tunnelExposure } from './tunnels.ts';
 
 export function cloudflarePlatform(env: Env, bundle: Bundle): Platform {
   const tunnel = tunnelDial(env.TUNNEL_SESSION);
+  const exposed = tunnelExposure(env.TUNNEL_SESSION);
   return {
     name: 'cloudflare',
     images: memoryImages(bundle),
@@ -28,6 +29,7 @@ export function cloudflarePlatform(env: Env, bundle: Bundle): Platform {
       if (address === host) return fetch(target, init);
       return fetch(target, { ...init, cf: { resolveOverride: address } } as RequestInit);
     },
+    ...(exposed !== null && { exposed }),
     secret: (name) => secretOf(env, name),
   };
 }

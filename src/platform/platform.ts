@@ -1,5 +1,6 @@
 /** What differs between Cloudflare and on-prem workerd; one implementation per target beside this file. */
 import type { Endpoint, Manifest } from '../plan.ts';
+import type { AccessRule } from '../tunnel/access.ts';
 
 export interface Platform {
   readonly name: 'workerd' | 'cloudflare' | 'dry';
@@ -10,6 +11,8 @@ export interface Platform {
   peer(request: Request): string;
   /** One try at one endpoint. `request` carries the final URL and headers; never follows redirects. Rejects on failure. */
   dial(endpoint: Endpoint, url: string, init: RequestInit): Promise<Response>;
+  /** Who may use a tunnel by its host, by the word of its project's registry; null: no word. Absent: there are no tunnels. */
+  exposed?(tunnel: string): Promise<AccessRule | null>;
   /** A named secret, or undefined when there is none of that name. */
   secret(name: string): string | undefined;
 }

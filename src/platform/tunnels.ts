@@ -1,4 +1,5 @@
 /** Dials into tunnels: one request to a session object, with the semantics of a dial to any other origin. */
+import type { AccessRule } from '../tunnel/access.ts';
 import {
   FAILURE_HEADER,
   MAX_SESSIONS,
@@ -26,6 +27,26 @@ export function tunnelDial(namespace: TunnelSessionNamespace | undefined): Tunne
     if (place === null) return Promise.reject(new Error('the host of the request names no tunnel'));
     if (namespace === undefined) return Promise.reject(new Error('this deployment holds no tunnels'));
     return send(namespace, place, spread, url, init);
+  };
+}
+
+/** Milliseconds for which the word of a registry is believed before it is asked again. */
+export const EXPOSED_MS = 2000;
+const MAX_EXPOSED = 4096; // tunnels
+
+export function tunnelExposure(
+  namespace: TunnelSessionNamespace | undefined,
+): ((tunnel: string) => Promise<AccessRule | null>) | null {
+  if (namespace === undefined) return null;
+  const known = new Map<string, { readonly rule: AccessRule | null; readonly until: number }>();
+  return async (tunnel) => {
+    const found = known.get(tunnel);
+    const now = Date.now();
+    if (found !== undefined && found.until > now) return found.rule;
+    const rule = await namespace.getByName(sessionName(tunnel, 0)).exposed();
+    if (known.size >= MAX_EXPOSED) known.clear();
+    known.set(tunnel, { rule, until: now + EXPOSED_MS });
+    return rule;
   };
 }
 

@@ -5,7 +5,7 @@ import type { Env, Fetcher } from './bindings.ts';
 import { diskImages } from './images.ts';
 import type { Platform } from './platform.ts';
 import { secretOf } from './secrets.ts';
-import { tunnelDial } from './tunnels.ts';
+import { tunnelDial, tunnelExposure } from './tunnels.ts';
 
 export function workerdPlatform(env: Env): Platform {
   const dials = readDials(env.DIALS);
@@ -17,6 +17,7 @@ export function workerdPlatform(env: Env): Platform {
     bindings.set(dial, binding);
   }
   const tunnel = tunnelDial(env.TUNNEL_SESSION);
+  const exposed = tunnelExposure(env.TUNNEL_SESSION);
   return {
     name: 'workerd',
     images: env.IMAGES === undefined ? noImages : diskImages(env.IMAGES),
@@ -35,6 +36,7 @@ export function workerdPlatform(env: Env): Platform {
       // A network service connects to the authority of the URL, so Host can't differ from the address there.
       return env.ORIGINS.fetch(toAddress(endpoint, url), init);
     },
+    ...(exposed !== null && { exposed }),
     secret: (name) => secretOf(env, name),
   };
 }

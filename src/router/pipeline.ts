@@ -1,5 +1,6 @@
 /** The request's path: the list of phases, in order. ARCHITECTURE.md holds the same list. */
 import { observe } from '../observe/observe.ts';
+import { access } from './access.ts';
 import { address } from './address.ts';
 import { cors } from './cors.ts';
 import { direct } from './direct.ts';
@@ -23,6 +24,7 @@ export const REQUEST_PHASES: readonly Phase[] = [
   cors,
   redirect,
   direct,
+  access,
   inspect,
   rewrite,
   upstream,

@@ -137,6 +137,8 @@ export interface RunOptions {
   readonly origin?: (sent: Sent, exchange: Exchange) => Response | Promise<Response>;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly peer?: string;
+  /** The word of a tunnel's registry. */
+  readonly exposed?: NonNullable<Platform['exposed']>;
 }
 
 /** Runs one request through the pipeline against origins that are functions; log lines are collected, not printed. */
@@ -166,6 +168,7 @@ export async function run(
       return (await options.origin?.(one, exchange)) ?? new Response('ok');
     },
     secret: (name) => options.secrets?.[name],
+    ...(options.exposed !== undefined && { exposed: options.exposed }),
   };
   const headers = new Headers({ host: 'shop.example' });
   for (const [name, value] of new Headers(init.headers)) headers.set(name, value);

@@ -11,7 +11,7 @@
  * how many sessions the dial thinks there are, when it is not one.
  */
 import type { AccessRule } from './access.ts';
-import { LABEL } from './capability.ts';
+import { type Exposure, LABEL } from './capability.ts';
 
 export const MAX_SESSIONS = 64; // of one tunnel
 export const SESSIONS_HEADER = 'x-sallyport-sessions';
@@ -43,6 +43,8 @@ export interface Claim {
   readonly time: number;
   /** `access`: to reach what the tunnel has, which takes no name. */
   readonly purpose: 'serve' | 'access';
+  /** How the capability exposes the tunnel; null: no word. */
+  readonly exposure: Exposure | null;
   /** Thumbprint of the project that offers the service to this one, by the word of its registry; '' for none. */
   readonly host: string;
 }

@@ -1,5 +1,5 @@
 /** What session 0 of a tunnel remembers, in SQLite: the name's owner, what was revoked, nonces, how many sessions. */
-import type { AccessRule } from './access.ts';
+import { type AccessRule, PUBLIC } from './access.ts';
 import { HANDSHAKE_SECONDS } from './capability.ts';
 import { CLOSE } from './frame.ts';
 import { type Admission, type Claim } from './objects.ts';
@@ -53,7 +53,7 @@ export class SessionMemory {
     return Number(this.#fact('sessions') || 1);
   }
 
-  admit({ project, generation, nonce, time, purpose, host }: Claim, now: number): Admission {
+  admit({ project, generation, nonce, time, purpose, exposure, host }: Claim, now: number): Admission {
     const owner = this.project;
     if (purpose === 'access') {
       if (owner === '') return refused(404, CLOSE.unauthorised, 'there is no such tunnel');
@@ -76,6 +76,8 @@ export class SessionMemory {
     if (used !== undefined) return refused(401, CLOSE.unauthorised, 'the handshake was used before');
     this.#sql.exec('INSERT INTO nonce VALUES (?, ?)', nonce, time + 2000 * HANDSHAKE_SECONDS);
     if (owner === '') this.#remember('project', project);
+    // The last connector's word, which is the operator's: a capability says how its tunnels are exposed.
+    if (purpose === 'serve' && (exposure ?? '') !== this.#fact('exposure')) this.#remember('exposure', exposure ?? '');
     return { admitted: true, sessions: this.sessions, fresh: owner === '' };
   }
 
@@ -88,7 +90,11 @@ export class SessionMemory {
 
   get access(): AccessRule | null {
     const text = this.#fact('access');
-    return text === '' ? null : (JSON.parse(text) as AccessRule | null);
+    const rule = text === '' ? null : (JSON.parse(text) as AccessRule | null);
+    const exposure = this.#fact('exposure');
+    // Restricted by a capability that does not say to whom: to whom the registry says, or to nobody.
+    const hidden = exposure === 'private' || (exposure === 'restricted' && rule?.access !== 'restricted');
+    return hidden ? { ...PUBLIC, access: 'private' } : rule;
   }
 
   expose(rule: AccessRule | null): void {
