@@ -8,15 +8,15 @@ export const MAX_LINE_CHARACTERS = 64 * 1024; // what is longer is cut, and says
  * Calls back with every line, also with one that the stream ends within. Rejected: readline. It also ends lines at
  * U+2028, which JSON leaves as it is, so that a client could put a line of its own into a log; and it has no bound.
  */
-export function readLines(stream: Readable, onLine: (line: string) => void): void {
+export function readLines(stream: Readable, onLine: (line: string) => void, limit = MAX_LINE_CHARACTERS): void {
   const decoder = new StringDecoder('utf8');
   let begun = ''; // the line that has no end yet
   let cut = false; // and whether the rest of it is left out
   const add = (text: string) => {
     if (cut) return;
     begun += text;
-    if (begun.length <= MAX_LINE_CHARACTERS) return;
-    begun = `${begun.slice(0, MAX_LINE_CHARACTERS)}… (cut)`;
+    if (begun.length <= limit) return;
+    begun = `${begun.slice(0, limit)}… (cut)`;
     cut = true;
   };
   const end = () => {

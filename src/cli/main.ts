@@ -26,6 +26,7 @@ const commands: Record<string, Loader> = {
   health: () => load(import('./health.ts')),
   metrics: () => load(import('./metrics.ts')),
   reload: () => load(import('./reload.ts')),
+  tunnel: () => load(import('./tunnel.ts')),
 };
 
 const main = defineCommand({
@@ -71,10 +72,28 @@ async function command(name: string, rest: string[]): Promise<void> {
       `there is no command "${name}"; the commands are ${Object.keys(commands).join(', ')} and version`,
     );
   const found = await commands[name]!();
+  if (found.subCommands !== undefined) return await action(name, found, rest);
+  await runOne(found, rest, main as CommandDef);
+}
+
+/** A command that has commands of its own. */
+async function action(name: string, found: CommandDef, [first = '', ...rest]: string[]): Promise<void> {
+  const actions = found.subCommands as Readonly<Record<string, Loader>>;
+  if (first === '' || first === 'help' || first === '--help' || first === '-h') {
+    await usage(found, main as CommandDef);
+    if (first === '') process.exitCode = 1;
+    return;
+  }
+  if (!Object.hasOwn(actions, first))
+    throw new Failure(`${name} takes ${Object.keys(actions).join(', ')}, not "${first}"`);
+  await runOne(await actions[first]!(), rest, found);
+}
+
+async function runOne(found: CommandDef, rest: string[], parent: CommandDef): Promise<void> {
   const definitions = typeof found.args === 'function' ? await found.args() : await (found.args ?? {});
   const end = rest.indexOf('--');
   if (rest.slice(0, end < 0 ? undefined : end).some((argument) => argument === '--help' || argument === '-h')) {
-    return usage(found, main as CommandDef);
+    return usage(found, parent);
   }
   refuseUnknown(rest, definitions);
   await runCommand(found, { rawArgs: rest });

@@ -7,8 +7,10 @@ import { EventEmitter } from 'node:events';
 import { signHandshake, CAPABILITY_HEADER, HANDSHAKE_HEADER, type ConnectorKey } from '../capability.ts';
 import { RESUME_HEADER, TUNNEL_PATH, writeResume, type Resume, type Welcome } from '../welcome.ts';
 import type { Exchange, Observer } from './exchange.ts';
+import type { RequestHead } from '../head.ts';
 import { forward } from './forward.ts';
-import type { DialError } from './socket.ts';
+import { askLocally, type LocalAnswer } from './local.ts';
+import type { DialError, Pings } from './socket.ts';
 import type { Targets } from './targets.ts';
 import { Uplink } from './uplink.ts';
 
@@ -29,6 +31,10 @@ export interface ConnectorOptions {
   readonly sockets?: number;
   /** Bytes of each body that events of exchanges carry; default 0. */
   readonly capture?: number;
+  /** This machine's clock, ms since the epoch. */
+  readonly now?: () => number;
+  /** How soon silence is noticed. */
+  readonly pings?: Pings;
 }
 
 export interface ConnectorEvents {
@@ -42,6 +48,12 @@ export interface ConnectorEvents {
   reconnecting: [{ readonly socket: number; readonly reason: string; readonly delay: number; readonly left: number }];
   /** For good. `error` is null after `close()`. */
   closed: [{ readonly reason: string; readonly error: DialError | null }];
+}
+
+export interface Asked {
+  readonly answer: LocalAnswer;
+  /** As events showed it; null where nobody listens. */
+  readonly exchange: Exchange | null;
 }
 
 export class Connector extends EventEmitter<ConnectorEvents> {
@@ -70,6 +82,8 @@ export class Connector extends EventEmitter<ConnectorEvents> {
       (_, index) =>
         new Uplink({
           index,
+          pings: options.pings,
+          now: options.now ?? Date.now,
           dial: (socket, resume, clock) => this.#dial(socket, resume, clock),
           onStream: (stream, payload, congestion) =>
             forward(stream, payload, options.targets, congestion, this.#observed ? this.#observer : null),
@@ -104,6 +118,20 @@ export class Connector extends EventEmitter<ConnectorEvents> {
     return this;
   }
 
+  /** Sends a request to a service as if it came through the tunnel. Rejects with StreamReset. */
+  async ask(service: string, head: RequestHead, body: Uint8Array): Promise<Asked> {
+    let exchange: Exchange | null = null;
+    const observer = {
+      ...this.#observer,
+      began: (begun: Exchange) => {
+        exchange = begun;
+        this.#observer.began(begun);
+      },
+    };
+    const answer = await askLocally(this.#options.targets, this.#observed ? observer : null, service, head, body);
+    return { answer, exchange };
+  }
+
   /** Dials at once what waits to be dialled: the network has come back. */
   hurry(): void {
     for (const uplink of this.#uplinks) uplink.hurry();
@@ -132,8 +160,8 @@ export class Connector extends EventEmitter<ConnectorEvents> {
   }
 
   async #dial(socket: number, resume: Resume | null, clock: number) {
-    const { edge, name, credentials } = this.#options;
-    const now = Date.now() + clock;
+    const { edge, name, credentials, now: ours = Date.now } = this.#options;
+    const now = ours() + clock;
     const { capability, key } = await credentials(now);
     const url = new URL(TUNNEL_PATH, edge);
     url.protocol = /^(https|wss):$/.test(edge.protocol) ? 'wss:' : 'ws:';

@@ -1,70 +1,20 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
-import { createServer as createRawServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { after, test } from 'node:test';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { test } from 'node:test';
 import { STREAM_WINDOW } from '../credit.ts';
 import { RESET_CODE } from '../frame.ts';
 import type { StreamReset } from '../stream.ts';
-import { TestEdge } from '../../../test/support/tunnel-edge.ts';
-import { Connector } from './connector.ts';
-import { generateConnectorKey } from '../capability.ts';
-import { Targets, type Target } from './targets.ts';
-
-const cleanup: (() => unknown)[] = [];
-after(async () => {
-  for (const one of cleanup.toReversed()) await one();
-});
-
-async function listening<T extends Server>(server: T): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanup.push(
-    () => (server as unknown as { closeAllConnections?: () => void }).closeAllConnections?.(),
-    () => server.close(),
-  );
-  return (server.address() as AddressInfo).port;
-}
-
-async function tunnel(targets: Record<string, Target>, sockets = 1): Promise<{ edge: TestEdge; connector: Connector }> {
-  const edge = await TestEdge.open();
-  cleanup.push(() => edge.close());
-  const key = await generateConnectorKey();
-  const connector = new Connector({
-    edge: new URL(edge.url),
-    name: 'test',
-    credentials: async () => ({ capability: 'none', key }),
-    targets: new Targets(new Map(Object.entries(targets))),
-    sockets,
-  });
-  cleanup.push(() => connector.close(0));
-  await new Promise((resolve) => connector.once('ready', resolve).start());
-  return { edge, connector };
-}
-
-async function origin(listener: RequestListener, sockets = 1) {
-  const port = await listening(createServer(listener));
-  return await tunnel({ '': { protocol: 'http', host: '127.0.0.1', port } }, sockets);
-}
-
-async function rawOrigin(onConnection: (socket: Socket) => void) {
-  const port = await listening(createRawServer({ allowHalfOpen: true }, onConnection));
-  return await tunnel({ '': { protocol: 'http', host: '127.0.0.1', port } });
-}
-
-const until = async (test: () => boolean): Promise<void> => {
-  for (let i = 0; i < 1000 && !test(); i++) await new Promise((resolve) => setTimeout(resolve, 5));
-  assert.ok(test());
-};
-const body = async (request: IncomingMessage): Promise<Buffer> => {
-  const parts: Buffer[] = [];
-  for await (const part of request) parts.push(part as Buffer);
-  return Buffer.concat(parts);
-};
-const resetOf = (answer: Promise<unknown>): Promise<StreamReset> =>
-  answer.then(
-    () => assert.fail('it was answered'),
-    (error: StreamReset) => error,
-  );
+import {
+  bodyOf as body,
+  listening,
+  origin,
+  pair,
+  pause,
+  rawOrigin,
+  resetOf,
+  until,
+} from '../../../test/support/tunnel-pair.ts';
 
 test('heads go through in order and case, doubled fields doubled; fields of a hop do not', async () => {
   let seen: string[] = [];
@@ -132,7 +82,7 @@ test('methods, ranges, HEAD, 304 and empty bodies', async () => {
 });
 
 test('large bodies both ways at once, byte for byte, on many streams', async () => {
-  const { edge } = await origin((request, response) => void request.pipe(response), 2);
+  const { edge } = await origin((request, response) => void request.pipe(response), { sockets: 2 });
   const one = async (size: number): Promise<void> => {
     const bytes = Buffer.alloc(size, `${size}-and-a-tail-`);
     const answer = await edge.request({ method: 'POST', fields: [['Content-Length', String(size)]] }, bytes);
@@ -154,7 +104,7 @@ test('a chunked body and its trailers, both ways', async () => {
   });
   const { stream, answer } = edge.exchange({ method: 'POST', fields: [['Trailer', 'x-in']] });
   await stream.write(Buffer.from('abc'));
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await pause(20);
   await stream.write(Buffer.from('def'));
   stream.end(Buffer.from('\0\x01\0\x04x-in\0\0\0\x03end', 'latin1'));
   const { fields, body: bytes, trailers } = await answer;
@@ -190,7 +140,7 @@ test('a client that goes before the answer is told to the origin', async () => {
   const { edge } = await origin((request) => void request.on('close', () => (closed = true)));
   const exchange = edge.exchange();
   exchange.stream.end();
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await pause(30);
   exchange.stream.reset(RESET_CODE.cancelled, 'gone');
   await until(() => closed);
 });
@@ -212,7 +162,7 @@ test('an origin that breaks off is told to the client, whatever has been sent', 
 });
 
 test('nobody at the target, no such service, a kind that it does not carry', async () => {
-  const { edge } = await tunnel({
+  const { edge } = await pair({
     '': { protocol: 'http', host: '127.0.0.1', port: 1 },
     db: { protocol: 'tcp', host: '127.0.0.1', port: 1 },
   });
@@ -245,7 +195,7 @@ test('no second request can hide in a body', async () => {
   );
   assert.equal(longer.code, RESET_CODE.protocol);
   const late = edge.exchange({ method: 'POST', target: '/2', fields: [['Content-Length', '4']] });
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await pause(20);
   await late.stream.write(Buffer.from(smuggled));
   assert.equal((await resetOf(late.answer)).code, RESET_CODE.protocol);
   const shorter = edge.exchange({ method: 'POST', target: '/3', fields: [['Content-Length', '9']] });
@@ -300,7 +250,7 @@ test('Expect: 100-continue: the body waits, and is never sent to a target that r
     }, 30);
   });
   const port = await listening(server);
-  const { edge } = await tunnel({ '': { protocol: 'http', host: '127.0.0.1', port } });
+  const { edge } = await pair({ '': { protocol: 'http', host: '127.0.0.1', port } });
   const fields = [
     ['Content-Length', '400000'],
     ['Expect', '100-continue'],
@@ -346,13 +296,13 @@ test('a kept connection that has died costs a request nothing that may be sent a
     });
   });
   assert.equal((await edge.request()).status, 200);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await pause(20);
   assert.equal((await edge.request()).status, 200);
   assert.equal(connections, 2);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await pause(20);
   // That one was sent without an agent: the pool has nothing that lives.
   assert.equal((await edge.request({ method: 'POST' }, 'x')).status, 200);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await pause(20);
   const post = await resetOf(edge.request({ method: 'POST' }, 'x'));
   assert.equal(post.code, RESET_CODE.internal, 'it may have been acted on');
 });
@@ -390,7 +340,7 @@ test('a reader that takes nothing stops the origin at its window', async () => {
   await until(() => stalled.chunks.length > 0);
   while (last !== written) {
     last = written;
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await pause(150);
   }
   const arrived = stalled.chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
   assert.ok(arrived <= STREAM_WINDOW, `${arrived} bytes`);

@@ -1,6 +1,6 @@
 /** A WebSocket to the edge: how it is dialled, what it may hold, and how its silence is noticed. */
 import { lookup as resolve } from 'node:dns';
-import type { Agent } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import type { LookupFunction } from 'node:net';
 import WebSocket, { type ClientOptions, type RawData } from 'ws';
 import { CLOSE, MAX_MESSAGE, SUBPROTOCOL } from '../frame.ts';
@@ -12,8 +12,12 @@ const HIGH_WATER = 1_048_576;
 const DRAIN_POLL = 5; // ms; `ws` tells of no drain
 const MISSES = 2; // pings without an answer
 /** ms between pings. With streams open silence is noticed within the grace for which the edge keeps them. */
-const IDLE_PING = [15_000, 25_000] as const;
-const BUSY_PING = 3000;
+export interface Pings {
+  readonly least: number;
+  readonly most: number;
+  readonly busy: number;
+}
+export const PINGS: Pings = { least: 15_000, most: 25_000, busy: 3000 };
 
 /** The upgrade was answered with something else. `code` is the status, 0 when there was no answer. */
 export class DialError extends Error {
@@ -27,6 +31,41 @@ export class DialError extends Error {
   }
 }
 
+/** How any WebSocket to an edge is opened. */
+export function edgeSocketOptions(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+): ClientOptions & { generateMask?: (mask: Buffer) => void; lookup: LookupFunction } {
+  return {
+    headers,
+    perMessageDeflate: false,
+    skipUTF8Validation: true, // what is text here is read as JSON or compared
+    maxPayload: MAX_MESSAGE,
+    agent: false as unknown as Agent, // @types/ws forgets it. No connection of a refused upgrade is kept for another
+    handshakeTimeout: HANDSHAKE_TIMEOUT,
+    followRedirects: false, // the handshake was signed for one host
+    lookup,
+    // PERF: masking copies every byte. SPEC: RFC 6455 section 10.3: masks are there for caches that read what a script made
+    // a browser send; under TLS and on this machine there is none.
+    ...((url.protocol === 'wss:' || isLoopback(url.hostname)) && { generateMask: (mask: Buffer) => void mask.fill(0) }),
+  };
+}
+
+/** What an edge said instead of switching protocols. */
+export function refusalOf(response: IncomingMessage): Promise<DialError> {
+  return new Promise((resolve) => {
+    let text = '';
+    response.setEncoding('utf8');
+    response.on('data', (part: string) => (text += part.slice(0, 4096 - text.length)));
+    response.on('error', () => {});
+    response.once('close', () => {
+      const status = response.statusCode ?? 0;
+      resolve(new DialError(status, reasonOf(text) || `status ${status}`, Date.parse(response.headers.date ?? '')));
+    });
+    setTimeout(() => response.destroy(), 2000).unref();
+  });
+}
+
 export interface EdgeSocketEvents {
   readonly onText: (text: string) => void;
   readonly onMessage: (bytes: Uint8Array) => void;
@@ -34,6 +73,7 @@ export interface EdgeSocketEvents {
   readonly onClose: (code: number, reason: string) => void;
   /** Streams are open. */
   readonly busy: () => boolean;
+  readonly pings?: Pings | undefined;
 }
 
 export class EdgeSocket {
@@ -49,36 +89,18 @@ export class EdgeSocket {
 
   constructor(url: URL, headers: Readonly<Record<string, string>>, events: EdgeSocketEvents) {
     this.#events = events;
-    const options: ClientOptions & { generateMask?: (mask: Buffer) => void; lookup: LookupFunction } = {
-      headers,
-      perMessageDeflate: false,
-      skipUTF8Validation: true, // what is text here is read as JSON or compared
-      maxPayload: MAX_MESSAGE,
-      agent: false as unknown as Agent, // @types/ws forgets it. No connection of a refused upgrade is kept for another
-      handshakeTimeout: HANDSHAKE_TIMEOUT,
-      followRedirects: false, // the handshake was signed for one host
-      lookup,
-    };
-    // PERF: masking copies every byte. SPEC: RFC 6455 section 10.3: masks are there for caches that read what a script made
-    // a browser send; under TLS and on this machine there is none.
-    if (url.protocol === 'wss:' || isLoopback(url.hostname)) options.generateMask = (mask) => mask.fill(0);
-    const socket = (this.#socket = new WebSocket(url, SUBPROTOCOL, options));
+    const socket = (this.#socket = new WebSocket(url, SUBPROTOCOL, edgeSocketOptions(url, headers)));
     socket.on('message', (data: RawData, binary: boolean) => {
       this.#heard = true;
       if (binary) events.onMessage(data as Buffer);
       else events.onText(String(data as Buffer));
     });
     socket.on('unexpected-response', (request, response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (part: string) => (text += part.slice(0, 4096 - text.length)));
-      response.once('close', () => {
-        const date = Date.parse(response.headers.date ?? '');
-        this.error = new DialError(response.statusCode ?? 0, reasonOf(text), date);
+      void refusalOf(response).then((error) => {
+        this.error = error;
         request.destroy();
-        this.#gone(1006, this.error.message);
+        this.#gone(1006, error.message);
       });
-      setTimeout(() => response.destroy(), 2000).unref();
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.error ??= new DialError(0, error.message || error.code || 'the connection failed');
@@ -129,9 +151,9 @@ export class EdgeSocket {
   #schedule(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#closed) return;
-    const [least, most] = IDLE_PING;
+    const { least, most, busy } = this.#events.pings ?? PINGS;
     this.#quick = this.#events.busy() || this.#missed > 0;
-    this.#timer = setTimeout(() => this.#ping(), this.#quick ? BUSY_PING : least + Math.random() * (most - least));
+    this.#timer = setTimeout(() => this.#ping(), this.#quick ? busy : least + Math.random() * (most - least));
     this.#timer.unref();
   }
 

@@ -9,7 +9,7 @@ import type { TunnelStream } from '../stream.ts';
 import { GRACE, PONG_TEXT, readWelcome, type Resume, type Welcome } from '../welcome.ts';
 import { Backoff } from './backoff.ts';
 import type { Congestion } from './pump.ts';
-import { DialError, EdgeSocket, HANDSHAKE_TIMEOUT } from './socket.ts';
+import { DialError, EdgeSocket, HANDSHAKE_TIMEOUT, type Pings } from './socket.ts';
 
 /** Close codes after which dialling again is of no use. */
 const FINAL: ReadonlySet<number> = new Set([CLOSE.unauthorised, CLOSE.revoked, CLOSE.taken]);
@@ -32,6 +32,8 @@ export interface UplinkOptions {
   readonly onReady: (index: number, welcome: Welcome) => void;
   /** The socket is gone and will be dialled again in `delay` ms. */
   readonly onReconnecting: (index: number, reason: string, delay: number) => void;
+  readonly pings?: Pings | undefined;
+  readonly now: () => number;
   /** Never again: the rights are gone. */
   readonly onFinal: (index: number, error: DialError) => void;
 }
@@ -129,6 +131,7 @@ export class Uplink {
     const began = performance.now();
     const late = setTimeout(() => socket.terminate(), 2 * HANDSHAKE_TIMEOUT);
     const socket = new EdgeSocket(target.url, target.headers, {
+      pings: this.#options.pings,
       busy: () => carried !== null && carried.lane.size > 0,
       onText: (text) => {
         if (text === PONG_TEXT || carried !== null) return;
@@ -239,7 +242,7 @@ export class Uplink {
     const status = socket.error?.code ?? 0;
     if (FINAL.has(code)) return this.#finally(new DialError(code, reason));
     if (FINAL_STATUS.has(status) || (!this.#everReady && FINAL_AT_FIRST.has(status))) {
-      const ahead = socket.error!.date - Date.now();
+      const ahead = socket.error!.date - this.#options.now();
       // A clock that is wrong is not a right that is missing: sign by the clock of who reads it.
       if (status !== 401 || !(Math.abs(ahead - this.#clock) > CLOCK_TOLERANCE)) return this.#finally(socket.error!);
       this.#clock = ahead;

@@ -1,0 +1,43 @@
+/** What proves the rights of a connector that the command starts: a file of `tunnel create`, or the operator's own key. */
+import { readFileSync, statSync } from 'node:fs';
+import { given, issued, type PrivateJwk } from '../../tunnel/connector/credentials.ts';
+import type { Credentials } from '../../tunnel/connector/connector.ts';
+import { Failure, sentence } from '../failure.ts';
+import { ensureOperatorKey, readOperatorKey } from '../operator.ts';
+
+/** `file`: JSON with `capability` and `key` (a JWK), mode 0600. Without one, the operator issues to itself. */
+export async function rightsOf(
+  file: string | undefined,
+  names: readonly string[],
+  reach: readonly string[] = [],
+): Promise<Credentials> {
+  if (file === undefined) {
+    await ensureOperatorKey();
+    return issued(readOperatorKey(), names, reach);
+  }
+  const { capability, key } = readRights(file);
+  return given(capability, key);
+}
+
+function readRights(file: string): { capability: string; key: PrivateJwk } {
+  let text: string;
+  try {
+    if ((statSync(file).mode & 0o077) !== 0) throw new Failure(`${file} is open to others; chmod 600 it`);
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw error instanceof Failure ? error : new Failure(sentence(error));
+  }
+  try {
+    const { capability, key } = JSON.parse(text) as { capability?: unknown; key?: Partial<PrivateJwk> };
+    if (
+      typeof capability === 'string' &&
+      key?.crv === 'Ed25519' &&
+      typeof key.x === 'string' &&
+      typeof key.d === 'string'
+    )
+      return { capability, key: { kty: 'OKP', crv: 'Ed25519', x: key.x, d: key.d } };
+  } catch {
+    // SAFETY: what the parser says may quote the key
+  }
+  throw new Failure(`${file} holds no capability with its key; sallyport tunnel create writes one`);
+}

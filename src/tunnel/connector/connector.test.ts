@@ -1,0 +1,306 @@
+import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
+import { test } from 'node:test';
+import { TestEdge } from '../../../test/support/tunnel-edge.ts';
+import { connectorTo, later, origin, pause, rawOrigin, until } from '../../../test/support/tunnel-pair.ts';
+import { generateConnectorKey } from '../capability.ts';
+import { CLOSE, frame, DATA } from '../frame.ts';
+import { Backoff, MAX_BACKOFF, MIN_BACKOFF } from './backoff.ts';
+import { Connector, MAX_CONNECTOR_SOCKETS } from './connector.ts';
+import { issued } from './credentials.ts';
+import { Targets } from './targets.ts';
+
+const closedOf = (connector: Connector) =>
+  new Promise<{ reason: string; code: number | null }>((resolve) =>
+    connector.once('closed', ({ reason, error }) => resolve({ reason, code: error?.code ?? null })),
+  );
+
+test('waiting times grow, within their limits, with jitter', () => {
+  const least = new Backoff(() => 0);
+  const most = new Backoff(() => 1);
+  assert.deepEqual(
+    Array.from({ length: 5 }, () => least.next()),
+    Array(5).fill(MIN_BACKOFF),
+  );
+  assert.deepEqual(
+    Array.from({ length: 9 }, () => most.next()),
+    [200, 400, 800, 1600, 3200, 6400, MAX_BACKOFF, MAX_BACKOFF, MAX_BACKOFF],
+  );
+  most.reset();
+  assert.equal(most.next(), 200);
+});
+
+test('a download and an upload survive sockets that are cut again and again', async () => {
+  const size = 6_000_000;
+  const bytes = Buffer.alloc(size, 'a piece of a long text; ');
+  const { edge, connector } = await origin(
+    (request, response) => {
+      if (request.method === 'GET') return response.end(bytes);
+      request.pipe(response);
+    },
+    { sockets: 2 },
+  );
+  await until(() => connector.sockets === 2);
+  const answers = [
+    edge.request(),
+    edge.request({ method: 'POST' }, bytes),
+    edge.request(),
+    edge.request({ method: 'POST' }, bytes),
+  ];
+  let done = false;
+  const all = Promise.all(answers).finally(() => (done = true));
+  for (let cuts = 0; cuts < 5 && !done; cuts++) {
+    await pause(15);
+    connector.interrupt();
+    await until(() => connector.sockets === 2 || done);
+  }
+  for (const { body } of await all) assert.equal(Buffer.compare(body, bytes), 0);
+  assert.ok(edge.resumed > 0, `${edge.resumed} resumed of ${edge.dials} dials`);
+});
+
+test('an edge that has forgotten the lane: streams are lost at once, new ones go on', async () => {
+  let response: ServerResponse | null = null;
+  const { edge, connector } = await origin((request, answer) => {
+    if (request.url === '/wait') response = answer;
+    else answer.end('ok');
+  });
+  const waiting = edge.exchange({ target: '/wait' });
+  waiting.stream.end();
+  await until(() => response !== null);
+  edge.keeps = false;
+  const gone = new Promise((resolve) => response!.once('close', resolve));
+  connector.interrupt();
+  await gone;
+  await until(() => connector.sockets === 1);
+  assert.equal(connector.streams, 0);
+  assert.equal((await edge.request()).status, 200);
+});
+
+test('silence is noticed, and the lane goes on over another socket', async () => {
+  let response: ServerResponse | null = null;
+  const { edge, connector } = await origin((_request, answer) => void (response = answer), {
+    pings: { least: 20, most: 30, busy: 20 },
+  });
+  const waiting = edge.exchange();
+  waiting.stream.end();
+  await until(() => response !== null);
+  await pause(150);
+  assert.equal(edge.dials, 1, 'an edge that answers is not left');
+  edge.responsive = false;
+  await until(() => edge.dials > 1);
+  edge.responsive = true;
+  await until(() => connector.sockets === 1);
+  response!.end('after all');
+  assert.equal(String((await waiting.answer).body), 'after all');
+});
+
+test('GOAWAY of the edge: another lane first, and what is open goes on', async () => {
+  let response: ServerResponse | null = null;
+  const { edge, connector } = await origin((request, answer) => {
+    if (request.url === '/wait') response = answer;
+    else answer.end('ok');
+  });
+  const waiting = edge.exchange({ target: '/wait' });
+  waiting.stream.end();
+  await until(() => response !== null);
+  edge.lanes[0]!.lane.goaway(CLOSE.draining, 'restart');
+  await until(() => edge.lanes.length === 2 && edge.lanes[1]!.socket !== null);
+  assert.equal((await edge.request()).status, 200);
+  assert.notEqual(edge.lanes[0]!.socket, null);
+  response!.end('done');
+  assert.equal(String((await waiting.answer).body), 'done');
+  await until(() => edge.lanes[0]!.socket === null);
+  assert.deepEqual(edge.closes.at(-1), { code: 1000, reason: 'drained' });
+  assert.equal(connector.sockets, 1);
+});
+
+test('close: what is open may end, nothing new comes, and then the sockets close', async () => {
+  let response: ServerResponse | null = null;
+  const { edge, connector } = await origin((_request, answer) => void (response = answer));
+  const waiting = edge.exchange();
+  waiting.stream.end();
+  await until(() => response !== null);
+  const closed = closedOf(connector);
+  const closing = connector.close();
+  await until(() => edge.lanes[0]!.draining);
+  assert.equal(edge.lanes[0]!.lane.accepting, false);
+  response!.end('the last word');
+  assert.equal(String((await waiting.answer).body), 'the last word');
+  await closing;
+  assert.deepEqual(await closed, { reason: 'closed', code: null });
+  await until(() => edge.lanes[0]!.socket === null);
+  assert.equal(edge.dials, 1);
+});
+
+test('close at once ends what is open, on both sides', async () => {
+  let response: ServerResponse | null = null;
+  const { edge, connector } = await origin((_request, answer) => void (response = answer));
+  const waiting = edge.exchange();
+  waiting.stream.end();
+  await until(() => response !== null);
+  const gone = new Promise((resolve) => response!.once('close', resolve));
+  await connector.close(0);
+  await gone;
+  await until(() => edge.lanes[0]!.socket === null);
+});
+
+test('rights: the handshake is believed, refusals are final, and a wrong clock is put right', async () => {
+  const { privateKey } = (await crypto.subtle.generateKey('Ed25519', true, ['sign', 'verify'])) as CryptoKeyPair;
+  const jwk = (await crypto.subtle.exportKey('jwk', privateKey)) as {
+    kty: 'OKP';
+    crv: 'Ed25519';
+    x: string;
+    d: string;
+  };
+  const edge = await TestEdge.open({ operator: jwk.x });
+  later(() => edge.close());
+  const make = (name: string, now = Date.now): Connector => {
+    const credentials = issued(jwk, ['laptop']);
+    const targets = new Targets(new Map());
+    const connector = new Connector({ edge: new URL(edge.url), name, credentials, targets, sockets: 1, now });
+    later(() => connector.close(0));
+    return connector;
+  };
+  const good = make('laptop');
+  const ready = new Promise<{ url: string }>((resolve) => good.once('ready', resolve));
+  good.start();
+  assert.equal((await ready).url, 'http://test.localhost/');
+  await good.close(0);
+  const other = make('desk');
+  const refused = closedOf(other);
+  other.start();
+  assert.deepEqual(await refused, { reason: 'unnamed', code: 401 });
+
+  // A laptop that slept, or a board without a clock: an hour behind.
+  const dials = edge.dials;
+  const late = make('laptop', () => Date.now() - 3_600_000);
+  const again = new Promise((resolve) => late.once('ready', resolve));
+  late.start();
+  await again;
+  assert.equal(edge.dials, dials + 2);
+  await late.close(0);
+});
+
+test('close codes that mean never again; others are dialled again', async () => {
+  for (const code of [CLOSE.unauthorised, CLOSE.revoked, CLOSE.taken]) {
+    const { edge, connector } = await origin(() => {});
+    const closed = closedOf(connector);
+    edge.lanes[0]!.socket!.close(code, 'never again');
+    assert.deepEqual(await closed, { reason: 'never again', code });
+    assert.equal(edge.dials, 1);
+  }
+  const { edge, connector } = await origin(() => {});
+  edge.lanes[0]!.socket!.close(CLOSE.draining, 'restart');
+  await until(() => edge.dials === 2 && connector.sockets === 1);
+});
+
+test('statuses that are final at the first dial only, and those that are not', async () => {
+  const edge = await TestEdge.open();
+  later(() => edge.close());
+  for (const status of [400, 401, 403, 404, 409]) {
+    edge.refuse = { status, text: `no, ${status}` };
+    const connector = await connectorTo(edge, {});
+    const closed = closedOf(connector);
+    connector.start();
+    assert.deepEqual(await closed, { reason: `no, ${status}`, code: status });
+  }
+  edge.refuse = { status: 503, text: 'not now' };
+  const connector = await connectorTo(edge, {});
+  const reasons: string[] = [];
+  connector.on('reconnecting', ({ reason }) => reasons.push(reason));
+  connector.start();
+  await until(() => reasons.length === 2);
+  edge.refuse = null;
+  await until(() => connector.sockets === 1);
+  assert.deepEqual(reasons.slice(0, 2), ['not now', 'not now']);
+  edge.refuse = { status: 404, text: 'being set up' };
+  connector.interrupt();
+  await until(() => reasons.includes('being set up'));
+  edge.refuse = null;
+  await until(() => connector.sockets === 1);
+});
+
+test('an edge that breaks the protocol is closed with its code, and dialled again', async () => {
+  const { edge, connector } = await origin((_request, response) => response.end('ok'));
+  for (const [wrong, code] of [
+    [frame(DATA, 99), CLOSE.malformed],
+    [new Uint8Array([1, 2, 3]), CLOSE.malformed],
+    [frame(1, 7, new Uint8Array([9, 9])), CLOSE.malformed],
+  ] as const) {
+    const before = edge.closes.length;
+    edge.lanes.at(-1)!.socket!.send(wrong);
+    await until(() => edge.closes.length > before && connector.sockets === 1);
+    assert.equal(edge.closes.at(-1)!.code, code);
+    assert.equal((await edge.request()).status, 200);
+  }
+});
+
+test('exchanges are told to who listens, with the beginning of bodies where asked', async () => {
+  const { edge, connector } = await origin((request, response) => void request.pipe(response), { capture: 4 });
+  assert.equal((await edge.request()).status, 200);
+  const told: string[] = [];
+  connector.on('request', ({ id, request }) => told.push(`request ${id > 0} ${request?.target}`));
+  connector.on('response', ({ response }) => told.push(`response ${response?.status}`));
+  connector.on('end', ({ bytesIn, bytesOut, requestBody, responseBody, error }) =>
+    told.push(`end ${bytesIn} ${bytesOut} ${String(requestBody?.bytes)} ${responseBody?.truncated} ${error}`),
+  );
+  await edge.request({ method: 'POST', target: '/x' }, 'abcdef');
+  assert.deepEqual(told, ['request true /x', 'response 200', 'end 6 6 abcd true ']);
+  const { answer, exchange } = await connector.ask(
+    '',
+    { method: 'PUT', target: '/y', fields: [['Host', 'a']] },
+    Buffer.from('xyz'),
+  );
+  assert.deepEqual([answer.status, String(answer.body), exchange?.request?.target], [200, 'xyz', '/y']);
+});
+
+test('as many sockets as asked for, within the limit', async () => {
+  const { edge, connector } = await origin((_request, response) => response.end(), { sockets: 4 });
+  await until(() => connector.sockets === 4);
+  assert.equal(edge.lanes.length, 4);
+  const key = await generateConnectorKey();
+  for (const sockets of [0, 1.5, MAX_CONNECTOR_SOCKETS + 1])
+    assert.throws(
+      () =>
+        new Connector({
+          edge: new URL('http://a'),
+          name: 'a',
+          credentials: async () => ({ capability: '', key }),
+          targets: new Targets(new Map()),
+          sockets,
+        }),
+      RangeError,
+    );
+});
+
+test('an edge that takes nothing holds the origin, and nothing piles up here', async () => {
+  let written = 0;
+  const { edge, connector } = await rawOrigin((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n');
+      const chunk = Buffer.alloc(65_536);
+      const more = (): void => {
+        while (socket.writable) {
+          written += chunk.length;
+          if (!socket.write(chunk)) return void socket.once('drain', more);
+        }
+      };
+      more();
+    });
+  });
+  const streams = Array.from({ length: 20 }, () => edge.exchange({}, '', false));
+  for (const { stream } of streams) stream.end();
+  let last = -1;
+  await until(() => streams.some(({ chunks }) => chunks.length > 0));
+  while (last !== written) {
+    last = written;
+    await pause(200);
+  }
+  const taken = streams.reduce(
+    (sum, { chunks }) => sum + chunks.reduce((one, { byteLength }) => one + byteLength, 0),
+    0,
+  );
+  assert.ok(taken <= 2_097_152, `${taken} bytes`);
+  assert.equal(connector.streams, 20);
+});

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { test } from 'node:test';
+import { RESET_CODE } from '../frame.ts';
+import type { StreamReset, TunnelStream } from '../stream.ts';
+import { pair, rawOrigin, until } from '../../../test/support/tunnel-pair.ts';
+
+interface Seen {
+  readonly chunks: Uint8Array[];
+  connected: boolean;
+  ended: boolean;
+  reset: StreamReset | null;
+}
+
+function watch(stream: TunnelStream): Seen {
+  const seen: Seen = { chunks: [], connected: false, ended: false, reset: null };
+  stream.onHead = () => (seen.connected = true);
+  stream.onData = (chunk) => {
+    seen.chunks.push(chunk);
+    stream.consumed(chunk.byteLength);
+  };
+  stream.onEnd = () => (seen.ended = true);
+  stream.onReset = (reset) => (seen.reset = reset);
+  return seen;
+}
+
+test('bytes both ways, and each direction ends by itself', async () => {
+  const { edge } = await rawOrigin((socket) => {
+    socket.write('hello\n');
+    const parts: Buffer[] = [];
+    socket.on('data', (part: Buffer) => parts.push(part));
+    socket.on('end', () => socket.end(Buffer.concat(parts)));
+  }, 'tcp');
+  const stream = edge.tcp();
+  const seen = watch(stream);
+  const bytes = Buffer.alloc(2_000_001, 'abcdefg');
+  await stream.write(bytes);
+  assert.equal(seen.connected, true);
+  assert.equal(seen.ended, false);
+  stream.end();
+  await until(() => seen.ended);
+  assert.equal(Buffer.compare(Buffer.concat(seen.chunks), Buffer.concat([Buffer.from('hello\n'), bytes])), 0);
+  assert.equal(stream.open, false);
+});
+
+test('a reset goes through, either way', async () => {
+  const sockets: Socket[] = [];
+  let error = '';
+  const { edge } = await rawOrigin((socket) => {
+    sockets.push(socket);
+    socket.on('error', (cause: NodeJS.ErrnoException) => (error = cause.code ?? ''));
+  }, 'tcp');
+  const one = edge.tcp();
+  const seen = watch(one);
+  await until(() => seen.connected && sockets.length === 1);
+  sockets[0]!.resetAndDestroy();
+  await until(() => seen.reset !== null);
+  assert.equal(seen.reset!.code, RESET_CODE.internal);
+  const other = edge.tcp();
+  const second = watch(other);
+  await until(() => second.connected && sockets.length === 2);
+  other.reset(RESET_CODE.cancelled);
+  await until(() => error === 'ECONNRESET');
+});
+
+test('nobody at the target', async () => {
+  const { edge } = await pair({ '': { protocol: 'tcp', host: '127.0.0.1', port: 1 } });
+  const seen = watch(edge.tcp());
+  await until(() => seen.reset !== null);
+  assert.deepEqual([seen.reset!.code, seen.connected], [RESET_CODE.unreachable, false]);
+});
