@@ -61,6 +61,7 @@ import { BODY_UNREADABLE, MAX_PARTS, WAF_PHASE_1, WAF_PHASE_2, WAF_PHASE_3, WAF_
 import { setMalformed } from './waf/body/malformed';
 import { setElided } from './waf/body/multipart';
 import { fillRequest, fillResponse } from './waf/message';
+import { forgetKept } from './waf/kept';
 import { programOf, wantMatchers } from './waf/program';
 import { fillRawRequest, fillRawResponse } from './waf/raw';
 import { beginTransaction, endTransaction, isSkipped, programInState, runTransaction } from './waf/transaction';
@@ -75,6 +76,7 @@ const PROTOCOL = memory.data<u8>([0x48, 0x54, 0x54, 0x50, 0x2f, 0x31, 0x2e, 0x31
  */
 export function open(at: usize, length: i32, room: i32, all: i32): i32 {
   reset();
+  forgetKept();
   clearResult();
   const fault = checkImage(at, length, room, all != 0 ? 0 : STATE_AT);
   if (fault != FAULT_NONE) setResult(RESULT_ERROR_AT, <i32>(faultAt - at));

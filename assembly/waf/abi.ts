@@ -179,10 +179,11 @@ export const MAX_CLAUSES = 256;
 export const MATCHER_KIND = 0;
 export const MATCHER_BIN = 4; // of a regex: bin that looks for it
 export const MATCHER_POSITIONS = 8; // of a regex: offset of its positions
-export const MATCHER_BYTE_SETS = 12; // of a regex: offset; of each set a match contains a byte
+export const MATCHER_BYTE_SETS = 12; // offset; of each set a match contains a byte
 export const MATCHER_BYTE_SET_COUNT = 16;
 export const MATCHER_SHORTEST = 20; // bytes of the shortest match
-export const MATCHER_BYTES = 24;
+export const MATCHER_WHOLE = 24; // of a regex: 1 = it has no groups, and what it matches is all of the text
+export const MATCHER_BYTES = 28;
 export const MATCHER_REGEX = 1;
 export const MATCHER_PHRASES = 2; // prefilters find and verify them
 export const MATCHER_ALWAYS = 3; // a regex that matches any text, with positions for captures

@@ -26,6 +26,7 @@ import {
   MATCHER_REGEX,
   MATCHER_SET_BYTES,
   MATCHER_SHORTEST,
+  MATCHER_WHOLE,
   MAX_CAPTURES,
 } from './abi';
 import { endOfMatch, isNarrow, reportTo, runBins, runOne } from './bins';
@@ -73,6 +74,7 @@ export function screen(section: usize, classes: u64, out: usize): void {
 }
 
 const BITMAP = memory.data(32, 16);
+const LONG: i32 = 64;
 
 /** As `matchKnown`, of a text whose presence bitmap is not known. */
 export function match(section: usize, at: usize, length: i32, applicable: usize, hits: usize): bool {
@@ -114,13 +116,19 @@ function scan(
   const listed = list + (<usize>binCount << 2);
   const unfiltered = section + <usize>load<u32>(section, MATCHERS_UNFILTERED);
   let any = false;
-  for (let i: usize = 0; i < bytes; i += 16) {
-    const left = v128.andnot(v128.load(applicable + i), v128.load(hits + i));
-    any = any || v128.any_true(left);
-    v128.store(todo + i, left);
-    v128.store(maybe + i, v128.and(left, v128.load(unfiltered + i)));
-    v128.store(found + i, i64x2.splat(0));
-    v128.store(unsure + i, i64x2.splat(0));
+  for (let i: usize = 0; i < bytes; i += 8) {
+    let left = load<u64>(applicable + i) & ~load<u64>(hits + i);
+    // PERF: in a long text the bytes that have to occur are looked up first: that costs a matcher, and all else a byte.
+    if (length >= LONG) {
+      for (let rest = left; rest != 0; rest &= rest - 1) {
+        if (!mayMatch(section, recordOf(section, <u32>(i << 3) + <u32>ctz(rest)), length, bitmap)) left ^= rest & -rest;
+      }
+    }
+    any = any || left != 0;
+    store<u64>(todo + i, left);
+    store<u64>(maybe + i, left & load<u64>(unfiltered + i));
+    store<u64>(found + i, 0);
+    store<u64>(unsure + i, 0);
   }
   if (!any) return true;
   any = false; // from here: a bin has been listed
@@ -139,14 +147,12 @@ function scan(
       const matcher = <u32>(place << 3) + <u32>ctz(word);
       word &= word - 1;
       const record = recordOf(section, matcher);
-      if (length < load<i32>(record, MATCHER_SHORTEST)) continue;
+      if (length < LONG && !mayMatch(section, record, length, bitmap)) continue;
       const kind = load<u32>(record, MATCHER_KIND);
       if (kind != MATCHER_REGEX) {
         set(found, matcher); // a phrase was compared in full
         continue;
       }
-      const byteSets = load<u32>(record, MATCHER_BYTE_SET_COUNT);
-      if (byteSets != 0 && !occurs(section + <usize>load<u32>(record, MATCHER_BYTE_SETS), byteSets, bitmap)) continue;
       const bin = load<u32>(record, MATCHER_BIN);
       if (bin >= binCount) {
         set(unsure, matcher);
@@ -193,6 +199,14 @@ function scan(
 function set(bits: usize, index: u32): void {
   const byte = bits + <usize>(index >> 3);
   store<u8>(byte, <u32>load<u8>(byte) | (1 << (index & 7)));
+}
+
+// @ts-ignore: decorator
+@inline
+function mayMatch(section: usize, record: usize, length: i32, bitmap: usize): bool {
+  if (length < load<i32>(record, MATCHER_SHORTEST)) return false;
+  const byteSets = load<u32>(record, MATCHER_BYTE_SET_COUNT);
+  return byteSets == 0 || occurs(section + <usize>load<u32>(record, MATCHER_BYTE_SETS), byteSets, bitmap);
 }
 
 /** Of each set, one byte is among those that occur. */
@@ -247,10 +261,17 @@ function regexCaptures(section: usize, matcher: u32, at: usize, length: i32, out
   const record = recordOf(section, matcher);
   const positions = section + <usize>load<u32>(record, MATCHER_POSITIONS);
   const bin = load<u32>(record, MATCHER_BIN);
+  const complete = bin < load<u32>(section, MATCHERS_BIN_COUNT) && load<u32>(entryOf(section, MATCHERS_BINS, bin), BIN_ROOTS) == 0;
+  if (complete && load<u32>(record, MATCHER_WHOLE) != 0) {
+    if (endOfMatch(entryOf(section, MATCHERS_BINS, bin), matcher, at, length) == 0) return false;
+    store<u32>(out, 0);
+    store<i32>(out, length, 4);
+    return true;
+  }
   if (length > 2 * CAPTURE_WINDOW_BYTES && bin < load<u32>(section, MATCHERS_BIN_COUNT)) {
     const address = entryOf(section, MATCHERS_BINS, bin);
     let end: usize = 0;
-    if (load<u32>(address, BIN_ROOTS) == 0) end = endOfMatch(address, matcher, at, length);
+    if (complete) end = endOfMatch(address, matcher, at, length);
     else if (verify(address, positions, at, length)) end = verifiedAt;
     if (end == 0) return false;
     const last = at + <usize>length;

@@ -95,10 +95,10 @@ export function openMatchers(at: usize, size: i32, wanted: usize, to: usize, roo
 function checkRecord(record: usize): bool {
   const kind = load<u32>(record, MATCHER_KIND);
   if (load<i32>(record, MATCHER_SHORTEST) < 0) return false;
-  if (kind == MATCHER_PHRASES) return true;
-  if (kind != MATCHER_REGEX && kind != MATCHER_ALWAYS) return false;
   const byteSets = load<u32>(record, MATCHER_BYTE_SET_COUNT);
   if (byteSets > 16 || !holdsAt(load<u32>(record, MATCHER_BYTE_SETS), byteSets << 5)) return false;
+  if (kind == MATCHER_PHRASES) return true;
+  if (kind != MATCHER_REGEX && kind != MATCHER_ALWAYS) return false;
   const offset = load<u32>(record, MATCHER_POSITIONS);
   return holdsAt(offset, 0) && checkPositions(section + <usize>offset, length - offset);
 }

@@ -21,18 +21,18 @@ import {
   NAME_ROW_WORDS,
   NODE_ROW_WORDS,
   NONE,
-  PROFILE_FIXED_WORDS,
   PROFILE_HAS_MASK,
-  PROFILE_NEEDED,
   VARIABLE_COUNT,
 } from './abi';
+import { CLOSURE_BYTES, closureOf, frontierAt, makeRoomForClosures, nodeCells, profileRow, startClosures, transformOf } from './closures';
 import { firstValue, nameAt, nameLength, nextValue, valueAt, valueCount, valueLength } from './collections';
 import { detectSql } from './detect/sql';
 import { detectXss } from './detect/xss';
 import { matchKnown } from './match';
 import { equalFolded } from './name';
 import { presence } from './presence';
-import { kinds, maskBytes, masks, matchers, names, nodeCount, nodes, profiles, setAt, setCount, setFirst, strings, uses } from './program';
+import { kinds, maskBytes, masks, matchers, names, nodeCount, nodes, setAt, setCount, setFirst, strings } from './program';
+import { startKept } from './kept';
 import { isKnown, keepHits, knownHits, repeatSlot, startRepeats } from './repeats';
 import { alive, classesOf, startScreen } from './screen';
 import { changing, outAt, outLength, transform } from './transform/transform';
@@ -44,18 +44,11 @@ const HIT_BYTES: i32 = 12; // { next, matcher, node }
 const HIT_CHUNK: i32 = 4096; // more than all matchers at all nodes of one value, in practice
 const ENTRY_BYTES: i32 = 72; // { at, length, first closure, 0, u64 changes, mask, 0, u64 classes, presence }, own mask
 const ENTRY_PRESENCE: usize = 40;
-const CLOSURE_BYTES: i32 = 24; // { u64 changes, profile << 16 | node, nodes, frontier, next of the entry }, mask, u16 nodes, u16 frontier
-const CACHE: i32 = 512;
 const STEP_BYTES: i32 = 12; // { entry, transformation, resulting entry }
 
 let hitTop: usize = 0;
 let hitEnd: usize = 0;
 let anyHit: usize = 0; // u8 for each matcher, and one for each detector
-let cache: usize = 0;
-let pool: usize = 0;
-let poolTop: usize = 0;
-let poolEnd: usize = 0;
-let closureMost: usize = 0;
 let work: usize = 0; // { entry, node }
 let entries: usize = 0;
 let entrySize: usize = 0;
@@ -106,21 +99,15 @@ export function startScan(): bool {
   // Each node is reached once for a value, so nothing here is more than the nodes.
   const bytes = matchers + 2;
   anyHit = alloc(bytes);
-  cache = alloc(CACHE << 2);
   found = alloc(maskBytes);
   wanted = alloc(maskBytes);
   work = alloc((nodeCount + 1) << 3);
   taken = alloc((nodeCount + 1) * STEP_BYTES);
   entries = alloc((nodeCount + 1) * <i32>entrySize);
-  closureMost = <usize>nodeCount * <usize>(CLOSURE_BYTES + maskBytes + 16);
-  // PERF: room for some hundred closures, so that those of the usual kinds of value are made once a call.
-  const size = <i32>closureMost + 131072;
-  pool = alloc(size);
-  if (!startScreen() || !startRepeats(valueCount()) || taken == 0) return false;
-  if (anyHit == 0 || cache == 0 || found == 0 || wanted == 0 || work == 0 || entries == 0 || pool == 0) return false;
-  poolEnd = pool + <usize>size;
+  startKept();
+  if (!startScreen() || !startClosures() || !startRepeats(valueCount()) || taken == 0) return false;
+  if (anyHit == 0 || found == 0 || wanted == 0 || work == 0 || entries == 0) return false;
   memory.fill(anyHit, 0, bytes);
-  flush();
   transformsUsed = 0;
   for (let i = 1; i < nodeCount; i++) transformsUsed |= (<u64>1) << <u64>load<u32>(nodes + <usize>i * (NODE_ROW_WORDS * 4));
   return true;
@@ -172,7 +159,7 @@ function profileOf(row: usize, scope: i32, at: usize, length: i32): i32 {
 function scan(profile: i32, at: usize, length: i32): bool {
   head = 0;
   if (!spend(8 + (length >> 2))) return false;
-  if (poolTop + closureMost > poolEnd) flush();
+  makeRoomForClosures();
   if (length > LONG) {
     if (!roomForHits(HIT_CHUNK)) return false;
     const start = mark();
@@ -255,17 +242,6 @@ function stepOf(profile: i32, entry: usize, id: i32): usize {
   return result;
 }
 
-// @ts-ignore: decorator
-@inline
-function profileRow(profile: i32): usize {
-  return profiles + ((<usize>profile * <usize>(nodeCount + PROFILE_FIXED_WORDS)) << 2);
-}
-/** What a profile says of each node. */
-// @ts-ignore: decorator
-@inline
-function nodeCells(profile: i32): usize {
-  return profileRow(profile) + (PROFILE_FIXED_WORDS << 2);
-}
 
 // @ts-ignore: decorator
 @inline
@@ -426,7 +402,7 @@ function scanLong(profile: i32, list: usize, count: i32, at: usize, length: i32)
   const same = alloc((nodeCount + count) << 1); // nodes that the string stands for, to be looked at
   if (entry == 0 || frontier == 0 || same == 0) return false;
   fillEntry(profile, entry, at, length);
-  if (poolTop + closureMost > poolEnd) flush();
+  makeRoomForClosures();
   memory.copy(same, list, <usize>count << 1);
   let changes: u64 = 0; // transformations that were tried, and changed it, or did not
   let keeps: u64 = 0;
@@ -469,70 +445,3 @@ function scanLong(profile: i32, list: usize, count: i32, at: usize, length: i32)
   return true;
 }
 
-// @ts-ignore: decorator
-@inline
-function transformOf(node: i32): i32 {
-  return load<i32>(nodes + <usize>node * (NODE_ROW_WORDS * 4));
-}
-
-function flush(): void {
-  memory.fill(cache, 0, CACHE << 2);
-  poolTop = pool;
-}
-
-// @ts-ignore: decorator
-@inline
-function frontierAt(closure: usize): usize {
-  return closure + <usize>(CLOSURE_BYTES + maskBytes) + (<usize>load<u32>(closure, 12) << 1);
-}
-
-/**
- * What a string stands for that is at `node` and that only `changes` might change: the nodes below whose transformations
- * leave it as it is, their matchers together, and the frontier: the nodes whose transformation has to be tried.
- */
-function closureOf(profile: i32, node: i32, changes: u64): usize {
-  const key = <u32>(profile << 16) | <u32>node;
-  let hash = key * 0x9e3779b1 ^ <u32>changes * 0x85ebca6b ^ <u32>(changes >> 32) * 0xc2b2ae35;
-  hash ^= hash >> 15;
-  const slot = cache + (<usize>(hash & (CACHE - 1)) << 2);
-  const known = <usize>load<u32>(slot);
-  if (known != 0 && load<u32>(known, 8) == key && load<u64>(known) == changes) return known;
-  // SAFETY: the callers made room for as many nodes as there are.
-  const closure = poolTop;
-  store<u64>(closure, changes);
-  store<u32>(closure, key, 8);
-  const mask = closure + CLOSURE_BYTES;
-  memory.fill(mask, 0, <usize>maskBytes);
-  const list = mask + <usize>maskBytes;
-  // First the nodes, in the order of a walk; the frontier grows from the other end and is then moved behind them.
-  const most = <usize>nodeCount;
-  const cells = nodeCells(profile);
-  let count: usize = 1;
-  let edge: usize = most;
-  store<u16>(list, node);
-  for (let i: usize = 0; i < count; i++) {
-    const at = <i32>load<u16>(list + (i << 1));
-    const cell = load<u32>(cells + (<usize>at << 2));
-    if ((cell & PROFILE_HAS_MASK) != 0) {
-      const own = masks + <usize>(cell & 0xffff) * <usize>maskBytes;
-      for (let j: usize = 0; j < <usize>maskBytes; j += 8) store<u64>(mask + j, load<u64>(mask + j) | load<u64>(own + j));
-    }
-    const row = nodes + <usize>at * (NODE_ROW_WORDS * 4);
-    const firstChild = load<u32>(row, 4);
-    const children = load<u32>(row, 8);
-    for (let j: u32 = 0; j < children; j++) {
-      const child = firstChild + j;
-      if ((load<u32>(cells + (<usize>child << 2)) & PROFILE_NEEDED) == 0) continue;
-      const id = <u64>load<u32>(nodes + <usize>child * (NODE_ROW_WORDS * 4));
-      if (((changes >> id) & 1) != 0) store<u16>(list + (--edge << 1), <u16>child);
-      else store<u16>(list + (count++ << 1), <u16>child);
-    }
-  }
-  const frontier = most - edge;
-  store<u32>(closure, <u32>count, 12);
-  store<u32>(closure, <u32>frontier, 16);
-  memory.copy(list + (count << 1), list + (edge << 1), frontier << 1);
-  poolTop = (list + ((count + frontier) << 1) + 7) & ~7;
-  store<u32>(slot, <u32>closure);
-  return closure;
-}

@@ -1,21 +1,31 @@
 // Which matchers can match a string at all, by the classes of bytes that occur in it: what spares most strings every search.
 //
 // PERF: a JSON body has thousands of short values but few combinations of classes (letters; digits and a dot; ...), so what
-// the clauses of SECTION_MATCHERS say of a combination is worked out once a call.
+// the clauses of SECTION_MATCHERS say of a combination is worked out once and kept.
 import { alloc } from '../arena';
 import { MASK_TAIL_BYTES, MATCHER_SET_BYTES } from './abi';
+import { isFresh, takeKept } from './kept';
 import { screen } from './match';
 import { maskBytes, setAt, setCount } from './program';
 
-const SLOTS: i32 = 128;
+// PERF: ordinary requests of one site have some 200 combinations in their values.
+const MOST_SLOTS: i32 = 512;
+const FEWEST_SLOTS: i32 = 64;
 
+let slotCount: i32 = 0;
 let slots: usize = 0; // u64 classes, then a set for each matcher section and the detectors, as a mask of the program
 
 /** Readies the tables of a call; false when the arena is exhausted. */
 export function startScreen(): bool {
-  slots = alloc(SLOTS * (8 + maskBytes));
-  if (slots == 0) return false;
-  for (let i: usize = 0; i < <usize>SLOTS; i++) store<u64>(slots + i * <usize>(8 + maskBytes), 0);
+  slotCount = MOST_SLOTS;
+  slots = takeKept(MOST_SLOTS * (8 + maskBytes));
+  if (slots != 0 && !isFresh()) return true;
+  if (slots == 0) {
+    slotCount = FEWEST_SLOTS;
+    slots = alloc(FEWEST_SLOTS * (8 + maskBytes));
+    if (slots == 0) return false;
+  }
+  for (let i: usize = 0; i < <usize>slotCount; i++) store<u64>(slots + i * <usize>(8 + maskBytes), 0);
   return true;
 }
 
@@ -48,7 +58,7 @@ export function alive(classes: u64): usize {
   const key = classes | (<u64>1 << 25); // is no class, so that no key is 0
   let hash = <u32>(key >> 32) * 0x9e3779b1 ^ <u32>key * 0x85ebca6b;
   hash ^= hash >> 15;
-  const slot = slots + <usize>(hash & (SLOTS - 1)) * <usize>(8 + maskBytes);
+  const slot = slots + <usize>(hash & (slotCount - 1)) * <usize>(8 + maskBytes);
   const mask = slot + 8;
   if (load<u64>(slot) == key) return mask;
   store<u64>(slot, key);

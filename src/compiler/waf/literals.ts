@@ -196,6 +196,20 @@ export function requiredBytes(root: Node): readonly Uint8Array[] {
     .slice(0, MAX_BYTE_SETS);
 }
 
+/** A set of bytes of each of these texts (ASCII letters in either case), as rare ones as there are; null when that says nothing. */
+export function hittingBytes(texts: readonly string[]): Uint8Array | null {
+  const set = new Uint8Array(256);
+  // Short texts leave the least choice.
+  for (const text of [...texts].sort((a, b) => a.length - b.length)) {
+    const bytes = Array.from(text, (character) => character.charCodeAt(0));
+    if (bytes.some((byte) => set[byte] === 1)) continue;
+    const rarest = bytes.reduce((best, byte) => (chance(byte) < chance(best) ? byte : best));
+    set[rarest] = 1;
+    if (rarest >= 0x61 && rarest <= 0x7a) set[rarest - 32] = 1;
+  }
+  return share(set) < 0.4 ? set : null;
+}
+
 function share(set: Uint8Array): number {
   let sum = 0;
   for (let byte = 0; byte < 256; byte++) if (set[byte]) sum += chance(byte);

@@ -54,6 +54,21 @@ test('captures give the whole match and the groups that rules read', async () =>
   assert.equal(engine.captures(1, 'ab'), null);
 });
 
+test('captures of what matches whole texts only', async () => {
+  const { section, count } = await compileMatchers([rx('^[ab]*$'), rx('^a|b$'), rx('^(a)b$', true), rx('^$')]);
+  assert.ok(engine.open(section, count));
+  assert.deepEqual(engine.captures(0, 'abab')?.slice(0, 2), [[0, 4], null]);
+  assert.deepEqual(engine.captures(0, '')?.[0], [0, 0]);
+  assert.equal(engine.captures(0, 'abc'), null);
+  assert.deepEqual(engine.captures(1, 'xb')?.[0], [1, 2]);
+  assert.deepEqual(engine.captures(2, 'ab')?.slice(0, 2), [
+    [0, 2],
+    [0, 1],
+  ]);
+  assert.deepEqual(engine.captures(3, '')?.[0], [0, 0]);
+  assert.equal(engine.captures(3, 'a'), null);
+});
+
 test('captures of long texts are found where they match first, with what stands around them', async () => {
   const sources = [rx('\\b(a)(b+)\\b', true), rx('^x.*y$'), rx('(?i)sel.{1,200}from'), rx('qe*f')];
   for (const limits of [{}, { completeStates: 8, partialStates: 8 }]) {

@@ -1,5 +1,5 @@
 /** Builds SECTION_MATCHERS: the automata of all matchers and what says which of them to run; the layout is in assembly/waf/abi.ts. */
-import { MAX_CAPTURE_BYTES } from '../../../assembly/abi.ts';
+import { ASSERT_END, ASSERT_START, MAX_CAPTURE_BYTES } from '../../../assembly/abi.ts';
 import {
   MATCHERS_BINS,
   MATCHERS_BIN_COUNT,
@@ -23,14 +23,16 @@ import {
   MATCHER_POSITIONS,
   MATCHER_REGEX,
   MATCHER_SHORTEST,
+  MATCHER_WHOLE,
 } from '../../../assembly/waf/abi.ts';
 import { RegexError } from '../regex/index.ts';
 import { minimize } from '../regex/minimize.ts';
 import { buildNfa } from '../regex/nfa.ts';
+import type { Node } from '../regex/syntax.ts';
 import { automatonOf } from './automaton.ts';
 import { machineOf, type Machine } from './bins.ts';
 import { clauseRows, clausesOf, phraseClauses } from './clauses.ts';
-import { requiredBytes, requiredLiterals, shortest } from './literals.ts';
+import { hittingBytes, requiredBytes, requiredLiterals, shortest } from './literals.ts';
 import type { MatcherLimits, MatcherOptions, MatcherReport } from './matchers.ts';
 import { keepGroups, type ParsedMatcher } from './operators.ts';
 import { packedBin } from './packed.ts';
@@ -58,6 +60,8 @@ interface Prepared {
   readonly byteSets: readonly Uint8Array[];
   readonly clauses: readonly bigint[];
   readonly shortest: number;
+  /** It has no groups, and matches nothing but whole texts. */
+  readonly whole: boolean;
   readonly literals: readonly string[] | null;
   /** Chance that it is asked for at a given place of a text; 1 without literals. */
   readonly share: number;
@@ -97,9 +101,10 @@ function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): 
     return {
       kind: MATCHER_PHRASES,
       positions: null,
-      byteSets: [],
+      byteSets: bytesOf(matcher.phrases.map(latin)),
       clauses: phraseClauses(matcher.phrases),
       shortest: least,
+      whole: false,
       literals: null,
       share: 1,
       machine: null,
@@ -127,6 +132,7 @@ function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): 
       byteSets: [],
       clauses: [],
       shortest: 0,
+      whole: false,
       literals: null,
       share: 1,
       machine: null,
@@ -136,16 +142,32 @@ function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): 
   if (small) machine = machineOf(small, index);
   else if (limits.partialStates > 0) machine = partialMachine(full, index, limits.partialStates);
   const found = limits.literals ? requiredLiterals(regex.root) : null;
+  const literals = found && found.share <= MAX_SHARE ? found.literals : null;
   return {
     kind: MATCHER_REGEX,
     positions,
-    byteSets: requiredBytes(regex.root),
+    byteSets: [...requiredBytes(regex.root), ...bytesOf(literals ?? [])],
     clauses: clausesOf(regex.root),
     shortest: shortest(regex.root),
+    whole: regex.groups === 1 && isWhole(regex.root),
     share: found?.share ?? 1,
-    literals: found && found.share <= MAX_SHARE ? found.literals : null,
+    literals,
     machine,
   };
+}
+
+// One character a byte. Not TextDecoder('latin1'): that is windows-1252 and moves 0x80 to 0x9f.
+const latin = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
+
+function bytesOf(literals: readonly string[]): readonly Uint8Array[] {
+  const set = literals.length === 0 ? null : hittingBytes(literals);
+  return set ? [set] : [];
+}
+
+function isWhole(root: Node): boolean {
+  if (root.type !== 'concat') return false;
+  const [first, last] = [root.items[0], root.items.at(-1)];
+  return first?.type === 'assert' && first.kind === ASSERT_START && last?.type === 'assert' && last.kind === ASSERT_END;
 }
 
 /** Machines that are asked for together, in bins. */
@@ -187,8 +209,6 @@ function assemble(
   machines.forEach(({ outputs }, bin) => {
     for (const list of outputs) for (const id of list) binOf.set(id & 0x7fff, bin);
   });
-  // One character a byte. Not TextDecoder('latin1'): that is windows-1252 and moves 0x80 to 0x9f.
-  const latin = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
   const wanted: Wanted[] = prepared.map(({ literals }, matcher) => ({
     matcher,
     literals: literals ?? matchers[matcher]!.phrases.map(latin),
@@ -237,7 +257,7 @@ function assemble(
     view.setBigUint64(from, clause, true);
     for (const id of ids) section[from + 8 + (id >> 3)]! |= 1 << (id & 7);
   });
-  prepared.forEach(({ kind, positions, byteSets, shortest: least, literals }, index) => {
+  prepared.forEach(({ kind, positions, byteSets, shortest: least, whole, literals }, index) => {
     const record = recordsAt + index * MATCHER_BYTES;
     view.setUint32(record + MATCHER_KIND, kind, true);
     view.setUint32(record + MATCHER_BIN, binOf.get(index) ?? 0xffffffff, true);
@@ -245,6 +265,7 @@ function assemble(
     view.setUint32(record + MATCHER_BYTE_SETS, byteSetsAt[index]!, true);
     view.setUint32(record + MATCHER_BYTE_SET_COUNT, byteSets.length, true);
     view.setUint32(record + MATCHER_SHORTEST, least, true);
+    view.setUint32(record + MATCHER_WHOLE, whole ? 1 : 0, true);
     if (kind !== MATCHER_PHRASES && literals === null) section[unfilteredAt + (index >> 3)]! |= 1 << (index & 7);
     byteSets.forEach((set, number) => {
       const from = byteSetsAt[index]! + number * 32;

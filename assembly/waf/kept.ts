@@ -1,0 +1,41 @@
+// What the scan works out from the program alone, and keeps from one call to the next at SCAN_AT: nothing that a request brought is
+// in it, only which kinds of strings there were, and each entry is looked up by all that it depends on.
+import { SCAN_AT, SCAN_BYTES } from '../abi';
+import { program, setAt, setCount } from './program';
+
+// Of whom it is. An instance begins with nobody, as memory may hold what another one left.
+let owner: u64 = 0;
+let fresh: bool = true;
+let top: usize = SCAN_AT;
+
+/** Images have changed: another program may stand where the owner stood. */
+export function forgetKept(): void {
+  owner = 0;
+}
+
+/** Begins a call of the current program. */
+export function startKept(): void {
+  let key: u64 = <u64>program;
+  for (let i = 0; i < setCount; i++) key = key * 0x9e3779b97f4a7c15 + <u64>setAt(i);
+  fresh = key != owner;
+  owner = key;
+  top = SCAN_AT;
+}
+
+/** Nothing of what is taken in this call was kept. */
+export function isFresh(): bool {
+  return fresh;
+}
+
+/** Bytes that are left to take. */
+export function restOfKept(): i32 {
+  return <i32>(<usize>(SCAN_AT + SCAN_BYTES) - top) & ~7;
+}
+
+/** Room of so many bytes, in each call of a program in the same order and of the same sizes; 0 when there is not enough. */
+export function takeKept(bytes: i32): usize {
+  if (bytes > restOfKept()) return 0;
+  const at = top;
+  top = (top + <usize>bytes + 7) & ~7;
+  return at;
+}
