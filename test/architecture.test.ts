@@ -153,7 +153,9 @@ const TABLE: readonly Row[] = [
   {
     name: 'src/cli',
     files: /^src\/cli\//,
-    local: new RegExp(`^(${LEAVES}|src/cli/.*|src/compiler/.*|src/agents/.*|${SIGNATURE}|(dist|build)/.*)$`),
+    local: new RegExp(
+      `^(${LEAVES}|src/cli/.*|src/compiler/.*|src/agents/.*|${SIGNATURE}|src/tunnel/(connector/.*|opening|head|capability|objects)|(dist|build)/.*)$`,
+    ),
     packages: ['citty', '@clack/prompts', 'picocolors', 'workerd', 'wrangler', 'esbuild'],
     node: true,
   },
