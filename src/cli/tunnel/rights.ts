@@ -1,5 +1,6 @@
 /** What proves the rights of a connector that the command starts: a file of `tunnel create`, or the operator's own key. */
 import { readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { given, issued, type PrivateJwk } from '../../tunnel/connector/credentials.ts';
 import type { Credentials } from '../../tunnel/connector/connector.ts';
 import { Failure, sentence } from '../failure.ts';
@@ -22,7 +23,10 @@ export async function rightsOf(
 function readRights(file: string): { capability: string; key: PrivateJwk } {
   let text: string;
   try {
-    if ((statSync(file).mode & 0o077) !== 0) throw new Failure(`${file} is open to others; chmod 600 it`);
+    // systemd shows the files that it gives to one unit as readable by their group, who is nobody.
+    const own =
+      (process.env['CREDENTIALS_DIRECTORY'] ?? '') !== '' && dirname(file) === process.env['CREDENTIALS_DIRECTORY'];
+    if (!own && (statSync(file).mode & 0o077) !== 0) throw new Failure(`${file} is open to others; chmod 600 it`);
     text = readFileSync(file, 'utf8');
   } catch (error) {
     throw error instanceof Failure ? error : new Failure(sentence(error));
