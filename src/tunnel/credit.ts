@@ -9,6 +9,11 @@ import { CLOSE, FrameError } from './frame.ts';
 
 export const STREAM_WINDOW = 262_144; // bytes, at the beginning
 export const LANE_WINDOW = 2_097_152;
+/**
+ * Of a socket of `access`, from guest to edge. A socket that sleeps cannot be read slowly, so the edge says in texts, as
+ * decimal numbers, how many bytes more it takes.
+ */
+export const ACCESS_WINDOW = 1_048_576;
 export const MAX_STREAM_WINDOW = 4_194_304;
 export const MAX_LANE_WINDOW = 16_777_216;
 

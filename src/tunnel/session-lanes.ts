@@ -268,11 +268,16 @@ export class EdgeLanes {
   /** Resolves when a socket came, or after `ms`. */
   wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#waiting.push(() => {
+      const wake = (): void => {
         clearTimeout(timer);
         resolve();
-      });
+      };
+      const timer = setTimeout(() => {
+        // Whoever gave up waits no more: it would keep the object awake.
+        this.#waiting = this.#waiting.filter((one) => one !== wake);
+        resolve();
+      }, ms);
+      this.#waiting.push(wake);
     });
   }
 

@@ -1,8 +1,9 @@
 /**
  * WebSockets of clients on streams: of the public, with the messages of message.ts, and of `access`, where the binary
- * messages are the bytes of a TCP connection and an empty one ends a direction. The sockets sleep with the object; their
+ * messages are the bytes of a TCP connection, an empty one ends a direction, and texts give the guest credit. The sockets sleep with the object; their
  * attachments hold what a stream needs to go on.
  */
+import { ACCESS_WINDOW } from './credit.ts';
 import { RESET_CODE } from './frame.ts';
 import { BINARY, decodeClose, encodeClose, encodeMessage, MAX_SOCKET_MESSAGE, MessageReader, TEXT } from './message.ts';
 import type { Guest } from './objects.ts';
@@ -13,7 +14,8 @@ const TAG = 'client';
 const MAX_BUFFERED = 262_144; // bytes that a client's socket may hold back before its stream gets no more credit
 const LOOK_MIN = 5; // ms between looks at a socket that holds more, doubled each time
 const LOOK_MAX = 500;
-export const MAX_QUEUED = 1_048_576; // bytes of a client that wait for credit, beside the message that is being sent
+/** Bytes of a client that wait for credit, beside one message: a guest may send one chunk beyond its window. */
+export const MAX_QUEUED = ACCESS_WINDOW + 65_536;
 export const MAX_CLIENTS = 16_384; // sockets of one session
 
 interface Attachment {
@@ -42,6 +44,7 @@ class Client {
   #writing: Promise<void> = Promise.resolve();
   #queued = 0; // bytes that wait to be written
   #pending = 0; // bytes that came and are not consumed
+  #taken = 0; // bytes of a guest that the stream took and that it was not told of yet
   #looking = false;
   #closed = false; // our side of the socket
   #ended = false; // our side of the stream
@@ -202,9 +205,19 @@ class Client {
       .catch(() => {}) // the stream was reset, and whoever did that has said so
       .then(() => {
         this.#queued -= size;
+        if (this.raw) {
+          this.#taken += size;
+          if (this.#taken >= ACCESS_WINDOW >> 2) this.#grant();
+        }
         if (bytes === null) this.#over();
       });
     return this.#writing;
+  }
+
+  #grant(): void {
+    if (this.#taken === 0) return;
+    this.#send(String(this.#taken));
+    this.#taken = 0;
   }
 
   #over(): void {
@@ -214,6 +227,7 @@ class Client {
   save(): void {
     const snapshot = this.stream.snapshot();
     if (snapshot === null) return;
+    this.#grant(); // who sleeps remembers no part of a window
     const attachment: Attachment = {
       lane: this.lane,
       stream: this.stream.id,

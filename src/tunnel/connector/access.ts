@@ -1,10 +1,12 @@
 /**
  * The client side of a raw TCP service: a local connection joined to a WebSocket at the edge, which joins it to a stream of
- * the connector that publishes the service. Binary messages are bytes; an empty one ends a direction.
+ * the connector that publishes the service. Binary messages are bytes; an empty one ends a direction; texts of the edge
+ * are credit.
  */
 import type { Socket } from 'node:net';
 import WebSocket from 'ws';
 import { ACCESS_PATH, CAPABILITY_HEADER, HANDSHAKE_HEADER, signHandshake } from '../capability.ts';
+import { ACCESS_WINDOW } from '../credit.ts';
 import { MAX_PAYLOAD, SUBPROTOCOL } from '../frame.ts';
 import { MAX_SOCKET_MESSAGE } from '../message.ts';
 import { Backoff } from './backoff.ts';
@@ -83,6 +85,7 @@ async function dial({ edge, name, service, credentials }: AccessOptions): Promis
 function join(socket: Socket, remote: WebSocket): Promise<AccessResult> {
   return new Promise((resolve, reject) => {
     let [bytesIn, bytesOut] = [0, 0];
+    let credit = ACCESS_WINDOW;
     let [localEnded, remoteEnded, heard] = [false, false, true];
     const ping = setInterval(() => {
       if (!heard) return remote.terminate();
@@ -106,7 +109,11 @@ function join(socket: Socket, remote: WebSocket): Promise<AccessResult> {
     remote.on('message', (data, binary) => {
       heard = true;
       const bytes = data as Buffer;
-      if (!binary) return over(new Error('the edge sends texts where bytes belong'));
+      if (!binary) {
+        credit += /^[0-9]{1,9}$/.test(String(bytes)) ? Number(bytes) : Number.NaN;
+        if (!(credit <= ACCESS_WINDOW)) return over(new Error('the edge sends texts where bytes belong'));
+        return flow();
+      }
       if (bytes.length === 0) {
         remoteEnded = true;
         socket.end();
@@ -123,16 +130,23 @@ function join(socket: Socket, remote: WebSocket): Promise<AccessResult> {
       else over(new Error(reason.toString() || `the edge closed the connection (${code})`));
     });
     remote.on('error', () => {}); // a close follows
-    socket.on('data', (chunk: Buffer) => {
-      bytesOut += chunk.length;
-      for (let at = 0; at < chunk.length; at += MAX_PAYLOAD) remote.send(chunk.subarray(at, at + MAX_PAYLOAD));
-      if (remote.bufferedAmount < HIGH_WATER) return;
+    // Read from the local side as the edge gives credit and the network takes what is sent.
+    const flow = (): void => {
+      if (credit <= 0) return void socket.pause();
+      if (remote.bufferedAmount < HIGH_WATER) return void socket.resume();
       socket.pause();
       const look = (): void => {
-        if (remote.bufferedAmount < HIGH_WATER / 2) socket.resume();
+        if (remote.bufferedAmount < HIGH_WATER / 2) flow();
         else if (!socket.destroyed) setTimeout(look, DRAIN_POLL);
       };
       setTimeout(look, DRAIN_POLL);
+    };
+    socket.on('data', (chunk: Buffer) => {
+      // A chunk may go beyond the credit: the edge has room for one.
+      credit -= chunk.length;
+      bytesOut += chunk.length;
+      for (let at = 0; at < chunk.length; at += MAX_PAYLOAD) remote.send(chunk.subarray(at, at + MAX_PAYLOAD));
+      flow();
     });
     socket.on('end', () => {
       localEnded = true;
