@@ -81,7 +81,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 /** Collects lines of a stream; each JSON object with an `event` is emitted, the rest kept as text. */
-class Listener extends EventEmitter {
+export class Listener extends EventEmitter {
   readonly events: GatewayEvent[] = [];
   text = '';
   #rest = '';
