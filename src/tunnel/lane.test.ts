@@ -270,3 +270,69 @@ test('a socket that drops at any moment loses, doubles and reorders nothing', as
     { numRuns: 60 },
   );
 });
+
+test('a chunk that is kept holds little more than itself', async () => {
+  const chunks: Uint8Array[] = [];
+  const pair = new Pair((stream) => (stream.onData = (chunk) => void chunks.push(chunk)));
+  const stream = pair.edge.open(new Uint8Array([1]));
+  const other = pair.edge.open(new Uint8Array([1]));
+  void other.write(new Uint8Array(60_000));
+  void stream.write(new Uint8Array([7]));
+  await pair.deliver();
+  assert.deepEqual(
+    chunks.map(({ byteLength }) => byteLength),
+    [60_000, 1],
+  );
+  assert.ok(chunks[0]!.buffer.byteLength < 3 * 60_000);
+  assert.equal(chunks[1]!.buffer.byteLength, 1);
+});
+
+test('an idle lane is continued by another one, with its streams and offsets', async () => {
+  const pair = new Pair((stream) => {
+    stream.onData = (chunk) => {
+      stream.consumed(chunk.byteLength);
+      void stream.write(chunk);
+    };
+  });
+  const first = pair.edge.open(new Uint8Array([1]));
+  first.onData = (chunk) => first.consumed(chunk.byteLength);
+  await first.write(new Uint8Array(100_000));
+  await pair.deliver();
+  const stream = first.snapshot();
+  assert.ok(stream !== null);
+  const snapshot = pair.edge.snapshot();
+  const later = new Lane(
+    { role: 'edge', now: () => pair.now, onGoaway: () => {}, onStream: () => assert.fail() },
+    JSON.parse(JSON.stringify(snapshot)) as typeof snapshot,
+  );
+  const adopted = later.adopt(first.id, stream);
+  let got = 0;
+  adopted.onData = (chunk) => {
+    got += chunk.byteLength;
+    adopted.consumed(chunk.byteLength);
+  };
+  const toConnector: Uint8Array[] = [];
+  assert.equal(
+    later.attach((message) => toConnector.push(message), snapshot.sent),
+    true,
+  );
+  assert.equal(later.received, pair.edge.received);
+  const toEdge: Uint8Array[] = [];
+  pair.connector.attach((message) => toEdge.push(message.slice()), later.received);
+  // More than both windows: credit goes on as well as bytes do.
+  let sent = 0;
+  const write = (async () => {
+    for (; sent < 6_000_000; sent += 60_000) await adopted.write(new Uint8Array(60_000));
+  })();
+  for (let idle = 0; idle < 20;) {
+    await new Promise((resolve) => setImmediate(resolve));
+    const [down, up] = [toConnector.shift(), toEdge.shift()];
+    if (down !== undefined) pair.connector.receive(down);
+    if (up !== undefined) later.receive(up);
+    idle = down === undefined && up === undefined ? idle + 1 : 0;
+  }
+  await write;
+  assert.equal(got, 6_000_000);
+  assert.ok(later.open(new Uint8Array([1])).id > first.id);
+  assert.equal(later.snapshot().sent > snapshot.sent, true);
+});

@@ -232,12 +232,11 @@ async function sendBody(body: ReadableStream<Uint8Array>, stream: TunnelStream):
   const source = body as unknown as { getReader(options: { mode: 'byob' }): ReadableStreamBYOBReader };
   const reader = source.getReader({ mode: 'byob' });
   try {
-    let buffer = new ArrayBuffer(READ_BYTES);
     for (;;) {
-      const { value, done } = await reader.read(new Uint8Array(buffer));
+      // A buffer is not used again: the lane may send its bytes in a later turn.
+      const { value, done } = await reader.read(new Uint8Array(READ_BYTES));
       if (done) break;
       await stream.write(value);
-      buffer = value.buffer as ArrayBuffer;
     }
     if (stream.open) stream.end();
   } catch (error) {

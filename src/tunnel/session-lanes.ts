@@ -10,6 +10,7 @@ import { GRACE, readResume, writeWelcome } from './welcome.ts';
 export const MAX_LANES = 256; // of one session
 export const SILENT = 75_000; // ms without a ping or a frame after which a socket counts as dead; three pings
 const ELSEWHERE_AFTER = 200; // ms that a dropped socket has to come back before requests go to another lane
+const BATCH_FROM = 4; // streams open on a lane
 const TAG = 'lane';
 
 /** A hibernating WebSocket, as far as it is used here. */
@@ -60,6 +61,10 @@ export class EdgeLane {
       {
         role: 'edge',
         now: Date.now,
+        // PERF: each request is an event of its own here, so only a later turn can put those of several into one message.
+        // Ratio of the edge's CPU per request to a direct dial's, 32 connections: 1.7 without, 1.4 with. With few streams
+        // there is nothing to wait for.
+        soon: (run) => (this.lane.size < BATCH_FROM ? queueMicrotask(run) : void setTimeout(run, 0)),
         // A connector opens no streams: what it wants of others goes through `access`, where it is asked who it is.
         onStream: () => {
           throw new FrameError(CLOSE.malformed, 'streams are opened by the edge');
