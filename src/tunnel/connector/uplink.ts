@@ -264,7 +264,9 @@ export class Uplink {
 
   #again(reason: string): void {
     if (this.#stopped || this.#timer !== null) return;
-    const delay = this.#backoff.next();
+    // Streams that wait for a resume have no longer than the grace.
+    const waits = this.#held !== null && this.#held.lane.size > 0;
+    const delay = Math.min(this.#backoff.next(), waits ? GRACE / 4 : Infinity);
     this.#options.onReconnecting(this.#options.index, reason, delay);
     this.#timer = setTimeout(() => {
       this.#timer = null;
