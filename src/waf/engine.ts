@@ -27,8 +27,8 @@ import {
 } from '../../assembly/abi.ts';
 import { BODY_UNREADABLE, MAX_PARTS } from '../../assembly/waf/abi.ts';
 import type { Plan } from '../plan.ts';
-import { ImageError, OpenImages, type ImageCalls, type Loaded, type LoadedApp, type OpenImage } from './images.ts';
-import type { AgentName } from './images.ts';
+import { agentReader, ImageError, OpenImages } from './images.ts';
+import type { AgentName, ImageCalls, Loaded, LoadedApp, OpenImage } from './images.ts';
 import { SlotMemory } from './memory.ts';
 import { Quarantine, tellSwitchedOff, type SwitchedOff } from './quarantine.ts';
 import { readInfos, type ProgramInfo } from './verdict.ts';
@@ -242,7 +242,7 @@ class WasmEngine implements Engine {
         images.id,
         at,
         apps.map((app) => app.plan!),
-        agents?.agents ?? [],
+        agentReader(this.#slots.memory, agents),
         pinned,
         apps,
       );
@@ -371,26 +371,30 @@ class LoadedGeneration implements Generation {
   readonly id: string;
   readonly at: number;
   readonly apps: readonly Plan[];
-  readonly agents: readonly AgentName[];
   readonly images: readonly OpenImage[];
   readonly policies: readonly OpenImage[];
   /** By app, as far as they were asked for. */
   readonly infos: (readonly ProgramInfo[] | undefined)[] = [];
   released = false;
+  readonly #readAgents: () => readonly AgentName[];
 
   constructor(
     id: string,
     at: number,
     apps: readonly Plan[],
-    agents: readonly AgentName[],
+    readAgents: () => readonly AgentName[],
     images: readonly OpenImage[],
     policies: readonly OpenImage[],
   ) {
     this.id = id;
     this.at = at;
     this.apps = apps;
-    this.agents = agents;
+    this.#readAgents = readAgents;
     this.images = images;
     this.policies = policies;
+  }
+
+  get agents(): readonly AgentName[] {
+    return this.#readAgents();
   }
 }

@@ -18,7 +18,6 @@ import {
   FAULT_TABLE,
   FAULT_VERSION,
   FAULT_WAF,
-  KIND_AGENTS,
   KIND_POLICY,
   MAX_IMAGES,
   MAX_IMAGE_BYTES,
@@ -53,9 +52,8 @@ export interface OpenImage {
   readonly length: number;
   /** Matchers whose bins are there, a bit for each (KIND_RULESET); null: all. */
   readonly wanted: Uint8Array | null;
-  /** Parsed SECTION_PLAN (KIND_POLICY), or the names of the agent table (KIND_AGENTS), or null. */
+  /** Parsed SECTION_PLAN of KIND_POLICY. */
   readonly plan: Plan | null;
-  readonly agents: readonly AgentName[] | null;
 }
 
 export interface AgentName {
@@ -207,10 +205,9 @@ export class OpenImages {
         throw refuse(`${FAULTS[fault] ?? `fault ${fault}`} (at byte ${where})`);
       }
       const kind = new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
-      const agents = kind === KIND_AGENTS ? readAgents(bytes, refuse) : null;
       const plan = kind === KIND_POLICY ? readPlan(bytes, refuse) : null;
       const key = wanted === null ? hash : `${hash} ${wanted.join()}`;
-      return { key, hash, at, length: bytes.length, wanted, kind, plan, agents, pins: 0 };
+      return { key, hash, at, length: bytes.length, wanted, kind, plan, pins: 0 };
     } catch (error) {
       this.#memory.give(at);
       throw error;
@@ -273,8 +270,17 @@ function readPlan(bytes: Uint8Array, refuse: Refuse): Plan {
   return plan;
 }
 
-function readAgents(bytes: Uint8Array, refuse: Refuse): readonly AgentName[] {
-  const agents = readJson(bytes, refuse);
-  if (!Array.isArray(agents)) throw refuse('its agents are not a list');
-  return agents as AgentName[];
+/**
+ * The names of an agent table in memory, which the compiler wrote and a digest guards. PERF: parsed when the first of them is
+ * asked for: half a millisecond of a start.
+ */
+export function agentReader(memory: WebAssembly.Memory, image: OpenImage | null): () => readonly AgentName[] {
+  let names: readonly AgentName[] | null = image === null ? [] : null;
+  return () => {
+    names ??= readJson(
+      new Uint8Array(memory.buffer, image!.at, image!.length),
+      (why) => new ImageError(why),
+    ) as AgentName[];
+    return names;
+  };
 }

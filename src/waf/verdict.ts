@@ -83,10 +83,11 @@ export function readVerdict(
   const rule = info?.rules[words[RESULT_WAF_RULE]!];
   const action = ACTIONS[words[RESULT_WAF_ACTION]!] ?? 'pass';
   const location = words[RESULT_WAF_LOCATION_AT]!;
+  const size = words[RESULT_WAF_LOCATION_LENGTH]!;
   return {
     action: reason !== 0 ? 'limit' : action,
     status: action === 'pass' ? 0 : words[RESULT_WAF_STATUS]!,
-    location: decoder.decode(bytes.subarray(location, location + words[RESULT_WAF_LOCATION_LENGTH]!)),
+    location: size === 0 ? '' : decoder.decode(bytes.subarray(location, location + size)), // PERF: a call costs 1 µs
     rule: rule?.id ?? 0,
     phase: words[RESULT_WAF_PHASE]!,
     reason,
