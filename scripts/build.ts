@@ -132,6 +132,26 @@ const parts: readonly Part[] = [
     },
   },
   {
+    name: 'connector.js',
+    inputs: ['src/tunnel/**/*.ts', 'src/control/signature.ts', 'scripts/package.ts'],
+    outputs: ['pkg/connector.js', 'pkg/types/src/tunnel/connector/index.d.ts'],
+    async make() {
+      await bundle({
+        bundle: true,
+        format: 'esm',
+        platform: 'node',
+        target: 'node22',
+        external: ['ws'],
+        entryPoints: [join(root, 'src/tunnel/connector/index.ts')],
+        outfile: join(root, 'pkg/connector.js'),
+        legalComments: 'none',
+        logLevel: 'warning',
+      });
+      const { writeConnectorTypes } = await import('./package.ts');
+      writeConnectorTypes(join(root, 'pkg/types'));
+    },
+  },
+  {
     name: 'cli.js',
     inputs: ['src/**/*.ts', 'assembly/abi.ts'],
     outputs: ['dist/cli.js'],

@@ -20,7 +20,11 @@ export async function writePackage(folder: string): Promise<void> {
   });
   if (manifest === null) throw new Error(JSON.stringify(diagnostics));
   writeFileSync(join(folder, 'core.bin'), writeBundle(manifest, images));
-  writeTypes(join(folder, 'types'));
+  writeTypes(
+    join(folder, 'types'),
+    ['src/waf', 'src/agents'],
+    ['--lib', 'es2024', '--types', '@cloudflare/workers-types'],
+  );
   const { version, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, string>;
   const exports = {
     '.': { types: './types/src/waf/index.d.ts', default: './index.js' },
@@ -32,19 +36,25 @@ export async function writePackage(folder: string): Promise<void> {
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifestText, null, 2)}\n`);
 }
 
-function writeTypes(folder: string): void {
-  rmSync(folder, { recursive: true, force: true });
+/** Types of `sallyport/connector`, which runs in Node. */
+export function writeConnectorTypes(folder: string): void {
+  writeTypes(
+    folder,
+    ['src/tunnel/connector'],
+    ['--lib', 'es2024,dom,dom.iterable', '--types', 'node', '--skipLibCheck'],
+  );
+}
+
+/** Of the `index.ts` of each part, and whatever these import. */
+function writeTypes(folder: string, parts: readonly string[], world: readonly string[]): void {
+  for (const part of parts) rmSync(join(folder, part), { recursive: true, force: true });
   const options = [
     ...['--declaration', '--emitDeclarationOnly', '--outDir', folder, '--rootDir', root, '--target', 'es2024'],
     ...['--module', 'esnext', '--moduleResolution', 'bundler', '--allowImportingTsExtensions', '--strict'],
-    ...['--lib', 'es2024', '--types', '@cloudflare/workers-types', '--ignoreConfig'],
+    ...['--ignoreConfig', ...world],
   ];
-  const args = [
-    join(root, 'node_modules/typescript/bin/tsc'),
-    join(root, 'src/waf/index.ts'),
-    join(root, 'src/agents/index.ts'),
-    ...options,
-  ];
+  const entries = parts.map((part) => join(root, part, 'index.ts'));
+  const args = [join(root, 'node_modules/typescript/bin/tsc'), ...entries, ...options];
   const { status, stdout } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
   if (status !== 0) throw new Error(`no types could be written:\n${stdout}`);
   // Beside them stands no source: where an import says .ts, readers look for .js and find .d.ts.

@@ -1,6 +1,6 @@
 /** What `tunnel listen` says while it runs: an event a line for programs, sentences and a line of progress for people. */
 import pc from 'picocolors';
-import type { ConnectorEvents } from '../../tunnel/connector/connector.ts';
+import type { ConnectorEvents } from '../../tunnel/connector/tunnel.ts';
 import type { Exchange } from '../../tunnel/connector/exchange.ts';
 import { printable } from '../accesslog.ts';
 import { exchangeLine } from './exchange-line.ts';

@@ -11,7 +11,8 @@ import { MAX_PAYLOAD, SUBPROTOCOL } from '../frame.ts';
 import { MAX_SOCKET_MESSAGE } from '../message.ts';
 import { Backoff } from './backoff.ts';
 import type { Credentials } from './connector.ts';
-import { DialError, edgeSocketOptions, refusalOf } from './socket.ts';
+import { DialError } from './dial-error.ts';
+import { edgeSocketOptions, refusalOf } from './socket.ts';
 
 const HIGH_WATER = 1_048_576; // bytes to the edge that wait above which the local side is not read
 const DRAIN_POLL = 5; // ms

@@ -10,8 +10,10 @@ import type { Exchange, Observer } from './exchange.ts';
 import type { RequestHead } from '../head.ts';
 import { forward } from './forward.ts';
 import { askLocally, type LocalAnswer } from './local.ts';
-import type { DialError, Pings } from './socket.ts';
+import type { DialError } from './dial-error.ts';
+import type { Pings } from './pings.ts';
 import type { Targets } from './targets.ts';
+import type { ConnectorEvents, Tunnel } from './tunnel.ts';
 import { Uplink } from './uplink.ts';
 
 export const DEFAULT_SOCKETS = 2;
@@ -37,26 +39,13 @@ export interface ConnectorOptions {
   readonly pings?: Pings;
 }
 
-export interface ConnectorEvents {
-  /** The tunnel is up: the first socket is, or one again after there was none. `url` is '' for a private tunnel. */
-  ready: [{ readonly name: string; readonly url: string; readonly after: number }];
-  request: [Exchange];
-  response: [Exchange];
-  /** An exchange is over; `error` is '' where it went to its end. */
-  end: [Exchange];
-  /** A socket was lost, and is dialled again in `delay` ms; `left` others hold the tunnel. */
-  reconnecting: [{ readonly socket: number; readonly reason: string; readonly delay: number; readonly left: number }];
-  /** For good. `error` is null after `close()`. */
-  closed: [{ readonly reason: string; readonly error: DialError | null }];
-}
-
 export interface Asked {
   readonly answer: LocalAnswer;
   /** As events showed it; null where nobody listens. */
   readonly exchange: Exchange | null;
 }
 
-export class Connector extends EventEmitter<ConnectorEvents> {
+export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
   readonly #options: ConnectorOptions;
   readonly #uplinks: readonly Uplink[];
   readonly #began = performance.now();

@@ -2,14 +2,9 @@
 import { thumbprint } from '../../control/signature.ts';
 import { generateConnectorKey, issueCapability, type ConnectorKey, type Exposure } from '../capability.ts';
 import type { Credentials } from './connector.ts';
+import type { PrivateJwk } from './private-jwk.ts';
 
-/** An Ed25519 key pair as a JWK. */
-export interface PrivateJwk {
-  readonly kty: 'OKP';
-  readonly crv: 'Ed25519';
-  readonly x: string;
-  readonly d: string;
-}
+export type { PrivateJwk };
 
 /** How long a capability is that an operator issues to itself; the next dial after most of it gets another one. */
 const OWN_LIFE = 3_600_000; // ms

@@ -5,31 +5,14 @@ import type { LookupFunction } from 'node:net';
 import WebSocket, { type ClientOptions, type RawData } from 'ws';
 import { CLOSE, MAX_MESSAGE, SUBPROTOCOL } from '../frame.ts';
 import { PING_TEXT } from '../welcome.ts';
+import { DialError } from './dial-error.ts';
+import { PINGS, type Pings } from './pings.ts';
 
 export const HANDSHAKE_TIMEOUT = 10_000; // ms for the upgrade, and then for the welcome
 /** Bytes that wait for the network above which sources are not read. */
 const HIGH_WATER = 1_048_576;
 const DRAIN_POLL = 5; // ms; `ws` tells of no drain
 const MISSES = 2; // pings without an answer
-/** ms between pings. With streams open silence is noticed within the grace for which the edge keeps them. */
-export interface Pings {
-  readonly least: number;
-  readonly most: number;
-  readonly busy: number;
-}
-export const PINGS: Pings = { least: 15_000, most: 25_000, busy: 3000 };
-
-/** The upgrade was answered with something else. `code` is the status, 0 when there was no answer. */
-export class DialError extends Error {
-  readonly code: number;
-  /** Of the refusing edge, ms since the epoch; NaN where it says none. */
-  readonly date: number;
-  constructor(code: number, message: string, date = Number.NaN) {
-    super(message);
-    this.code = code;
-    this.date = date;
-  }
-}
 
 /** How any WebSocket to an edge is opened. */
 export function edgeSocketOptions(

@@ -7,7 +7,7 @@
  * tunnels are for.
  */
 import { lookup as resolve, type LookupAddress } from 'node:dns';
-import { Agent, type AgentOptions } from 'node:http';
+import { Agent, Server as HttpServer, type AgentOptions } from 'node:http';
 import { Agent as SecureAgent } from 'node:https';
 import { BlockList, connect, isIP, type LookupFunction, type NetConnectOpts, type Server } from 'node:net';
 import { duplexPair, type Duplex } from 'node:stream';
@@ -128,7 +128,9 @@ function serverTarget(server: Server): Dialable {
   };
   const agent = new Agent({ ...AGENT });
   agent.createConnection = dial as typeof agent.createConnection;
-  return { label: 'server', secure: false, carriesHttp: true, carriesTcp: true, agent, dial };
+  // A server of node:http, node:https would want TLS of its own; any other one speaks what it speaks.
+  const carriesHttp = server instanceof HttpServer;
+  return { label: 'the server', secure: false, carriesHttp, carriesTcp: !carriesHttp, agent, dial };
 }
 
 const chained = function (this: Duplex): Duplex {

@@ -9,7 +9,9 @@ import type { TunnelStream } from '../stream.ts';
 import { GRACE, PONG_TEXT, readWelcome, type Resume, type Welcome } from '../welcome.ts';
 import { Backoff } from './backoff.ts';
 import type { Congestion } from './pump.ts';
-import { DialError, EdgeSocket, HANDSHAKE_TIMEOUT, type Pings } from './socket.ts';
+import { DialError } from './dial-error.ts';
+import type { Pings } from './pings.ts';
+import { EdgeSocket, HANDSHAKE_TIMEOUT } from './socket.ts';
 
 /** Close codes after which dialling again is of no use. */
 const FINAL: ReadonlySet<number> = new Set([CLOSE.unauthorised, CLOSE.revoked, CLOSE.taken]);
@@ -259,7 +261,7 @@ export class Uplink {
       if (held.socket !== null || held.lost !== lost) return;
       if (this.#held === held) this.#held = null;
       held.lane.lose('the connection to the edge was lost for longer than it keeps streams');
-    }, GRACE);
+    }, GRACE).unref();
   }
 
   #again(reason: string): void {
