@@ -59,6 +59,8 @@ export const STATE_AT = 0x16000; // transaction state in and out, at most STATE_
 export const STATE_BYTES = 4096;
 export const DETECT_AT = 0x17000; // word and byte tables of the detectors (assembly/waf/detect/), made by each instance
 export const DETECT_BYTES = 16384;
+export const PROOF_AT = 0x1b000; // who sent the request, as the host has it proven: see PROOF below
+export const PROOF_BYTES = 4096;
 export const HEAD_AT = 0x20000; // request head as one string, see below
 export const MAX_HEAD_BYTES = 262128; // 256 KiB without the 16 bytes that vector loads may look at behind it; more is 431
 export const RESPONSE_HEAD_AT = 0x60000; // response head, same form
@@ -132,6 +134,14 @@ export const MAX_HOST_BYTES = 255;
 // fields that it joined; the engine counts separators, and a mismatch is REASON_SEPARATOR (400).
 // RESPONSE HEAD: status NUL (name NUL value NUL)*.
 export const HEAD_FIXED_FIELDS = 3;
+
+// PROOF: PROOF_WORDS u32 { one of PROOF_*, bytes of name, operator, category, domain }, then those texts, UTF-8, at PROOF_AT. The host
+// writes it before every call; PROOF_NONE alone for a request that proves nothing, which most are.
+export const PROOF_WORDS = 5;
+export const PROOF_NONE = 0;
+export const PROOF_CLAIMED = 1; // it says who it is, and that could not be checked
+export const PROOF_SPOOFED = 2; // it was checked, and is wrong
+export const PROOF_VERIFIED = 3;
 
 // GENERATION: words the host writes beside the images:
 //   u32 hosts image, u32 agents image or 0, u32 number of apps, u32 policy image of each app, then for each app
@@ -426,7 +436,10 @@ export const FIELD_RESPONSE_HEADERS = 40; // map
 export const FIELD_RESPONSE_HEADERS_NAMES = 41;
 export const FIELD_RESPONSE_HEADERS_VALUES = 42;
 export const FIELD_RESPONSE_MEDIA_TYPE = 43;
-export const FIELD_COUNT = 44;
+export const FIELD_AGENT_IDENTITY = 44; // from here: stage head again
+export const FIELD_AGENT_VERIFIED = 45;
+export const FIELD_AGENT_DOMAIN = 46;
+export const FIELD_COUNT = 47;
 
 export const FUNCTION_ANY = 1;
 export const FUNCTION_ALL = 2;

@@ -48,7 +48,7 @@ import {
 } from './abi';
 import { agentTextAt, agentTextLength, classify } from './agent';
 import { failure, reset, stepsUsed } from './arena';
-import { setAgent, startFields } from './fields';
+import { applyProof, setAgent, startFields } from './fields';
 import { headerValueAt, headerValueLength } from './headers';
 import { nextHost, startHosts } from './host';
 import { checkImage, faultAt } from './image';
@@ -304,7 +304,12 @@ function openHead(generation: usize, length: i32, fields: i32): usize {
 /** Readies the fields of the rules language, and says what the user agent is. */
 function start(generation: usize, now: i32): void {
   startFields(now);
-  const agents = <usize>load<u32>(generation, 4);
+  classifyUserAgent(<usize>load<u32>(generation, 4));
+  applyProof();
+}
+
+/** `agents` is an agents image, or 0. */
+function classifyUserAgent(agents: usize): void {
   if (agents == 0 || request.userAgent < 0) return;
   const agent = classify(
     agents,

@@ -23,6 +23,9 @@ export const MAX_AGENT_SIGNATURES = 3;
 /** Characters of a Signature-Agent URL. */
 export const MAX_AGENT_URL = 1024;
 
+/** Bytes of a body whose digest is covered; its length must be declared. */
+export const MAX_DIGEST_BODY = 1_048_576;
+
 /** Key directories. Bytes of one, after content decoding. */
 export const MAX_DIRECTORY_BYTES = 65_536;
 /** Keys of one directory; with more, none is used. */

@@ -8,9 +8,11 @@ import { compileHosts } from './hosts.ts';
 import { judge, rulePolicy, withRules } from '../../test/support/rules.ts';
 import { disassembleCode } from './rules.ts';
 import type { TestRequest } from '../../test/support/reference-expression.ts';
+import type { Proof } from '../waf/proof.ts';
 import type { InspectionSource } from './sources.ts';
 
 const engine = await testEngine();
+const PROOF_ROOM = abi.PROOF_BYTES - abi.PROOF_WORDS * 4;
 const GET: TestRequest = {
   url: 'http://h/admin?token=1',
   headers: [['user-agent', 'curl/8'], ['authorization', 'Bearer hunter2'], ['cookie', 'sid=hunter2']], // prettier-ignore
@@ -319,4 +321,72 @@ test('agents are fields: missing, not empty, when nothing was recognised', () =>
     [0, 1, 3],
   );
   assert.deepEqual(matched('Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36'), [2]);
+});
+
+test('who has proven itself is who it is, whatever its user agent says', () => {
+  const policy = rulePolicy([
+    { when: 'agent.verified' },
+    { when: 'agent.identity eq "verified" and agent.domain eq "agent.example" and agent.operator eq "Acme"' },
+    { when: 'agent.name eq "AcmeBot" and agent.category eq "search" and agent.bot' },
+    { when: 'agent.name eq "GPTBot" and agent.category eq "training"' },
+    { when: 'agent.operator eq "OpenAI"' },
+    { when: 'agent.identity eq "spoofed"' },
+    { when: 'agent.identity eq "claimed"' },
+    { when: 'agent.identity eq "unknown"' },
+    { when: 'http.request.body.size ge 0 and agent.verified' },
+    { when: 'http.response.code eq 200 and agent.identity eq "verified"' },
+    { when: 'agent.category ne "none" and agent.domain eq "quiet.example"' },
+  ]);
+  assert.deepEqual(policy.reports, []);
+  const hosts = loaded(compileHosts([{ name: 'test', hostnames: ['*'] }]));
+  const images = { id: 'proof', hosts, agents: loaded(compileAgents()), apps: [loaded(policy.image)] };
+  const generation = engine.load(images);
+  const browser = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36';
+  const acme = { identity: 'verified', name: 'AcmeBot', operator: 'Acme', category: 'search', domain: 'agent.example' } as const; // prettier-ignore
+  const nobody = { name: '', operator: '', category: '', domain: '' };
+  const matched = (agent: string, proof?: Proof): number[] => {
+    const head = requestHead(GET.url, { headers: [['user-agent', agent]] });
+    const proven = proof === undefined ? head : { ...head, proof };
+    const results = [
+      engine.head(generation, proven, 1, 1),
+      engine.body(generation, 0, proven, new Uint8Array(1), 1, false, 1, 1),
+      engine.response(generation, 0, proven, { text: '200\0', fields: 1 }, 1, 1),
+    ];
+    return results.flatMap(({ effects }) => effects.map(({ index }) => index));
+  };
+  const all = [0, 1, 2, 8, 9];
+  assert.deepEqual(matched(browser, acme), all);
+  // A user agent may claim what it likes: it counts for its own operator only.
+  assert.deepEqual(matched('GPTBot/1.2', acme), all);
+  assert.deepEqual(matched('GPTBot/1.2', { ...acme, operator: 'OpenAI' }), [0, 3, 4, 8, 9]);
+  assert.deepEqual(matched('GPTBot/1.2', { identity: 'spoofed', ...nobody }), [3, 4, 5]);
+  assert.deepEqual(matched('GPTBot/1.2'), [3, 4, 6]);
+  assert.deepEqual(matched(browser, { identity: 'claimed', ...nobody }), [6]);
+  assert.deepEqual(matched(browser), [7]);
+  // Without a category there is none, and nothing of the call before is left.
+  assert.deepEqual(matched(browser, { ...acme, category: '', domain: 'quiet.example' }), [0, 10, 8, 9]);
+  assert.deepEqual(matched(browser), [7]);
+});
+
+test('texts of a proof are cut where there is no room for them', () => {
+  const policy = rulePolicy([
+    { when: `len(agent.operator) eq ${PROOF_ROOM} and agent.verified` },
+    { when: 'len(agent.domain) eq 0' },
+  ]);
+  const hosts = loaded(compileHosts([{ name: 'test', hostnames: ['*'] }]));
+  const generation = engine.load({ id: 'room', hosts, agents: null, apps: [loaded(policy.image)] });
+  const judged = (length: number) => {
+    const proof: Proof = {
+      identity: 'verified',
+      name: '',
+      operator: 'é'.repeat(length / 2),
+      category: '',
+      domain: 'x',
+    };
+    const head = { ...requestHead(GET.url), proof };
+    return engine.head(generation, head, 1, 1).effects.map(({ index }) => index);
+  };
+  assert.deepEqual(judged(PROOF_ROOM), [0, 1]);
+  assert.deepEqual(judged(PROOF_ROOM + 2), [0, 1]);
+  assert.deepEqual(judged(PROOF_ROOM - 2), []);
 });

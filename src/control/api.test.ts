@@ -30,6 +30,7 @@ function deployment(published = true): {
     images,
     peer: () => '',
     dial: () => assert.fail(),
+    agents: null,
     secret: () => undefined,
   };
   const context = { generations: new Generations(engine), platform, env: { PLATFORM: 'workerd' as const } };

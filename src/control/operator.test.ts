@@ -30,7 +30,7 @@ before(async () => ([mine, other] = await Promise.all([pair(), pair()])));
 function context(): ControlContext {
   const dial = (): never => assert.fail('the control API dials nobody');
   const images = memoryImages(null);
-  const platform = { name: 'cloudflare' as const, images, peer: () => '', dial, secret: () => undefined };
+  const platform = { name: 'cloudflare' as const, images, peer: () => '', dial, agents: null, secret: () => undefined };
   return { generations: new Generations(fakeEngine()), platform, env: { PLATFORM: 'cloudflare' } };
 }
 

@@ -6,9 +6,12 @@
  * The line is written when the head of the answer is there, since a body that streams natively never passes JavaScript:
  * `ms` is the time to that moment, `bytes` the Content-Length of the answer or null when it has none.
  */
+import { knownAgent } from '../agents/known-agents.ts';
+import type { AgentResult } from '../agents/web-bot-auth.ts';
 import { addressOf } from '../platform/authority.ts';
 import type { Exchange, WafRecord } from '../router/exchange.ts';
 import type { Verdict } from '../router/verdict.ts';
+import type { AgentName } from '../waf/engine.ts';
 
 let lastSecond = -1;
 let secondText = '';
@@ -40,7 +43,7 @@ export function logLine(exchange: Exchange, status: number, bytes: string | null
     text(pathOf(exchange)) +
     `,"status":${status},"bytes":${bytes !== null && /^[0-9]{1,15}$/.test(bytes) ? bytes : 'null'},"ms":${duration},"client":` +
     text(result?.client || addressOf(exchange.peer));
-  if (agent !== undefined) line += ',"agent":' + text(agent.name);
+  if (agent !== undefined || exchange.identity !== null) line += identityText(exchange.identity, agent);
   if (upstream.backend !== '')
     line +=
       ',"upstream":{"backend":' +
@@ -74,6 +77,20 @@ const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 function text(value: string): string {
   return PLAIN.test(value) ? '"' + value + '"' : JSON.stringify(value);
+}
+
+/** Who it was: by what is proven, else by what the user agent says. */
+function identityText(identity: AgentResult | null, agent: AgentName | undefined): string {
+  if (identity === null) return agent === undefined ? '' : ',"agent":' + text(agent.name);
+  if (identity.outcome === 'verified') {
+    const known = knownAgent(identity);
+    const name = agent?.operator === known.operator ? agent.name : known.name;
+    const proof = { is: 'verified', url: identity.agent, keyid: identity.keyid, replay: identity.replay };
+    return ',"agent":' + text(name) + ',"identity":' + JSON.stringify(proof);
+  }
+  const is = identity.outcome === 'invalid' ? 'spoofed' : 'claimed';
+  const claim = { is, reason: identity.reason, ...(identity.agent === '' ? {} : { url: identity.agent }) };
+  return (agent === undefined ? '' : ',"agent":' + text(agent.name)) + ',"identity":' + JSON.stringify(claim);
 }
 
 /** What rules matched; what of it may be told is decided in src/waf/evidence.ts. */

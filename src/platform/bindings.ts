@@ -8,9 +8,10 @@
  *                    `export default { manifest: Manifest, images: { [sha256 hex]: ArrayBuffer } }`
  *
  * ENTRYPOINTS: the default one serves apps, and on Cloudflare the control API for CONTROL_HOST; `control` serves the
- * control API (private socket on-prem). CLASSES of Durable Objects: `TunnelSession` and `TunnelRegistry`, with SQLite storage.
+ * control API (private socket on-prem). CLASSES of Durable Objects: `TunnelSession`, `TunnelRegistry` and `ReplayGuard`, with SQLite storage.
  */
 import type { TunnelSessionNamespace } from '../tunnel/objects.ts';
+import type { AgentOptions, GuardNamespace } from './platform.ts';
 import type { RegistryNamespace } from './registry.ts';
 
 export interface Env {
@@ -33,6 +34,12 @@ export interface Env {
   readonly TUNNEL_SESSION?: TunnelSessionNamespace;
   /** One object for each project: what it has, what it offers. */
   readonly TUNNEL_REGISTRY?: RegistryNamespace;
+  /** On-prem: `network` service that reaches public addresses only, over TLS: for the keys of agents. */
+  readonly PUBLIC?: Fetcher;
+  /** Objects that remember the nonces of signed requests; without it nobody does. */
+  readonly REPLAY_GUARD?: GuardNamespace;
+  /** `off`, or what the operator chooses about signed requests, as an object or its JSON. */
+  readonly AGENTS?: AgentOptions | string;
   /** `SECRET_<NAME>`: text of the secret that policies call NAME. `DIALS` may name any other binding. */
   readonly [name: string]: unknown;
 }

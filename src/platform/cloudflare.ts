@@ -1,4 +1,5 @@
 /** Cloudflare Workers: images are modules of the bundle, origins by global fetch, the peer as the network vouches for. */
+import { agentPlatform } from './agents.ts';
 import { authorityOf, hostnameOf, portOf } from './authority.ts';
 import type { Bundle, Env } from './bindings.ts';
 import { memoryImages } from './images.ts';
@@ -30,6 +31,7 @@ export function cloudflarePlatform(env: Env, bundle: Bundle): Platform {
       return fetch(target, { ...init, cf: { resolveOverride: address } } as RequestInit);
     },
     ...(exposed !== null && { exposed }),
+    agents: agentPlatform(env, (url, init) => fetch(url, init)),
     secret: (name) => secretOf(env, name),
   };
 }

@@ -37,6 +37,7 @@ export function dryPlatform(options: DryOptions): Platform {
         headers: { 'content-type': 'text/plain' },
       });
     },
+    agents: null, // nothing is fetched
     secret: (name) => {
       const secrets = options.secrets;
       if (secrets !== undefined && Object.hasOwn(secrets, name)) return secrets[name];

@@ -13,8 +13,36 @@ export interface Platform {
   dial(endpoint: Endpoint, url: string, init: RequestInit): Promise<Response>;
   /** Who may use a tunnel by its host, by the word of its project's registry; null: no word. Absent: there are no tunnels. */
   exposed?(tunnel: string): Promise<AccessRule | null>;
+  /** For the proof of an agent's identity; null: signatures are not looked at. */
+  readonly agents: AgentPlatform | null;
   /** A named secret, or undefined when there is none of that name. */
   secret(name: string): string | undefined;
+}
+
+export interface AgentPlatform {
+  /** Reaches public addresses only, and follows no redirect. */
+  readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+  /** Objects that remember nonces; null: nobody does. */
+  readonly guard: GuardNamespace | null;
+  readonly options: AgentOptions;
+}
+
+/** What an operator may choose; docs/agents.md says what each means. */
+export interface AgentOptions {
+  readonly wire?: 'strict' | 'compat';
+  readonly maxLifetime?: number;
+  readonly skew?: number;
+  readonly insecure?: boolean;
+  readonly nonce?: 'optional' | 'required';
+  readonly trustedHosts?: readonly string[];
+  readonly anyPort?: boolean;
+  /** TLS ends in front of this gateway. */
+  readonly https?: boolean;
+}
+
+export interface GuardNamespace {
+  idFromName(name: string): unknown;
+  get(id: never): { fetch(url: string, init?: RequestInit): Promise<Response> };
 }
 
 export interface ImageStore {

@@ -1,5 +1,6 @@
 /** On-prem workerd: images from a disk service, origins by service bindings, the peer from the socket. */
 import type { Endpoint } from '../plan.ts';
+import { agentPlatform } from './agents.ts';
 import { authorityOf } from './authority.ts';
 import type { Env, Fetcher } from './bindings.ts';
 import { diskImages } from './images.ts';
@@ -37,6 +38,7 @@ export function workerdPlatform(env: Env): Platform {
       return env.ORIGINS.fetch(toAddress(endpoint, url), init);
     },
     ...(exposed !== null && { exposed }),
+    agents: agentPlatform(env, env.PUBLIC === undefined ? null : env.PUBLIC.fetch.bind(env.PUBLIC)),
     secret: (name) => secretOf(env, name),
   };
 }

@@ -2,6 +2,7 @@
  * One request on its way through the phases: the facts that phases share, and nothing they do not.
  * Phases never import each other; each reads what earlier ones left here and writes what later ones need.
  */
+import type { AgentResult } from '../agents/web-bot-auth.ts';
 import type { Filter, Plan, RouteAction, WafPlan } from '../plan.ts';
 import type { Platform } from '../platform/platform.ts';
 import { type ExecutionContext, responseInit, webSocketOf } from '../platform/runtime.ts';
@@ -38,6 +39,9 @@ export interface Exchange {
   readonly seen: SeenHeaders;
   /** address: what the platform vouches for as the peer; `result.client` is the client by the policy's rule. */
   peer: string;
+
+  /** identity: who signed the request, and whether that holds; null: it is not signed. */
+  identity: AgentResult | null;
 
   /** match (the engine's head call). */
   result: HeadResult | null;
@@ -126,6 +130,8 @@ export interface SeenHeaders {
   accept: string;
   encoding: string; // content-encoding
   length: string; // content-length
+  signatureAgent: string;
+  signatureInput: string;
   cookieFixed: boolean; // the cookie value differs from what the runtime joined
 }
 
@@ -211,6 +217,7 @@ export function createExchange(init: ExchangeInit): Exchange {
       ...NOTHING_SEEN,
     },
     peer: '',
+    identity: null,
     result: null,
     plan: null,
     action: null,
@@ -247,7 +254,16 @@ const NONE: readonly never[] = [];
 const nothing = (): void => {};
 const NOTHING_SEEN: SeenHeaders = {
   ...{ host: '', cookie: '', origin: '', upgrade: '', loop: '', forwarded: '', forwardedFor: '', forwardedHost: '' },
-  ...{ forwardedProto: '', via: '', accept: '', encoding: '', length: '', cookieFixed: false },
+  ...{
+    forwardedProto: '',
+    via: '',
+    accept: '',
+    encoding: '',
+    length: '',
+    signatureAgent: '',
+    signatureInput: '',
+    cookieFixed: false,
+  },
 };
 
 let idPrefix = '';

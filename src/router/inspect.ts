@@ -48,20 +48,23 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
     return unread(exchange, plan, 'the body is larger than the limit', declared);
   // A GET with a body can only be forwarded as the very request that came in, so its copy is what is read.
   const bare = request.method === 'GET' || request.method === 'HEAD';
-  const stream = bare ? request.clone().body : request.body;
-  if (stream === null) return decide(exchange, plan, EMPTY, 0, false);
+  // Whoever looked at it before holds all of it.
+  const before = exchange.body;
+  const stream = before !== null ? null : bare ? request.clone().body : request.body;
+  if (before === null && stream === null) return decide(exchange, plan, EMPTY, 0, false);
   watch(exchange);
-  const body = new HeldBody(stream as ReadableStream<Uint8Array>, declared);
-  const failure = await body.read(limit, request.signal, files);
+  const body = before ?? new HeldBody(stream as ReadableStream<Uint8Array>, declared);
+  if (before !== null) files?.push(before.bytes);
+  const failure = before !== null ? null : await body.read(limit, request.signal, files);
   if (failure === 'busy') return fail(exchange, 503, 'too many request bodies are being held');
   if (failure === 'slow') return fail(exchange, 408, 'the request body did not arrive in time');
   if (failure === 'broken') return fail(exchange, 400, 'the request body broke off');
   if (bare) body.release();
   else exchange.body = body;
-  const over = !body.complete;
+  const { bytes: counted, elided } = withoutRanges(body.bytes, files === null ? [] : files.ranges);
+  const over = !body.complete || counted.byteLength > limit;
   if (over && policy === 'reject') return tooLarge(exchange, body);
   if (over && policy === 'pass') return unread(exchange, plan, 'the body is larger than the limit', declared);
-  const { bytes: counted, elided } = withoutRanges(body.bytes, files === null ? [] : files.ranges);
   let bytes = over ? counted.subarray(0, limit) : counted;
   let truncated = over;
   if (seen.encoding !== '' && seen.encoding.trim().toLowerCase() !== 'identity' && bytes.byteLength > 0) {

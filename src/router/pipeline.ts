@@ -6,6 +6,7 @@ import { cors } from './cors.ts';
 import { direct } from './direct.ts';
 import { CLIENT_GONE, type Exchange, hangUp, type Phase, unwatch } from './exchange.ts';
 import { headers } from './headers.ts';
+import { identity } from './identity.ts';
 import { inspect } from './inspect.ts';
 import { match } from './match.ts';
 import { closed, opened } from './open-exchanges.ts';
@@ -20,6 +21,7 @@ import { upstream } from './upstream.ts';
 export const REQUEST_PHASES: readonly Phase[] = [
   sanitize,
   address,
+  identity,
   match,
   cors,
   redirect,

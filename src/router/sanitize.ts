@@ -65,6 +65,12 @@ export const sanitize: Phase = {
         case 'content-length':
           seen.length = value;
           break;
+        case 'signature-agent':
+          seen.signatureAgent = value;
+          break;
+        case 'signature-input':
+          seen.signatureInput = value;
+          break;
         case 'cdn-loop':
           seen.loop = value;
           break;

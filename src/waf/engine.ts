@@ -30,6 +30,7 @@ import type { Plan } from '../plan.ts';
 import { agentReader, ImageError, OpenImages } from './images.ts';
 import type { AgentName, ImageCalls, Loaded, LoadedApp, OpenImage } from './images.ts';
 import { SlotMemory } from './memory.ts';
+import { ProofWriter, type Proof } from './proof.ts';
 import { Quarantine, tellSwitchedOff, type SwitchedOff } from './quarantine.ts';
 import { readInfos, type ProgramInfo } from './verdict.ts';
 import { Answers, refused, refusedStage, type HeadResult, type StageResult } from './result.ts';
@@ -51,6 +52,8 @@ export interface Generation {
 export interface Head {
   readonly text: string;
   readonly fields: number;
+  /** Who sent it, where that was looked at. */
+  readonly proof?: Proof;
 }
 
 export interface Engine {
@@ -153,6 +156,7 @@ class WasmEngine implements Engine {
   // Views over the memory, made anew when it grows. PERF: making them for each call costs more than the call.
   #bytes!: Uint8Array;
   #headBytes!: Uint8Array;
+  #proofs!: ProofWriter;
   #responseBytes!: Uint8Array;
   #answers!: Answers;
 
@@ -178,6 +182,7 @@ class WasmEngine implements Engine {
     const { buffer } = this.#slots.memory;
     this.#bytes = new Uint8Array(buffer);
     this.#headBytes = new Uint8Array(buffer, HEAD_AT, MAX_HEAD_BYTES);
+    this.#proofs = new ProofWriter(buffer);
     this.#responseBytes = new Uint8Array(buffer, RESPONSE_HEAD_AT, MAX_RESPONSE_HEAD_BYTES);
     this.#answers = new Answers(buffer);
   }
@@ -262,16 +267,15 @@ class WasmEngine implements Engine {
 
   head(generation: Generation, head: Head, seed: number, now: number, hasBody = true): HeadResult {
     refuseReleased(generation);
-    const { text } = head;
-    const { read, written } = encoder.encodeInto(text, this.#headBytes);
-    if (read < text.length) return refused(OUTCOME_REJECT, REASON_HEADERS);
+    const written = this.#writeHead(head);
+    if (written < 0) return refused(OUTCOME_REJECT, REASON_HEADERS);
     try {
       this.#exports.head(generation.at, written, head.fields, hasBody ? 1 : 0, seed, now);
     } catch {
       this.#trappedIn(generation, -1, now);
       return refused(OUTCOME_LIMIT, REASON_TRAP);
     }
-    return this.#answers.head(written === text.length ? text : null, (app) => this.#infos(generation, app));
+    return this.#answers.head(written === head.text.length ? head.text : null, (app) => this.#infos(generation, app));
   }
 
   body(
@@ -320,8 +324,7 @@ class WasmEngine implements Engine {
     const cut = Number(truncated || window.length < body.length);
     this.#bytes.set(window, BODY_AT);
     const kept = this.#writeState(state);
-    const { at } = generation;
-    const { fields } = response;
+    const [{ at }, { fields }] = [generation, response];
     return this.#stage(generation, app, now, () =>
       this.#exports.response(at, app, length, head.fields, written, fields, window.length, cut, kept, seed, now),
     );
@@ -350,6 +353,7 @@ class WasmEngine implements Engine {
 
   /** Bytes written, or -1 when the head is too long. */
   #writeHead(head: Head): number {
+    this.#proofs.write(head.proof);
     const { read, written } = encoder.encodeInto(head.text, this.#headBytes);
     return read < head.text.length ? -1 : written;
   }

@@ -428,6 +428,8 @@ function fieldsOf(request: TestRequest): (name: string) => Value {
     ssl: () => scheme === 'https',
     'ip.src': () => (peer === undefined ? undefined : { address: address(peer) }),
     'agent.bot': () => false,
+    'agent.identity': () => 'unknown',
+    'agent.verified': () => false,
     'http.request.body.raw': () => body,
     'http.request.body.size': () => BigInt(request.size ?? body.length),
     'http.request.body.truncated': () => request.truncated ?? false,

@@ -19,7 +19,8 @@ export interface Field {
 const STRINGS = TYPE_ARRAY | TYPE_STRING;
 
 function field(name: string, id: number, type: number, secret = false): Field {
-  const stage = id >= abi.FIELD_RESPONSE_CODE ? STAGE_RESPONSE : id >= abi.FIELD_BODY_RAW ? STAGE_BODY : STAGE_HEAD;
+  const head = id < abi.FIELD_BODY_RAW || id >= abi.FIELD_AGENT_IDENTITY;
+  const stage = head ? STAGE_HEAD : id >= abi.FIELD_RESPONSE_CODE ? STAGE_RESPONSE : STAGE_BODY;
   return { name, id, type, stage, secret };
 }
 
@@ -55,6 +56,9 @@ const FIELDS: readonly Field[] = [
   field('agent.operator', abi.FIELD_AGENT_OPERATOR, TYPE_STRING),
   field('agent.category', abi.FIELD_AGENT_CATEGORY, TYPE_STRING),
   field('agent.bot', abi.FIELD_AGENT_BOT, TYPE_BOOL),
+  field('agent.identity', abi.FIELD_AGENT_IDENTITY, TYPE_STRING),
+  field('agent.verified', abi.FIELD_AGENT_VERIFIED, TYPE_BOOL),
+  field('agent.domain', abi.FIELD_AGENT_DOMAIN, TYPE_STRING),
   field('http.request.body.raw', abi.FIELD_BODY_RAW, TYPE_STRING),
   field('http.request.body.size', abi.FIELD_BODY_SIZE, TYPE_INT),
   field('http.request.body.truncated', abi.FIELD_BODY_TRUNCATED, TYPE_BOOL),
