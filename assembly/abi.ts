@@ -135,8 +135,7 @@ export const MAX_HOST_BYTES = 255;
 // RESPONSE HEAD: status NUL (name NUL value NUL)*.
 export const HEAD_FIXED_FIELDS = 3;
 
-// PROOF: PROOF_WORDS u32 { one of PROOF_*, bytes of name, operator, category, domain }, then those texts, UTF-8, at PROOF_AT. The host
-// writes it before every call; PROOF_NONE alone for a request that proves nothing, which most are.
+// PROOF: u32 { PROOF_*, bytes of name, operator, category, domain }, then those texts, UTF-8. The host writes it before every call.
 export const PROOF_WORDS = 5;
 export const PROOF_NONE = 0;
 export const PROOF_CLAIMED = 1; // it says who it is, and that could not be checked

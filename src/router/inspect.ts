@@ -1,4 +1,4 @@
-/** Phase 8: the engine's body call, only where a rule of the policy looks at the body, or the route's WAF does. */
+/** Phase 9: the engine's body call, only where a rule of the policy looks at the body, or the route's WAF does. */
 import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES, OUTCOME_OK, REASON_QUARANTINE, REASON_TRAP } from '../../assembly/abi.ts';
 import { MAX_HELD_BODY_BYTES } from '../../assembly/waf/abi.ts';
 import type { BodyPlan, Plan } from '../plan.ts';
