@@ -134,10 +134,8 @@ export const MAX_HOST_BYTES = 255;
 // fields that it joined; the engine counts separators, and a mismatch is REASON_SEPARATOR (400).
 // RESPONSE HEAD: status NUL (name NUL value NUL)*.
 export const HEAD_FIXED_FIELDS = 3;
-
-// PROOF: u32 { PROOF_*, bytes of name, operator, category, domain }, then those texts, UTF-8. The host writes it before every call.
+// PROOF: u32 { PROOF_* or 0, bytes of name, operator, category, domain }, then those texts, UTF-8. The host writes it before every call.
 export const PROOF_WORDS = 5;
-export const PROOF_NONE = 0;
 export const PROOF_CLAIMED = 1; // it says who it is, and that could not be checked
 export const PROOF_SPOOFED = 2; // it was checked, and is wrong
 export const PROOF_VERIFIED = 3;

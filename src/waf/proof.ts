@@ -3,7 +3,6 @@ import {
   PROOF_AT,
   PROOF_BYTES,
   PROOF_CLAIMED,
-  PROOF_NONE,
   PROOF_SPOOFED,
   PROOF_VERIFIED,
   PROOF_WORDS,
@@ -34,7 +33,7 @@ export class ProofWriter {
   write(proof: Proof | undefined): void {
     // PERF: one store for the requests that prove nothing, which most are.
     if (proof === undefined) {
-      this.#words[0] = PROOF_NONE;
+      this.#words[0] = 0;
       return;
     }
     this.#words[0] = CODES[proof.identity];
