@@ -26,9 +26,9 @@ import {
   STATE_BYTES,
 } from '../../assembly/abi.ts';
 import { BODY_UNREADABLE, MAX_PARTS } from '../../assembly/waf/abi.ts';
-import type { Plan } from '../plan.ts';
 import { agentReader, ImageError, OpenImages } from './images.ts';
-import type { AgentName, ImageCalls, Loaded, LoadedApp, OpenImage } from './images.ts';
+import type { ImageCalls, Loaded, LoadedApp, OpenImage } from './images.ts';
+import { LoadedGeneration, type Generation } from './loaded-generation.ts';
 import { SlotMemory } from './memory.ts';
 import { ProofWriter, type Proof } from './proof.ts';
 import { Quarantine, tellSwitchedOff, type SwitchedOff } from './quarantine.ts';
@@ -37,16 +37,8 @@ import { Answers, refused, refusedStage, type HeadResult, type StageResult } fro
 
 export { ImageError, type AgentName, type Loaded, type LoadedApp, type OpenImage } from './images.ts';
 export type { Effect, HeadResult, StageResult } from './result.ts';
+export type { Generation } from './loaded-generation.ts';
 export type { WafEvent, WafVerdict } from './transaction.ts';
-
-/** What can be asked of a loaded set of images. Built beside the old one, then swapped by one assignment. */
-export interface Generation {
-  readonly id: string;
-  /** Address of the generation words in the engine's memory. */
-  readonly at: number;
-  readonly apps: readonly Plan[];
-  readonly agents: readonly AgentName[];
-}
 
 /** Joined request head in the ABI's form, with the number of fields in it. */
 export interface Head {
@@ -369,36 +361,4 @@ class WasmEngine implements Engine {
 /** Its memory may hold something else by now: whoever still asks has missed the end of its lease. */
 function refuseReleased(generation: Generation): void {
   if ((generation as LoadedGeneration).released) throw new Error(`generation ${generation.id} was released`);
-}
-
-class LoadedGeneration implements Generation {
-  readonly id: string;
-  readonly at: number;
-  readonly apps: readonly Plan[];
-  readonly images: readonly OpenImage[];
-  readonly policies: readonly OpenImage[];
-  /** By app, as far as they were asked for. */
-  readonly infos: (readonly ProgramInfo[] | undefined)[] = [];
-  released = false;
-  readonly #readAgents: () => readonly AgentName[];
-
-  constructor(
-    id: string,
-    at: number,
-    apps: readonly Plan[],
-    readAgents: () => readonly AgentName[],
-    images: readonly OpenImage[],
-    policies: readonly OpenImage[],
-  ) {
-    this.id = id;
-    this.at = at;
-    this.apps = apps;
-    this.#readAgents = readAgents;
-    this.images = images;
-    this.policies = policies;
-  }
-
-  get agents(): readonly AgentName[] {
-    return this.#readAgents();
-  }
 }
