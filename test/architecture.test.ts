@@ -67,9 +67,9 @@ const ABI = 'assembly/(?:waf/)?abi';
 const LEAVES = `${ABI}|src/plan`;
 const SIGNATURE = 'src/control/(?:signature|openapi-tunnels)';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';
-const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame|access|register|registry|consent)';
+const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame|access|register|registry|consent|shard)';
 /** What the command line shares with the worker, and the connector that it runs. */
-const CONNECTOR = 'src/tunnel/(?:connector/.*|access|capability|consent|frame|head|objects|opening)';
+const CONNECTOR = 'src/tunnel/(?:connector/.*|access|capability|consent|frame|head|objects|opening|shard)';
 const RUNTIME = 'src/(router|waf|agents|observe|platform|control)/.*';
 const TABLE: readonly Row[] = [
   { name: 'assembly', files: /^assembly\//, local: /^assembly\//, packages: [], node: false },
@@ -104,7 +104,7 @@ const TABLE: readonly Row[] = [
   },
   {
     name: 'src/tunnel: the registry',
-    files: /^src\/tunnel\/(access|register|registry|consent)\.ts$/,
+    files: /^src\/tunnel\/(access|register|registry|consent|shard)\.ts$/,
     local: /^src\/tunnel\/(access|register|capability|sealed)$|^src\/control\/signature$/,
     packages: ['itty-durable'],
     node: false,

@@ -9,6 +9,7 @@ import type { Diagnostic } from '../compiler/diagnostics.ts';
 import type { Manifest } from '../plan.ts';
 import { openControl } from './control.ts';
 import { compileHere, type Deployment } from './deployment.ts';
+import { takeState } from './objects.ts';
 import { pinAll, type EgressPolicy, type Pinned } from './egress.ts';
 import { Failure, sentence } from './failure.ts';
 import { operatorFor } from './operator.ts';
@@ -107,6 +108,8 @@ export class Gateway {
   #deployment: Deployment;
   #origins: Map<string, Pinned>;
   #closeControl: () => void = () => {};
+  /** Gives the state folder back; null: another deployment has it. */
+  #leave: (() => void) | null = null;
   #watcher: Watcher | null = null;
   #resolver: NodeJS.Timeout | null = null;
   #stopping = false;
@@ -188,6 +191,7 @@ export class Gateway {
   async #start(deployment: Deployment): Promise<void> {
     const options = this.#options;
     const state = this.#state;
+    this.#leave = takeState(state, options);
     mkdirSync(join(state, 'images'), { recursive: true, mode: 0o700 });
     chmodSync(state, 0o700);
     // Copies, so that a rebuild of the worker while this runs cannot change what a restarted process loads.
@@ -327,6 +331,7 @@ export class Gateway {
       v8Flags,
       images: { directory: join(this.#state, 'images') },
       operator: this.#operator,
+      shards: this.#supervisor.workers.map(({ shard }) => shard),
       tcp: this.#options.tcp ?? [],
     });
     writePrivate(join(this.#state, 'config.capnp'), text);
@@ -386,10 +391,7 @@ export class Gateway {
   }
 
   #clean(): void {
-    if (this.#options.state === null) rmSync(this.#state, { recursive: true, force: true });
-    else
-      for (const name of ['serve.json', 'control.sock', 'config.capnp'])
-        rmSync(join(this.#state, name), { force: true });
+    this.#leave?.();
     rmSync(this.#sockets, { recursive: true, force: true });
   }
 }

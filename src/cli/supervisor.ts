@@ -117,6 +117,8 @@ export class Supervisor {
 export class Worker {
   readonly index: number;
   readonly control: string;
+  /** Where other processes reach the objects of this one. */
+  readonly shard: string;
   readonly #options: SupervisorOptions;
   #child: ChildProcess | null = null;
   #exited: Promise<void> = Promise.resolve();
@@ -139,6 +141,7 @@ export class Worker {
   constructor(index: number, options: SupervisorOptions) {
     this.index = index;
     this.control = join(options.sockets, `worker-${index}.sock`);
+    this.shard = join(options.sockets, `shard-${index}.sock`);
     this.#options = options;
   }
 
@@ -277,7 +280,11 @@ export class Worker {
     if (objects !== undefined && objects !== null) {
       const folder = join(objects, `worker-${this.index}`);
       mkdirSync(folder, { recursive: true, mode: 0o700 });
-      args.push('-d', `objects=${folder}`);
+      args.push('-d', `objects=${folder}`, '-d', `known-objects=${folder}`);
+      if (this.#options.workers > 1) {
+        rmSync(this.shard, { force: true });
+        args.push('-s', `shard=unix:${this.shard}`);
+      }
     }
     // Its own process group: Ctrl-C in a terminal must reach the supervisor alone, which drains the others. And where
     // the kernel can be told to, it ends them should the supervisor be killed.
@@ -286,7 +293,7 @@ export class Worker {
     return spawn(command!, [...prefix, ...args], {
       stdio: ['ignore', 'pipe', 'pipe', ...descriptors],
       detached: true,
-      env: { ...inheritedEnvironment(), ...this.#options.environment },
+      env: { ...inheritedEnvironment(), ...this.#options.environment, SALLYPORT_SHARD: String(this.index) },
     });
   }
 

@@ -17,6 +17,10 @@ export const COMPATIBILITY_FLAGS = [
 
 /** The service that holds the objects; `-d objects=FOLDER` says where. */
 export const OBJECTS = 'objects';
+/** The same, for looking up only. */
+export const KNOWN = 'known-objects';
+/** Tells a process which of several it is. */
+export const SHARD_VARIABLE = 'SALLYPORT_SHARD';
 
 /** Durable Objects of the worker. A key names a folder and is part of every object's id: it never changes. */
 export const OBJECT_CLASSES = [
@@ -43,6 +47,8 @@ export interface WorkerdOptions {
   readonly images: { readonly directory: string } | { readonly embedded: readonly string[] };
   /** `x` of the public key of whose tunnels there may be; without, there are none. */
   readonly operator?: string | null;
+  /** Unix sockets over which the processes reach the objects of each other, one of each; none for one process. */
+  readonly shards?: readonly string[];
   /** Sockets whose connections are streams of a tunnel, by name; their addresses come from the command line. */
   readonly tcp?: readonly TcpListener[];
   /** Addresses to listen on; without, they come from the command line. */
@@ -85,6 +91,20 @@ export function workerdConfig(options: WorkerdOptions): string {
       bindings.push({ name: binding, durableObjectNamespace: className });
     // The folder comes from the command line: each process has one of its own.
     services.push({ name: OBJECTS, disk: { writable: true } });
+    // The same folder, for looking only.
+    services.push({ name: KNOWN, disk: {} });
+    bindings.push({ name: 'OBJECTS', service: KNOWN }, { name: 'SESSION_KEY', text: OBJECT_CLASSES[0].uniqueKey });
+    const { shards = [] } = options;
+    if (shards.length > 1) {
+      bindings.push(
+        { name: 'SHARD', fromEnvironment: SHARD_VARIABLE },
+        { name: 'SHARDS', text: String(shards.length) },
+      );
+      shards.forEach((socket, index) => {
+        services.push({ name: `shard-${index}`, external: { address: `unix:${socket}`, http: {} } });
+        bindings.push({ name: `SHARD_${index}`, service: `shard-${index}` });
+      });
+    }
   }
 
   // Nothing of the worker may reach a network but through the services above: a fetch that names no dial fails here.
@@ -125,6 +145,9 @@ export function workerdConfig(options: WorkerdOptions): string {
         tcp: {},
         service: { name: 'main', entrypoint: 'tcp', props: { json: JSON.stringify({ tunnel, service }) } },
       })),
+      ...(operator === null || (options.shards ?? []).length < 2
+        ? []
+        : [{ name: 'shard', http: {}, service: { name: 'main', entrypoint: 'shard' } }]),
       ...(options.control === null
         ? []
         : [{ name: 'control', address: options.control, http: {}, service: { name: 'main', entrypoint: 'control' } }]),

@@ -8,7 +8,8 @@
  *                    `export default { manifest: Manifest, images: { [sha256 hex]: ArrayBuffer } }`
  *
  * ENTRYPOINTS: the default one serves apps, and on Cloudflare the control API for CONTROL_HOST; `control` serves the
- * control API (private socket on-prem). CLASSES of Durable Objects: `TunnelSession`, `TunnelRegistry` and `ReplayGuard`, with SQLite storage.
+ * control API (private socket on-prem), `shard` other processes of a deployment, `tcp` raw connections. CLASSES of Durable
+ * Objects: `TunnelSession`, `TunnelRegistry` and `ReplayGuard`, with SQLite storage.
  */
 import type { TunnelSessionNamespace } from '../tunnel/objects.ts';
 import type { AgentOptions, GuardNamespace } from './platform.ts';
@@ -32,6 +33,13 @@ export interface Env {
   readonly OPERATOR_KEY?: string;
   /** Objects that hold tunnels; without it there are none. */
   readonly TUNNEL_SESSION?: TunnelSessionNamespace;
+  /** On-prem: `disk` service of the objects' files, to look up which there are. */
+  readonly OBJECTS?: Fetcher;
+  /** On-prem: folder of the sessions' files in it. */
+  readonly SESSION_KEY?: string;
+  /** On-prem: index of this process among SHARDS; `SHARD_<n>` is the service of the n-th. */
+  readonly SHARD?: string;
+  readonly SHARDS?: string;
   /** One object for each project: what it has, what it offers. */
   readonly TUNNEL_REGISTRY?: RegistryNamespace;
   /** On-prem: `network` service that reaches public addresses only, over TLS: for the keys of agents. */

@@ -21,13 +21,41 @@ const MAX_SPREAD = 1024;
 export function tunnelDial(namespace: TunnelSessionNamespace | undefined): TunnelDial {
   // By tunnel, as its session that answered last said; one where nothing is known.
   const spread = new Map<string, number>();
+  const isKnown = knownTunnels(namespace);
   return (dial, url, init) => {
     if (!dial.startsWith('tunnel:')) return null;
     const place = readTunnelDial(dial, authorityOf(url));
     if (place === null) return Promise.reject(new Error('the host of the request names no tunnel'));
     if (namespace === undefined) return Promise.reject(new Error('this deployment holds no tunnels'));
-    return send(namespace, place, spread, url, init);
+    if (!dial.startsWith('tunnel:*.') || isKnown === null) return send(namespace, place, spread, url, init);
+    return isKnown(place.tunnel).then((there) => {
+      if (!there) throw new Error('there is no tunnel of that name');
+      return send(namespace, place, spread, url, init);
+    });
   };
+}
+
+const lookups = new WeakMap<TunnelSessionNamespace, (tunnel: string) => Promise<boolean>>();
+
+/**
+ * Whether there is a tunnel of a name that a stranger wrote; null where that needs no question. One that is there stays,
+ * one that is not may be there the next moment.
+ */
+function knownTunnels(namespace: TunnelSessionNamespace | undefined): ((tunnel: string) => Promise<boolean>) | null {
+  if (namespace?.exists === undefined) return null;
+  let lookup = lookups.get(namespace);
+  if (lookup === undefined) {
+    const there = new Set<string>();
+    lookup = async (tunnel) => {
+      if (there.has(tunnel)) return true;
+      if ((await namespace.exists?.(sessionName(tunnel, 0))) !== true) return false;
+      if (there.size >= MAX_EXPOSED) there.clear();
+      there.add(tunnel);
+      return true;
+    };
+    lookups.set(namespace, lookup);
+  }
+  return lookup;
 }
 
 /** Milliseconds for which the word of a registry is believed before it is asked again. */
@@ -39,9 +67,11 @@ export function tunnelExposure(
 ): ((tunnel: string) => Promise<AccessRule | null>) | null {
   if (namespace === undefined) return null;
   const known = new Map<string, { readonly rule: AccessRule | null; readonly until: number }>();
+  const isKnown = knownTunnels(namespace);
   return async (tunnel) => {
     const found = known.get(tunnel);
     const now = Date.now();
+    if (found === undefined && isKnown !== null && !(await isKnown(tunnel))) return null;
     if (found !== undefined && found.until > now) return found.rule;
     const rule = await namespace.getByName(sessionName(tunnel, 0)).exposed();
     if (known.size >= MAX_EXPOSED) known.clear();

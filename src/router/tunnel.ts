@@ -79,6 +79,8 @@ async function admit(request: Request, env: Env, peer: string, policy: TunnelPol
   const purpose = pathname === ACCESS_PATH ? 'access' : 'serve';
   if (purpose === 'access' && !policy.permits(capability, tunnel, service))
     return refusal(403, CLOSE.unauthorised, 'the policy does not let this connector reach that service');
+  if (purpose === 'access' && (await namespace.exists?.(sessionName(tunnel, 0))) === false)
+    return refusal(404, CLOSE.unauthorised, 'there is no such tunnel');
   const claim: Claim = { tunnel, project, generation, nonce, time, purpose, exposure: capability.exposure, host: '' };
   const admission = await admitted(namespace, env, claim, service);
   if (!admission.admitted) return refusal(admission.status, admission.code, admission.reason);

@@ -8,6 +8,7 @@ import { Operator } from '../control/operator.ts';
 import type { Env } from '../platform/bindings.ts';
 import { cloudflarePlatform } from '../platform/cloudflare.ts';
 import type { Platform } from '../platform/platform.ts';
+import { answerShard, withShards } from '../platform/shards.ts';
 import type { ExecutionContext } from '../platform/runtime.ts';
 import { workerdPlatform } from '../platform/workerd.ts';
 import { createEngine } from '../waf/engine.ts';
@@ -88,7 +89,8 @@ const app = new Hono<{ Bindings: Env }>({ getPath: () => '/' });
 app.all('/', (c) => handle(c.req.raw, c.env, c.executionCtx));
 
 export default {
-  fetch(request: Request, env: Env, context: ExecutionContext): Response | Promise<Response> {
+  fetch(request: Request, bare: Env, context: ExecutionContext): Response | Promise<Response> {
+    const env = withShards(bare);
     // PERF: one look at a binding where there is no control host. On-prem a socket of its own is the control API's only way in.
     if (env.CONTROL_HOST && env.PLATFORM === 'cloudflare' && operatorOf(env).covers(request))
       return operatorOf(env).answer(request, { generations, platform: platformOf(env), env });
@@ -109,12 +111,18 @@ export default {
 /** Connections of sockets that a tunnel is behind. */
 export const tcp = {
   connect(socket: TcpSocket, env: Env, context: { readonly props: TcpTarget }): Promise<void> {
-    return tcpConnection(socket, env, context.props);
+    return tcpConnection(socket, withShards(env), context.props);
   },
 };
 
+/** Other processes of this deployment, for objects that are here. */
+export const shard = {
+  fetch: answerShard,
+};
+
 export const control = {
-  fetch(request: Request, env: Env): Response | Promise<Response> {
+  fetch(request: Request, bare: Env): Response | Promise<Response> {
+    const env = withShards(bare);
     const parts = { generations, platform: platformOf(env), env };
     // There another worker of the account may be bound to this entrypoint; it needs a signature as well.
     return env.PLATFORM === 'cloudflare' ? operatorOf(env).answer(request, parts) : controlApi(request, parts);

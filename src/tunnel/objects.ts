@@ -128,6 +128,8 @@ export interface TunnelSessionStub extends TunnelSessionMethods {
 
 export interface TunnelSessionNamespace {
   getByName(name: string): TunnelSessionStub;
+  /** Whether there ever was such a session; absent where asking for one leaves nothing behind. */
+  exists?(name: string): Promise<boolean>;
 }
 
 /**

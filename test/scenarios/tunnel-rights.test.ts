@@ -1,0 +1,305 @@
+/** Who may dial, who may reach, and how soon that ends: over real processes, with parties that try what they may not. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { accessDialer } from '../../src/tunnel/connector/access.ts';
+import { generateConnectorKey, HANDSHAKE_HEADER } from '../../src/tunnel/capability.ts';
+import type { Connector } from '../../src/tunnel/connector/connector.ts';
+import { issued, type PrivateJwk } from '../../src/tunnel/connector/credentials.ts';
+import { ask } from '../client.ts';
+import { startEcho, type Echo } from '../echo.ts';
+import { startGateway, type Gateway } from '../gateway.ts';
+import {
+  closeOf,
+  connect,
+  dialAs,
+  dialWith,
+  headersFor,
+  party,
+  rightsOf,
+  told,
+  tunnel,
+  type Dialled,
+  type Party,
+} from '../support/tunnels.ts';
+
+describe('rights to tunnels [workerd]', { skip: process.env['SALLYPORT_TARGET'] === 'cloudflare' }, () => {
+  let folder = '';
+  let state = '';
+  let own: Party;
+  let partner: Party;
+  let stranger: Party;
+  let echo: Echo;
+  let gateway: Gateway;
+  let database: Server;
+  const connectors: Connector[] = [];
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sallyport-rights-'));
+    state = join(folder, 'state');
+    own = await party(folder, 'own');
+    partner = await party(folder, 'partner');
+    stranger = await party(folder, 'stranger');
+    echo = await startEcho('behind');
+    database = createServer((socket) => void socket.on('error', () => {}).pipe(socket)).listen(0, '127.0.0.1');
+    await once(database, 'listening');
+    gateway = await startGateway({
+      policy: `app: edge
+tunnels:
+  names: { hidden: { access: private }, keyed: { restricted: { keys: [{ secret: KEY }], basic: { ann: { secret: ANN } } } } }
+  projects: { partner: ${partner.jwk.x} }
+  networks: [{ from: ["*"], to: [office, "db.*"] }]
+`,
+      args: ['--state', state, '--secret', 'KEY=env:KEY', '--secret', 'ANN=env:ANN'],
+      env: { XDG_CONFIG_HOME: own.home, KEY: 'a-key-for-programs', ANN: 'correct horse battery' },
+    });
+  });
+  after(async () => {
+    for (const one of connectors) await one.close(0);
+    await gateway?.stop();
+    await echo?.stop();
+    database?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const databasePort = (): number => (database.address() as AddressInfo).port;
+  const get = (host: string, headers: Record<string, string> = {}) =>
+    ask(`${gateway.url}/`, { host: `${host}.localhost:${gateway.port}`, headers, agent: gateway.agent });
+  async function serve(name: string, who = own, services: Record<string, number> = { '': echo.port }) {
+    const made = await connect(gateway, who, { name, services });
+    connectors.push(made);
+    return made;
+  }
+  const refused = (dialled: Dialled, status: number, detail: RegExp): void => {
+    dialled.socket?.close();
+    assert.deepEqual([dialled.status, detail.test(dialled.detail)], [status, true], dialled.detail);
+  };
+  const objects = async (): Promise<number> => {
+    const all = await readdir(join(state, 'objects'), { recursive: true });
+    return all.filter((file) => file.endsWith('.sqlite')).length;
+  };
+
+  test('a dial that proves nothing is refused, and no object comes of it', async () => {
+    const before = await objects();
+    const expired = { generation: Date.now() - 2000, expires: Date.now() - 1000 };
+    const good = await rightsOf(own, { names: ['forged'] });
+    refused(await dialWith(gateway, {}), 401, /needs the headers/);
+    refused(await dialAs(gateway, await rightsOf(stranger, { names: ['forged'] }), 'forged'), 403, /project/);
+    refused(
+      await dialAs(gateway, await rightsOf({ ...stranger, project: own.project }, { names: ['forged'] }), 'forged'),
+      401,
+      /signature/,
+    );
+    refused(await dialAs(gateway, { ...good, key: await generateConnectorKey() }, 'forged'), 401, /signature/);
+    refused(await dialAs(gateway, await rightsOf(own, { names: ['forged'], ...expired }), 'forged'), 401, /expired/);
+    refused(await dialAs(gateway, good, 'forged', undefined, Date.now() - 61_500), 401, /clock/);
+    refused(await dialAs(gateway, good, 'another'), 403, /does not cover/);
+    refused(await dialAs(gateway, good, 'forged', 'db'), 403, /does not cover/);
+    refused(
+      await dialWith(gateway, await headersFor(gateway, good, { name: 'forged', host: 'a:1' })),
+      401,
+      /another host/,
+    );
+    const proof = (await headersFor(gateway, good, { name: 'forged' }))[HANDSHAKE_HEADER]!;
+    const other = await rightsOf(own, { names: ['forged'], reach: ['x'] }, good.key);
+    const swapped = { ...(await headersFor(gateway, other, { name: 'forged' })), [HANDSHAKE_HEADER]: proof };
+    refused(await dialWith(gateway, swapped), 401, /another capability/);
+    assert.equal(await objects(), before);
+  });
+
+  test('hosts that nobody has make no objects either', async () => {
+    const before = await objects();
+    for (let index = 0; index < 5; index++) assert.equal((await get(`nobody-${index}`)).status, 502);
+    assert.equal((await get('a.b.c')).status, 404);
+    assert.equal(await objects(), before);
+  });
+
+  test('a handshake works once', async () => {
+    const rights = await rightsOf(own, { names: ['replayed'] });
+    const headers = await headersFor(gateway, rights, { name: 'replayed' });
+    const first = await dialWith(gateway, headers);
+    assert.equal(first.status, 101);
+    refused(await dialWith(gateway, headers), 401, /used before/);
+    first.socket?.close();
+  });
+
+  test('a name that another project has cannot be taken over, before or after', async () => {
+    await told(gateway, own, 'create', 'reserved');
+    refused(
+      await dialAs(gateway, await rightsOf(partner, { names: ['reserved'] }), 'reserved'),
+      409,
+      /another project/,
+    );
+    const theirs = await serve('theirs', partner);
+    assert.equal((await get('theirs')).status, 200);
+    refused(await dialAs(gateway, await rightsOf(own, { names: ['theirs'] }), 'theirs'), 409, /another project/);
+    const taken = await tunnel(gateway, own, 'create', 'theirs');
+    assert.equal(taken.code, 1);
+    assert.match(taken.stderr, /another project/);
+    await theirs.close(0);
+    // Nobody is connected, and it is theirs all the same.
+    refused(await dialAs(gateway, await rightsOf(own, { names: ['theirs'] }), 'theirs'), 409, /another project/);
+  });
+
+  test('what is revoked is closed at once with 4403, and what is issued later is taken', async () => {
+    const rights = await rightsOf(own, { names: ['revoked'] });
+    const { socket } = await dialAs(gateway, rights, 'revoked');
+    assert.ok(socket !== null);
+    const connector = await serve('revoked');
+    assert.equal((await get('revoked')).status, 200);
+    const closed = closeOf(socket);
+    const ended = once(connector, 'closed');
+    const result = await told<{ closed: number }>(gateway, own, 'revoke', 'revoked');
+    assert.equal(result.closed, 2);
+    assert.equal(await closed, 4403);
+    const [{ reason }] = (await ended) as [{ reason: string }];
+    assert.match(reason, /revoked/);
+    refused(await dialAs(gateway, rights, 'revoked'), 403, /revoked/);
+    await serve('revoked');
+    assert.equal((await get('revoked')).status, 200);
+  });
+
+  test('what is deleted is closed, its rights are worth nothing, and its name is free', async () => {
+    const rights = await rightsOf(own, { names: ['deleted'] });
+    const { socket } = await dialAs(gateway, rights, 'deleted');
+    const closed = closeOf(socket!);
+    await told(gateway, own, 'delete', 'deleted');
+    assert.equal(await closed, 4403);
+    refused(await dialAs(gateway, rights, 'deleted'), 403, /revoked/);
+    const listed = await told<{ tunnels: { name: string }[] }>(gateway, own, 'list');
+    assert.ok(!listed.tunnels.some(({ name }) => name === 'deleted'));
+    const theirs = await dialAs(gateway, await rightsOf(partner, { names: ['deleted'] }), 'deleted');
+    assert.equal(theirs.status, 101);
+    theirs.socket?.close();
+  });
+
+  test('the file that create writes is its user’s alone, and serves', async () => {
+    const { file } = await told<{ file: string }>(gateway, own, 'create', 'filed', '--days', '1');
+    assert.equal((await stat(file)).mode & 0o777, 0o600);
+    const rights = JSON.parse(await readFile(file, 'utf8')) as { capability: string; key: PrivateJwk };
+    connectors.push(await connect(gateway, own, { name: 'filed', services: { '': echo.port }, rights }));
+    assert.equal((await get('filed')).status, 200);
+    const status = await told<{ status: { lanes: { attached: boolean }[] }[] }>(gateway, own, 'status', 'filed');
+    assert.deepEqual(
+      status.status.map(({ lanes }) => lanes.map(({ attached }) => attached)),
+      [[true]],
+    );
+    const again = await tunnel(gateway, own, 'create', 'filed');
+    assert.match(again.stderr, /exists; --renew/);
+    await told(gateway, own, 'create', 'filed', '--renew');
+    await chmod(file, 0o644);
+  });
+
+  test('private: not by the host, by the policy’s word or by the registry’s', async () => {
+    await serve('hidden');
+    assert.equal((await get('hidden')).status, 403);
+    await told(gateway, own, 'create', 'secluded', '--access', 'private');
+    await serve('secluded');
+    assert.equal((await get('secluded')).status, 403);
+    await told(gateway, own, 'create', 'secluded', '--renew', '--access', 'public');
+    await sleep(2100); // EXPOSED_MS
+    assert.equal((await get('secluded')).status, 200);
+  });
+
+  test('restricted: by key, by user and by address', async () => {
+    const basic = (user: string, password: string) => ({
+      authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
+    });
+    await serve('keyed');
+    const challenged = await get('keyed');
+    assert.equal(challenged.status, 401);
+    assert.match(challenged.headers['www-authenticate'] ?? '', /Basic .*Bearer/);
+    assert.equal((await get('keyed', { authorization: 'Bearer wrong-key-for-it' })).status, 401);
+    assert.equal((await get('keyed', basic('ann', 'wrong'))).status, 401);
+    for (const headers of [{ authorization: 'Bearer a-key-for-programs' }, basic('ann', 'correct horse battery')]) {
+      const answer = await get('keyed', headers);
+      assert.equal(answer.status, 200);
+      assert.equal(answer.echo().headers['authorization'], undefined);
+    }
+    const { secrets } = await told<{ secrets: { user: string; secret: string }[] }>(
+      ...([gateway, own, 'create', 'guarded', '--basic', 'bob', '--access-key', '--allow', '127.0.0.0/8'] as const),
+    );
+    await serve('guarded');
+    assert.equal((await get('guarded')).status, 401);
+    const [bob, key] = secrets;
+    assert.equal((await get('guarded', basic('bob', bob!.secret))).status, 200);
+    assert.equal((await get('guarded', { authorization: `Bearer ${key!.secret}` })).status, 200);
+    await told(gateway, own, 'create', 'elsewhere', '--allow', '192.0.2.0/24');
+    await serve('elsewhere');
+    assert.equal((await get('elsewhere')).status, 403);
+  });
+
+  test('a service is reached by name from another connector, as far as the policy goes', async () => {
+    await serve('office', own, { db: databasePort(), web: echo.port });
+    assert.equal(await through(own, 'office', 'db', 'SELECT 1'), 'SELECT 1');
+    const rights = await rightsOf(own, { reach: ['*'] });
+    const web = await dialAs(gateway, rights, 'office', 'web');
+    assert.equal(web.status, 101);
+    web.socket?.close();
+    await serve('home', own, { web: echo.port });
+    refused(await dialAs(gateway, rights, 'home', 'web'), 403, /policy/);
+    refused(await dialAs(gateway, rights, 'nowhere', 'db'), 404, /no such tunnel/);
+    const narrow = await rightsOf(own, { reach: ['db.home'] });
+    refused(await dialAs(gateway, narrow, 'office', 'db'), 403, /does not cover/);
+  });
+
+  test('another project reaches what is offered and accepted, until either side says no, and that at once', async () => {
+    const reach = { reach: ['db.office'] };
+    const attempt = async (): Promise<Dialled> => dialAs(gateway, await rightsOf(partner, reach), 'office', 'db');
+    refused(await attempt(), 403, /does not offer/);
+    await told(gateway, own, 'offer', 'db.office', '--to', partner.jwk.x);
+    refused(await attempt(), 403, /does not offer/);
+    await told(gateway, partner, 'accept', 'db.office', '--from', own.jwk.x);
+    for (const [who, ...withdrawal] of [
+      [own, '--to', partner.jwk.x],
+      [partner, '--from', own.jwk.x],
+    ] as const) {
+      const { socket, status, detail } = await attempt();
+      assert.equal(status, 101, detail);
+      const echoed = once(socket!, 'message');
+      socket!.send(Buffer.from('SELECT 1'));
+      assert.equal(String((await echoed)[0]), 'SELECT 1');
+      const closed = closeOf(socket!);
+      const ended = await told<{ holds: boolean; closed: number }>(
+        gateway,
+        who,
+        'withdraw',
+        'db.office',
+        ...withdrawal,
+      );
+      assert.deepEqual([ended.holds, ended.closed], [false, 1]);
+      assert.equal(await closed, 4403);
+      refused(await attempt(), 403, /does not offer/);
+      const yes =
+        who === own ? ['offer', 'db.office', '--to', partner.jwk.x] : ['accept', 'db.office', '--from', own.jwk.x];
+      await told(gateway, who, ...yes);
+    }
+    // Of that service only, and for that project only.
+    refused(await dialAs(gateway, await rightsOf(partner, { reach: ['*'] }), 'office', ''), 403, /does not offer/);
+    const intruder = await tunnel(gateway, stranger, 'accept', 'db.office', '--from', own.jwk.x);
+    assert.match(intruder.stderr, /not one that this edge serves/);
+  });
+
+  /** What comes back of a text that was sent through `access`. */
+  async function through(who: Party, name: string, service: string, text: string): Promise<string> {
+    const dial = accessDialer({ edge: new URL(gateway.url), name, service, credentials: issued(who.jwk, [], [name]) });
+    const local = createServer(
+      { allowHalfOpen: true, pauseOnConnect: true },
+      (socket) => void dial(socket.on('error', () => {})).catch(() => {}),
+    );
+    local.listen(0, '127.0.0.1');
+    await once(local, 'listening');
+    const { connect: open } = await import('node:net');
+    const client = open((local.address() as AddressInfo).port, '127.0.0.1');
+    client.write(text);
+    const [chunk] = (await once(client, 'data')) as [Buffer];
+    client.destroy();
+    local.close();
+    return String(chunk);
+  }
+});
