@@ -24,7 +24,7 @@ import { compileFiles, requireDeployment, type Deployment } from './deployment.t
 import { Failure } from './failure.ts';
 import { policyFiles } from './options.ts';
 import { readOperatorKey } from './operator.ts';
-import { artefact, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS } from './workerd.ts';
+import { artefact, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, OBJECT_CLASSES } from './workerd.ts';
 
 export default defineCommand({
   meta: { name: 'deploy', description: 'bundle for Cloudflare Workers (with --dry-run)' },
@@ -138,6 +138,11 @@ function configuration(name: string, control: ControlVariables | null): Record<s
     compatibility_date: COMPATIBILITY_DATE,
     compatibility_flags: COMPATIBILITY_FLAGS,
     vars: { PLATFORM: 'cloudflare', ...control },
+    durable_objects: {
+      bindings: OBJECT_CLASSES.map(({ binding, className }) => ({ name: binding, class_name: className })),
+    },
+    // Classes are only ever added: a tag that was deployed once is never changed.
+    migrations: [{ tag: 'tunnels-1', new_sqlite_classes: OBJECT_CLASSES.map(({ className }) => className) }],
     workers_dev: true,
   };
 }

@@ -6,10 +6,9 @@
  *
  * HTTP between the processes, no RPC: `fetch` passes bodies and WebSockets as they are, a method travels as JSON.
  */
-import type { TunnelSessionNamespace, TunnelSessionStub } from '../tunnel/objects.ts';
+import type { TunnelSessionStub } from '../tunnel/objects.ts';
 import { ownerOf, shardOf } from '../tunnel/shard.ts';
 import type { Env, Fetcher } from './bindings.ts';
-import type { RegistryNamespace } from './registry.ts';
 import { requestInit, responseInit, webSocketOf } from './runtime.ts';
 
 const OBJECT_HEADER = 'x-sallyport-object';
@@ -32,24 +31,31 @@ interface ObjectId {
   toString(): string;
 }
 
-type Binding = 'TUNNEL_SESSION' | 'TUNNEL_REGISTRY';
+type Binding = (typeof BINDINGS)[number];
+const BINDINGS = ['TUNNEL_SESSION', 'TUNNEL_REGISTRY', 'REPLAY_GUARD'] as const;
 
 let known: { readonly from: Env; readonly env: Env } | null = null;
 
 /** The bindings with namespaces that find every object, wherever it is. */
 export function withShards(env: Env): Env {
-  if (env.TUNNEL_SESSION === undefined || env.PLATFORM !== 'workerd') return env;
+  if (env.PLATFORM !== 'workerd' || env.OBJECTS === undefined) return env;
   if (known?.from !== env) {
-    const objects = {
-      TUNNEL_SESSION: namespaceOf(env, 'TUNNEL_SESSION') as unknown as TunnelSessionNamespace,
-      TUNNEL_REGISTRY: namespaceOf(env, 'TUNNEL_REGISTRY') as unknown as RegistryNamespace,
-    };
+    const there = BINDINGS.filter((binding) => env[binding] !== undefined);
+    const objects = Object.fromEntries(there.map((binding) => [binding, namespaceOf(env, binding)]));
     known = { from: env, env: { ...env, ...objects } };
   }
   return known.env;
 }
 
-function namespaceOf(env: Env, binding: Binding): { getByName(name: string): unknown; exists(name: string): unknown } {
+/** A namespace whose ids are names. */
+interface Names {
+  getByName(name: string): unknown;
+  idFromName(name: string): unknown;
+  get(name: string): unknown;
+  exists(name: string): Promise<boolean>;
+}
+
+function namespaceOf(env: Env, binding: Binding): Names {
   const own = env[binding] as unknown as Namespace;
   const processes = Number(env.SHARDS ?? 1);
   const self = Number(env.SHARD ?? 0);
@@ -57,12 +63,15 @@ function namespaceOf(env: Env, binding: Binding): { getByName(name: string): unk
     const owner = ownerOf(shardOf(id), processes);
     return owner === self ? null : (env[`SHARD_${owner}`] as Fetcher);
   };
+  const getByName = (name: string): unknown => {
+    const id = own.idFromName(name);
+    const peer = peerOf(id.toString());
+    return peer === null ? own.get(id) : remote(peer, binding, name);
+  };
   return {
-    getByName(name) {
-      const id = own.idFromName(name);
-      const peer = peerOf(id.toString());
-      return peer === null ? own.get(id) : remote(peer, binding, name);
-    },
+    getByName,
+    idFromName: (name) => name,
+    get: getByName,
     async exists(name) {
       const id = own.idFromName(name).toString();
       const peer = peerOf(id);
@@ -115,8 +124,8 @@ async function call(
 /** What another process asks of an object here. The socket is private: only processes of this deployment reach it. */
 export async function answerShard(request: Request, env: Env): Promise<Response> {
   const [binding, name = ''] = (request.headers.get(OBJECT_HEADER) ?? '').split(' ');
-  if (binding !== 'TUNNEL_SESSION' && binding !== 'TUNNEL_REGISTRY') return new Response(null, { status: 400 });
-  const own = env[binding] as unknown as Namespace;
+  const own = BINDINGS.includes(binding as Binding) ? (env[binding as Binding] as Namespace | undefined) : undefined;
+  if (own === undefined) return new Response(null, { status: 400 });
   const id = own.idFromName(name);
   // A process that believes in another number of processes must not make an object twice.
   if (ownerOf(shardOf(id.toString()), Number(env.SHARDS ?? 1)) !== Number(env.SHARD ?? 0))
