@@ -4,29 +4,30 @@
  * at once.
  *
  * SAFETY: the framing of what the target reads is made here and never taken over: at most one Content-Length, which the
- * body must match to the byte, or chunked. Otherwise a body could hold another request on the same connection.
+ * body must match to the byte, or chunked. Otherwise a body could hold another request on the same connection. Method,
+ * target and fields hold no line ends: head.ts has seen to that.
  */
-import { request as send, type ClientRequest, type IncomingMessage } from 'node:http';
-import { request as sendSecure } from 'node:https';
-import type { Socket } from 'node:net';
 import { RESET_CODE } from '../frame.ts';
-import { decodeFields, encodeFields, encodeResponse, MAX_HEAD, type Fields, type RequestHead } from '../head.ts';
+import {
+  decodeFields,
+  encodeFields,
+  encodeResponse,
+  type Fields,
+  type RequestHead,
+  type ResponseHead,
+} from '../head.ts';
 import type { TunnelStream } from '../stream.ts';
 import type { Watch } from './exchange.ts';
 import { failureOf } from './failure.ts';
-import { pump, type Congestion } from './pump.ts';
+import { CONTENT_LENGTH, EXPECT, kindOf, PASSES } from './hop-fields.ts';
+import type { OriginConnection, OriginExchange } from './origin.ts';
+import { Outflow } from './outflow.ts';
+import type { Congestion } from './pump.ts';
+import { ResponseError } from './response-parser.ts';
 import type { Dialable } from './targets.ts';
 
 const CONTINUE_TIMEOUT = 1000; // ms; SPEC: RFC 9110 section 10.1.1: a client does not wait forever
 
-/**
- * SPEC: RFC 9110 section 7.6.1. What Connection itself names is not dropped: the edge has read that field already, and a
- * client could name fields that the edge adds.
- */
-const HOP_BY_HOP = new Set([
-  ...['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade', 'te', 'proxy-authenticate'],
-  ...['proxy-authorization', 'http2-settings'],
-]);
 /** Methods that may be sent again on a connection that died before it answered. SPEC: RFC 9110 section 9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
@@ -40,22 +41,28 @@ export function forwardHttp(
   new Forward(stream, head, target, congestion, watch).start();
 }
 
-class Forward {
+class Forward implements OriginExchange {
   readonly #stream: TunnelStream;
   readonly #head: RequestHead;
   readonly #target: Dialable;
   readonly #congestion: Congestion;
   readonly #watch: Watch | null;
-  #request: ClientRequest | null = null;
-  #response: IncomingMessage | null = null;
+  #connection: OriginConnection | null = null;
+  #outflow: Outflow | null = null;
   /** What came and is not written yet: before the request begins, and while the target has not said to go on. */
   #chunks: Uint8Array[] = [];
   #trailers: Fields | null = null; // and the end
+  #held = true;
+  #chunked = false;
   #left = Infinity; // bytes that Content-Length lets through
   #undrained = 0; // bytes that lie with the target's connection
-  #held = true;
   #streamed = false; // bytes of the body are gone
+  #requested = false; // the request is out, whole
+  #answered = false; // the head of the answer has come
+  #ended = false; // the answer is whole
+  #over = false; // and out
   #tries = 0;
+  #timer: NodeJS.Timeout | null = null;
 
   constructor(stream: TunnelStream, head: RequestHead, target: Dialable, congestion: Congestion, watch: Watch | null) {
     this.#stream = stream;
@@ -71,72 +78,75 @@ class Forward {
     stream.onEnd = (trailers) => this.#end(trailers);
     stream.onReset = (reset) => {
       this.#watch?.ended(reset.message || 'aborted');
-      this.#request?.destroy();
+      this.#abandon();
     };
     // The rest of the message that opened the stream is looked at first: often that is the whole request.
-    queueMicrotask(() => {
-      if (stream.open) this.#begin();
+    queueMicrotask(() => this.#take());
+  }
+
+  #take(): void {
+    if (!this.#stream.open) return;
+    this.#tries++;
+    this.#target.pool.take(this.#tries > 1, (connection) => {
+      if (!this.#stream.open) return connection.release();
+      this.#connection = connection;
+      this.#begin(connection);
     });
   }
 
-  #begin(): void {
-    const { method, target: path, fields } = this.#head;
-    const length = lengthOf(fields);
-    if (length === null) return this.#fail(RESET_CODE.protocol, 'a Content-Length that is none');
-    if (length !== undefined) this.#left = length;
-    const headers: string[] = [];
+  #begin(connection: OriginConnection): void {
+    const { method, target, fields } = this.#head;
+    let text = `${method} ${target} HTTP/1.1\r\n`;
+    let length: number | null = null;
     let expects = false;
-    let last: string | null = null; // name of the field, in lower case
     for (const [name, value] of fields) {
-      last = name.toLowerCase();
-      if (HOP_BY_HOP.has(last) || last === 'content-length') continue;
-      if (last === 'expect') expects = value.toLowerCase() === '100-continue';
-      headers.push(name, value);
+      const kind = kindOf(name);
+      if (kind === CONTENT_LENGTH) {
+        if (length !== null || !/^\d{1,15}$/.test(value)) return this.#refuse('a Content-Length that is none');
+        length = Number(value);
+      } else if (kind === PASSES || kind === EXPECT) {
+        if (kind === EXPECT) expects = value.toLowerCase() === '100-continue';
+        text += `${name}: ${value}\r\n`;
+      }
     }
     const whole = this.#trailers !== null;
-    const size = this.#chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    if (length !== undefined) headers.push('Content-Length', String(length));
-    else if (whole && this.#trailers!.length === 0) {
+    let size = 0;
+    for (const chunk of this.#chunks) size += chunk.byteLength;
+    if (length !== null) {
+      if (size > length || (whole && size < length)) return this.#refuse('a body of another length than it says');
+      this.#left = length;
+      text += `Content-Length: ${length}\r\n`;
+    } else if (whole && this.#trailers!.length === 0) {
       if (size > 0 || method === 'POST' || method === 'PUT' || method === 'PATCH')
-        headers.push('Content-Length', String(size));
-    } else headers.push('Transfer-Encoding', 'chunked');
-    if (size > this.#left || (whole && length !== undefined && size < length))
-      return this.#fail(RESET_CODE.protocol, 'a body of another length than Content-Length says');
-    const { agent, secure } = this.#target;
-    this.#tries++;
-    try {
-      this.#request = (secure ? sendSecure : send)({
-        ...(this.#tries === 1 ? { agent } : { createConnection: () => this.#target.dial() as Socket }),
-        method,
-        path,
-        headers,
-        setHost: false,
-        maxHeaderSize: MAX_HEAD,
-      });
-    } catch (error) {
-      return this.#fail(RESET_CODE.protocol, (error as Error).message);
+        text += `Content-Length: ${size}\r\n`;
+    } else {
+      this.#chunked = true;
+      text += 'Transfer-Encoding: chunked\r\n';
     }
-    const request = this.#request;
-    request.on('response', (response) => this.#answered(response));
-    request.on('error', (error) => this.#failed(request, error as NodeJS.ErrnoException));
-    request.on('drain', () => this.#drained());
+    connection.begin(this, method);
     if (expects && !(whole && size === 0)) {
-      const go = (): void => this.#release();
-      request.once('continue', go);
-      const timer = setTimeout(go, CONTINUE_TIMEOUT);
-      request.once('response', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
-      request.flushHeaders();
+      connection.write(`${text}\r\n`);
+      this.#timer = setTimeout(() => this.#release(), CONTINUE_TIMEOUT);
       return;
     }
-    if (!whole && size === 0) request.flushHeaders();
+    const alone = this.#chunks.length === 0 && !(this.#chunked && whole);
+    if (!alone) connection.cork();
+    connection.write(`${text}\r\n`);
     this.#release();
+    if (!alone) connection.uncork();
+  }
+
+  /** Nothing was sent: the connection is as good as before. */
+  #refuse(text: string): void {
+    this.#connection!.destroy();
+    this.#fail(RESET_CODE.protocol, text);
   }
 
   #release(): void {
-    if (!this.#held || this.#response !== null) return;
+    if (!this.#held || this.#answered) return;
     this.#held = false;
     const chunks = this.#chunks;
-    this.#chunks = [];
+    if (chunks.length > 0) this.#chunks = [];
     for (const chunk of chunks) this.#write(chunk);
     if (this.#trailers !== null) this.#finish();
   }
@@ -145,20 +155,28 @@ class Forward {
     this.#watch?.in(chunk);
     if (!this.#held) return this.#write(chunk);
     // Not asked for any more, and not granted again: what is on its way ends with the window.
-    if (this.#response === null) this.#chunks.push(chunk);
+    if (!this.#answered) this.#chunks.push(chunk);
   }
 
   #write(chunk: Uint8Array): void {
     this.#left -= chunk.byteLength;
     if (this.#left < 0) return this.#fail(RESET_CODE.protocol, 'a body longer than Content-Length says');
-    const request = this.#request!;
-    if (request.destroyed) return; // its answer, or its error, says why
+    const connection = this.#connection;
+    if (connection === null || chunk.byteLength === 0) return; // its answer, or its error, says why
     this.#streamed = true;
-    if (request.write(chunk) && this.#undrained === 0) this.#stream.consumed(chunk.byteLength);
+    let more: boolean;
+    if (this.#chunked) {
+      connection.cork();
+      connection.write(`${chunk.byteLength.toString(16)}\r\n`);
+      connection.write(chunk);
+      more = connection.write('\r\n');
+      connection.uncork();
+    } else more = connection.write(chunk);
+    if (more && this.#undrained === 0) this.#stream.consumed(chunk.byteLength);
     else this.#undrained += chunk.byteLength;
   }
 
-  #drained(): void {
+  onDrain(): void {
     const bytes = this.#undrained;
     this.#undrained = 0;
     this.#stream.consumed(bytes);
@@ -174,86 +192,116 @@ class Forward {
   }
 
   #finish(): void {
-    const request = this.#request!;
     if (this.#left > 0 && this.#left !== Infinity)
       return this.#fail(RESET_CODE.protocol, 'a body shorter than Content-Length says');
-    if (request.destroyed) return;
-    const trailers = this.#trailers!;
-    if (trailers.length > 0) request.addTrailers(trailers as [string, string][]);
-    request.end();
+    this.#requested = true;
+    if (this.#chunked) {
+      let text = '0\r\n';
+      for (const [name, value] of this.#trailers!) if (kindOf(name) === PASSES) text += `${name}: ${value}\r\n`;
+      this.#connection?.write(`${text}\r\n`);
+    }
+    if (this.#over) this.#done();
   }
 
-  #answered(response: IncomingMessage): void {
-    this.#response = response;
-    const fields: [string, string][] = [];
-    const raw = response.rawHeaders;
-    for (let i = 0; i + 1 < raw.length; i += 2) {
-      const name = raw[i]!;
-      if (!HOP_BY_HOP.has(name.toLowerCase())) fields.push([name, raw[i + 1]!]);
+  onInterim(status: number): void {
+    if (status === 100 && this.#timer !== null) {
+      clearTimeout(this.#timer);
+      this.#release();
     }
-    const head = { status: response.statusCode ?? 0, reason: response.statusMessage ?? '', fields };
+  }
+
+  onHead(head: ResponseHead): void {
+    this.#answered = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#held) this.#chunks = []; // it has answered without the body that it was asked about
+    let bytes: Uint8Array;
     try {
-      this.#stream.sendHead(encodeResponse(head));
+      bytes = encodeResponse(head);
     } catch (error) {
       return this.#fail(RESET_CODE.internal, `the answer of ${this.#target.label}: ${(error as Error).message}`);
     }
+    this.#stream.sendHead(bytes);
     this.#watch?.answered(head);
-    if (this.#held) this.#chunks = []; // it has answered without the body that it was asked about
-    response.on('error', () => this.#fail(RESET_CODE.internal, `${this.#target.label} broke off its answer`));
-    pump(response, this.#stream, this.#congestion, this.#watch, () => {
-      this.#stream.end(response.rawTrailers.length === 0 ? undefined : trailersOf(response.rawTrailers));
-      this.#watch?.ended();
-      this.#over();
-    });
   }
 
-  /** The answer is out. What still comes of the request goes on as long as the target takes it. */
-  #over(): void {
-    const stream = this.#stream;
-    if (!stream.open) return;
-    const request = this.#request!;
-    const stop = (): void => stream.reset(RESET_CODE.cancelled, 'the target has answered and takes no more');
-    if (this.#held) request.destroy();
-    if (request.destroyed) stop();
-    else request.once('close', stop);
+  onBody(bytes: Uint8Array): void {
+    if (!this.#stream.open) return;
+    this.#watch?.out(bytes);
+    this.#outflow ??= new Outflow(this.#stream, this.#congestion, this.#connection!);
+    this.#outflow.push(bytes);
   }
 
-  #failed(request: ClientRequest, error: NodeJS.ErrnoException): void {
-    if (request !== this.#request || !this.#stream.open) return;
-    if (this.#response !== null) return; // it may be reading no more of the request; its answer tells
+  onEnd(trailers: Fields): void {
+    this.#ended = true;
+    if (this.#outflow === null) this.#close(trailers);
+    else this.#outflow.finish(() => this.#close(trailers));
+  }
+
+  #close(trailers: Fields): void {
+    if (!this.#stream.open) return;
+    this.#over = true;
+    this.#stream.end(trailers.length === 0 ? undefined : trailersOf(trailers));
+    this.#watch?.ended();
+    if (this.#requested) return this.#done();
+    // What still comes of the request goes on as long as the target takes it.
+    if (this.#held || this.#connection === null) this.#stop();
+  }
+
+  /** Request and response are whole. */
+  #done(): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    connection?.release();
+  }
+
+  #stop(): void {
+    this.#stream.reset(RESET_CODE.cancelled, 'the target has answered and takes no more');
+    this.#abandon();
+  }
+
+  onGone(error: Error): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    if (!this.#stream.open) return;
+    if (this.#over) return this.#stop();
     // SPEC: RFC 9112 section 9.3.1: a kept connection may have been closed while the request was on its way.
-    const died = error.code === 'ECONNRESET' || error.code === 'EPIPE';
-    if (died && request.reusedSocket && this.#tries === 1 && !this.#streamed && IDEMPOTENT.has(this.#head.method)) {
-      this.#held = true;
-      return this.#begin();
+    if (!this.#answered) {
+      const again = connection?.reused === true && this.#tries === 1 && !this.#streamed;
+      if (again && IDEMPOTENT.has(this.#head.method)) {
+        if (this.#timer !== null) clearTimeout(this.#timer);
+        this.#held = true;
+        this.#requested = false;
+        return this.#take();
+      }
+      if (!(error instanceof ResponseError)) {
+        const { code, text } = failureOf(error, this.#target.label);
+        return this.#fail(code, text);
+      }
+      return this.#fail(RESET_CODE.internal, `${this.#target.label} gave ${error.message}`);
     }
-    const { code, text } = failureOf(error, this.#target.label);
-    this.#fail(code, text);
+    // An answer that is whole may still wait for credit.
+    if (this.#ended) return;
+    this.#fail(RESET_CODE.internal, `${this.#target.label} broke off its answer`);
   }
 
   #fail(code: number, text: string): void {
     this.#watch?.ended(text);
     this.#stream.reset(code, text);
-    this.#request?.destroy();
+    this.#abandon();
+  }
+
+  #abandon(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const connection = this.#connection;
+    this.#connection = null;
+    connection?.destroy();
   }
 }
 
-/** Undefined when there is none, null when it is no number or there are several. */
-function lengthOf(fields: Fields): number | null | undefined {
-  let found: number | null | undefined;
-  for (const [name, value] of fields) {
-    if (name.length !== 14 || name.toLowerCase() !== 'content-length') continue;
-    found = found === undefined && /^\d{1,15}$/.test(value) ? Number(value) : null;
-  }
-  return found;
-}
-
-function trailersOf(raw: readonly string[]): Uint8Array {
-  const fields: [string, string][] = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) fields.push([raw[i]!, raw[i + 1]!]);
+function trailersOf(trailers: Fields): Uint8Array {
   try {
-    return encodeFields(fields);
+    return encodeFields(trailers);
   } catch {
-    return new Uint8Array(0); // more than fits; nothing depends on trailers
+    return new Uint8Array(0); // names or values that are none; nothing depends on trailers
   }
 }

@@ -7,19 +7,15 @@
  * tunnels are for.
  */
 import { lookup as resolve, type LookupAddress } from 'node:dns';
-import { Agent, Server as HttpServer, type AgentOptions } from 'node:http';
-import { Agent as SecureAgent } from 'node:https';
+import { Server as HttpServer } from 'node:http';
 import { BlockList, connect, isIP, type LookupFunction, type NetConnectOpts, type Server } from 'node:net';
 import { duplexPair, type Duplex } from 'node:stream';
 import { connect as connectSecure } from 'node:tls';
 import { SERVICE } from '../opening.ts';
+import { OriginPool } from './origin.ts';
 
 export const CONNECT_TIMEOUT = 10_000; // ms for a connection to a target
 export const MAX_SERVICES = 64;
-const MAX_CONNECTIONS = 1024; // to one target
-const MAX_IDLE = 64; // kept connections of one target
-/** ms: below what servers give idle connections (Node's own 5 s), so that we close first and no request is lost to it. */
-const IDLE_TIMEOUT = 4000;
 
 /** Where a service is: an address of this network, or a server in this process. */
 export type Target = AddressTarget | { readonly server: Server };
@@ -37,7 +33,9 @@ export interface Dialable {
   readonly secure: boolean;
   readonly carriesHttp: boolean;
   readonly carriesTcp: boolean;
-  readonly agent: Agent;
+  /** Connections for HTTP. */
+  readonly pool: OriginPool;
+  /** A connection of its own. */
   dial(): Duplex;
 }
 
@@ -81,38 +79,28 @@ export class Targets {
 
   /** Closes kept connections. */
   close(): void {
-    for (const { agent } of this.#services.values()) agent.destroy();
+    for (const { pool } of this.#services.values()) pool.close();
   }
 }
-
-const AGENT: AgentOptions & { noDelay: boolean } = {
-  keepAlive: true,
-  maxSockets: MAX_CONNECTIONS,
-  maxFreeSockets: MAX_IDLE,
-  scheduling: 'lifo',
-  timeout: IDLE_TIMEOUT,
-  noDelay: true,
-};
 
 function addressTarget({ protocol, host, port }: AddressTarget): Dialable {
   const secure = protocol === 'https';
   const options = { host, port, lookup: checkedLookup, autoSelectFamily: true };
   // On this machine there is nobody in between, and certificates of development are signed by nobody.
   const tls = { rejectUnauthorized: !isLoopback(host), servername: isIP(host) > 0 ? '' : host };
-  const agent = secure ? new SecureAgent({ ...AGENT, ...options, ...tls }) : new Agent({ ...AGENT, ...options });
-  guardConnects(agent);
+  const dial = (): Duplex =>
+    withTimeout(
+      secure
+        ? connectSecure({ ...options, ...tls })
+        : connect({ ...options, noDelay: true, keepAlive: true, allowHalfOpen: true } as NetConnectOpts),
+    );
   return {
     label: `${isIP(host) === 6 ? `[${host}]` : host}:${port}`,
     secure,
     carriesHttp: protocol !== 'tcp',
     carriesTcp: protocol === 'tcp' || protocol === 'any',
-    agent,
-    dial: () =>
-      withTimeout(
-        secure
-          ? connectSecure({ ...options, ...tls })
-          : connect({ ...options, noDelay: true, keepAlive: true, allowHalfOpen: true } as NetConnectOpts),
-      ),
+    pool: new OriginPool(dial),
+    dial,
   };
 }
 
@@ -126,11 +114,16 @@ function serverTarget(server: Server): Dialable {
     server.emit('connection', theirs);
     return ours;
   };
-  const agent = new Agent({ ...AGENT });
-  agent.createConnection = dial as typeof agent.createConnection;
   // A server of node:http, node:https would want TLS of its own; any other one speaks what it speaks.
   const carriesHttp = server instanceof HttpServer;
-  return { label: 'the server', secure: false, carriesHttp, carriesTcp: !carriesHttp, agent, dial };
+  return {
+    label: 'the server',
+    secure: false,
+    carriesHttp,
+    carriesTcp: !carriesHttp,
+    pool: new OriginPool(dial),
+    dial,
+  };
 }
 
 const chained = function (this: Duplex): Duplex {
@@ -147,15 +140,6 @@ const SOCKET_LIKE = {
   remotePort: 0,
   encrypted: false,
 };
-
-function guardConnects(agent: Agent): void {
-  const create = agent.createConnection;
-  agent.createConnection = function (this: Agent, ...args: Parameters<typeof create>) {
-    const socket = create.apply(this, args);
-    if (socket) withTimeout(socket as ReturnType<typeof connect>);
-    return socket;
-  } as typeof create;
-}
 
 function withTimeout(socket: ReturnType<typeof connect>): ReturnType<typeof connect> {
   const timer = setTimeout(() => {
