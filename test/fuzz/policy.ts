@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { ruleSetFinder } from '../../src/cli/deployment.ts';
 import { compile, formatDiagnostics, type Compiled, type Target } from '../../src/compiler/index.ts';
 import { createEngine, type Engine } from '../../src/waf/engine.ts';
-import { random, type Random } from './random.ts';
+import { mutateText, random, type Random, type Spoiling } from './random.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SLOWEST_COMPILE = 5000; // ms; the seeds take 20 to 100
@@ -106,40 +106,21 @@ const PIECES: readonly string[] = [
   ],
 ];
 
-function mutate(text: string, r: Random): string {
-  const at = r.below(text.length + 1);
-  const lines = text.split('\n');
-  const line = r.below(lines.length);
-  switch (r.below(10)) {
-    case 0:
-      return text.slice(0, at) + r.pick(PIECES) + text.slice(at);
-    case 1:
-      return text.slice(0, at) + String.fromCharCode(r.below(r.below(4) === 0 ? 65536 : 128)) + text.slice(at + 1);
-    case 2:
-      return text.slice(0, at) + text.slice(at + 1 + r.below(20));
-    case 3:
-      lines.splice(line, 1 + r.below(3));
-      return lines.join('\n');
-    case 4:
-      lines.splice(r.below(lines.length), 0, ...lines.slice(line, line + 1 + r.below(4)));
-      return lines.join('\n');
-    case 5:
+const SPOILING: Spoiling = {
+  pieces: PIECES,
+  words: /[A-Za-z0-9_$./-]+/g,
+  more: [
+    (text, r) => {
+      const lines = text.split('\n');
+      const line = r.below(lines.length);
       lines[line] = ' '.repeat(r.below(8)) + (lines[line] ?? '').trimStart();
       return lines.join('\n');
-    case 6: {
-      // A word of the policy in the place of another: mostly valid YAML, seldom a valid policy.
-      const words = [...text.matchAll(/[A-Za-z0-9_$./-]+/g)];
-      const from = r.pick(words);
-      return text.slice(0, from.index) + r.pick(words)[0] + text.slice(from.index + from[0].length);
-    }
-    case 7:
-      return text.replace(/[a-z]+: /g, (key) => (r.below(60) === 0 ? `${r.pick(PIECES)}: ` : key));
-    case 8:
-      return text.replace(/: [^\n,{}[\]]+/g, (value) => (r.below(60) === 0 ? `: ${r.pick(PIECES)}` : value));
-    default:
-      return text.slice(0, at) + r.pick(PIECES).repeat(r.below(r.below(50) === 0 ? 3000 : 30)) + text.slice(at);
-  }
-}
+    },
+    (text, r) => text.replace(/[a-z]+: /g, (key) => (r.below(60) === 0 ? `${r.pick(PIECES)}: ` : key)),
+    (text, r) => text.replace(/: [^\n,{}[\]]+/g, (value) => (r.below(60) === 0 ? `: ${r.pick(PIECES)}` : value)),
+  ],
+};
+const mutate = (text: string, r: Random): string => mutateText(text, r, SPOILING);
 
 function judge(texts: readonly string[], compiled: Compiled, engine: Engine): void {
   const { ok, diagnostics, images, manifest, plans } = compiled;

@@ -30,3 +30,46 @@ export function random(seed: number): Random {
   const below = (n: number): number => (n < 1 ? 0 : Math.floor((bits() / 4294967296) * n));
   return { bits, below, pick: (list) => list[below(list.length)] as (typeof list)[number] };
 }
+
+/** How texts of one kind are spoiled. */
+export interface Spoiling {
+  /** What has broken such readers before, and words that change what a text means. */
+  readonly pieces: readonly string[];
+  /** What a word of the text is. */
+  readonly words: RegExp;
+  /** Ways of its own, each as likely as one of the common ones. */
+  readonly more?: readonly ((text: string, r: Random) => string)[];
+}
+
+/** A text with one change: a piece put in, a character, a run, lines or a word changed, or something many times over. */
+export function mutateText(text: string, r: Random, { pieces, words, more = [] }: Spoiling): string {
+  const at = r.below(text.length + 1);
+  const lines = text.split('\n');
+  const line = r.below(lines.length);
+  const way = r.below(7 + more.length);
+  switch (way) {
+    case 0:
+      return text.slice(0, at) + r.pick(pieces) + text.slice(at);
+    case 1:
+      return text.slice(0, at) + String.fromCharCode(r.below(r.below(4) === 0 ? 65536 : 128)) + text.slice(at + 1);
+    case 2:
+      return text.slice(0, at) + text.slice(at + 1 + r.below(20));
+    case 3:
+      lines.splice(line, 1 + r.below(3));
+      return lines.join('\n');
+    case 4:
+      lines.splice(r.below(lines.length), 0, ...lines.slice(line, line + 1 + r.below(6)));
+      return lines.join('\n');
+    case 5: {
+      // A word in the place of another: mostly well-formed, seldom of any sense.
+      const found = [...text.matchAll(words)];
+      if (found.length === 0) return text;
+      const from = r.pick(found);
+      return text.slice(0, from.index) + r.pick(found)[0] + text.slice(from.index + from[0].length);
+    }
+    case 6:
+      return text.slice(0, at) + r.pick(pieces).repeat(r.below(r.below(50) === 0 ? 3000 : 30)) + text.slice(at);
+    default:
+      return more[way - 7]!(text, r);
+  }
+}

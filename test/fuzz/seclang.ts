@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readRuleSet, writeRule, type RuleEntry } from '../../src/compiler/seclang/index.ts';
-import { random, type Random } from './random.ts';
+import { mutateText, random, type Random } from './random.ts';
 
 const FOLDER = join(import.meta.dirname, '../../rules');
 const SLOWEST = 2000; // ms; a file takes 1 to 20
@@ -122,33 +122,8 @@ const PIECES: readonly string[] = [
   ],
 ];
 
-function mutate(text: string, r: Random): string {
-  const at = r.below(text.length + 1);
-  const lines = text.split('\n');
-  const line = r.below(lines.length);
-  switch (r.below(7)) {
-    case 0:
-      return text.slice(0, at) + r.pick(PIECES) + text.slice(at);
-    case 1:
-      return text.slice(0, at) + String.fromCharCode(r.below(r.below(4) === 0 ? 65536 : 128)) + text.slice(at + 1);
-    case 2:
-      return text.slice(0, at) + text.slice(at + 1 + r.below(20));
-    case 3:
-      lines.splice(line, 1 + r.below(3));
-      return lines.join('\n');
-    case 4:
-      lines.splice(r.below(lines.length), 0, ...lines.slice(line, line + 1 + r.below(6)));
-      return lines.join('\n');
-    case 5: {
-      const words = [...text.matchAll(/[A-Za-z0-9_.:@-]+/g)];
-      if (words.length === 0) return text;
-      const from = r.pick(words);
-      return text.slice(0, from.index) + r.pick(words)[0] + text.slice(from.index + from[0].length);
-    }
-    default:
-      return text.slice(0, at) + r.pick(PIECES).repeat(r.below(r.below(50) === 0 ? 3000 : 30)) + text.slice(at);
-  }
-}
+const mutate = (text: string, r: Random): string =>
+  mutateText(text, r, { pieces: PIECES, words: /[A-Za-z0-9_.:@-]+/g });
 
 function read(files: ReadonlyMap<string, string>): ReturnType<typeof readRuleSet> {
   const began = performance.now();

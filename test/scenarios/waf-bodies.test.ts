@@ -31,20 +31,20 @@ routes:
 };
 
 onEachTarget('waf bodies', { policy, teardown: () => origin.stop() }, (world) => {
-  const get = async (path: string, options: Options = {}): Promise<Answer> => {
-    const since = world.gateway.events.length;
-    const answer = await ask(`${world.url}${path}`, options);
-    // Its line may come after the answer: the next request must not take it for its own.
-    await world.gateway.event('access', () => true, since);
-    return answer;
+  let count = 0;
+  /**
+   * The answer, and what the access log says of it: a segment of the path, behind that of the route, is its name there.
+   * Lines come when they like, those of earlier requests too.
+   */
+  const get = async (path: string, options: Options = {}): Promise<{ answer: Answer; event: GatewayEvent }> => {
+    const name = `u${++count}`;
+    const named = path.replace(/^(\/[^/?]*)/, (first) => (first === '/' ? `/${name}` : `${first}/${name}`));
+    const answer = await ask(`${world.url}${named}`, options);
+    const event = await world.gateway.event('access', (one) => String(one['path']).split('/').includes(name));
+    return { answer, event };
   };
-  const status = async (path: string, options: Options = {}): Promise<number> => (await get(path, options)).status;
-  /** What the access log says of the request that `send` makes. */
-  const logged = async (send: () => Promise<unknown>): Promise<GatewayEvent> => {
-    const since = world.gateway.events.length;
-    await send();
-    return world.gateway.event('access', () => true, since);
-  };
+  const status = async (path: string, options: Options = {}): Promise<number> =>
+    (await get(path, options)).answer.status;
   const rulesOf = (event: GatewayEvent): number[] =>
     ((event['waf'] as { events?: { rule: number }[] } | undefined)?.events ?? []).map(({ rule }) => rule);
 
@@ -72,11 +72,9 @@ onEachTarget('waf bodies', { policy, teardown: () => origin.stop() }, (world) =>
     ];
     for (const [rule, options] of malformed) {
       const before = origin.received.length;
-      const event = await logged(async () => {
-        const refused = await get('/', options);
-        assert.equal(refused.status, 400);
-        assert.match(refused.text(), /the request body cannot be read for sure/);
-      });
+      const { answer: refused, event } = await get('/', options);
+      assert.equal(refused.status, 400);
+      assert.match(refused.text(), /the request body cannot be read for sure/);
       assert.deepEqual(rulesOf(event), [rule]);
       assert.equal(origin.received.length, before);
       for (const [path, rules] of [
@@ -84,14 +82,15 @@ onEachTarget('waf bodies', { policy, teardown: () => origin.stop() }, (world) =>
         ['/lenient', []],
         ['/log', [rule]],
       ] as const) {
-        const passed = await logged(async () => assert.equal(await status(path, options), 200, path));
-        assert.deepEqual(rulesOf(passed), rules, path);
+        const passed = await get(path, options);
+        assert.equal(passed.answer.status, 200, path);
+        assert.deepEqual(rulesOf(passed.event), rules, path);
       }
       assert.equal(origin.received.at(-1)?.body.length, Buffer.from(options.body ?? '').length);
       assert.equal(await status('/trusted', options), 400);
       assert.equal(await status('/trusted?a', options), rule === 9000002 ? 200 : 400);
     }
-    const said = await logged(() => get('/log', malformed[0]![1]));
+    const { event: said } = await get('/log', malformed[0]![1]);
     const [verdict] = said['verdict'] as Record<string, unknown>[];
     assert.deepEqual([verdict!['action'], verdict!['mode'], verdict!['status']], ['block', 'log', 400]);
     const { events } = said['waf'] as { events: Record<string, unknown>[] };
@@ -113,7 +112,7 @@ onEachTarget('waf bodies', { policy, teardown: () => origin.stop() }, (world) =>
         body: sent,
         headers: type === undefined ? {} : { 'content-type': type },
       };
-      const { status: code, echo } = await get('/anything', options);
+      const { status: code, echo } = (await get('/anything', options)).answer;
       assert.equal(code, 200, name);
       assert.equal(echo().body.length, sent.length, name);
     }
