@@ -175,8 +175,15 @@ const FAULTS: readonly (readonly [text: string, ...expected: string[]])[] = [
   ['waf: { exclude: [{ target: "REQUEST_METHOD:q" }] }', 'error bad-target 3:44+1'],
   ['waf: { exclude: [{ target: "ARGS:" }] }', 'error bad-target 3:34+1'],
   ['waf: { exclude: [{ target: "ARGS:/a" }] }', 'error bad-target 3:34+2'],
-  ['waf: { exclude: [{ target: "ARGS:/(?=a)/" }] }', 'error bad-target 3:34+7'],
+  ['waf: { exclude: [{ target: "ARGS:/(?=a)/" }] }', 'error bad-target 3:35+3'],
+  ['waf: { exclude: [{ target: "XML:/a/b" }] }', 'error bad-target 3:33+4'],
+  ['waf: { exclude: [{ target: "IP:x" }] }', 'warning bad-target 3:29+2'],
 ];
+
+test('a target is read as SecLang reads it, to its end', () => {
+  for (const target of ['TX', 'xml:/*', 'ARGS:/a|b, c/', 'REQUEST_COOKIES', 'args_names:A'])
+    assert.deepEqual(reported(`waf: { exclude: [{ target: "${target}" }] }\nroutes: [{ backend: web }]`), [], target);
+});
 
 for (const [text, ...expected] of FAULTS) {
   test(`fault: ${text}`, () => {

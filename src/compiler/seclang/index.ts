@@ -1,6 +1,9 @@
 /** SecLang, the language of ModSecurity and the Core Rule Set, to the typed rules of ruleset.ts. */
 import { type Diagnostic, sortDiagnostics } from '../diagnostics.ts';
-import type { RuleSet } from './ruleset.ts';
+import { Problems } from './problems.ts';
+import type { RuleSet, Target } from './ruleset.ts';
+import { Source, Text } from './text.ts';
+import { resolveTarget } from './variables.ts';
 import { Reader } from './reader.ts';
 
 export { compileSelection } from './selection.ts';
@@ -45,4 +48,21 @@ export function readRuleSet(input: RuleSetInput): RuleSetReading {
   for (const path of input.entry) reader.readEntry(path);
   const ruleSet = reader.finish();
   return { ruleSet, diagnostics: sortDiagnostics(reader.problems.finish(), reader.files), files: reader.files };
+}
+
+/**
+ * What an exclusion leaves out: a variable, and the name or pattern behind its colon, '' for none. Columns count from the
+ * beginning of the variable; null: at least one diagnostic is an error.
+ */
+export function readExcluded(
+  variable: string,
+  selector: string,
+): { readonly target: Target | null; readonly diagnostics: readonly Diagnostic[] } {
+  const problems = new Problems();
+  const source = new Source('', `${variable}:${selector}`);
+  const text = new Text(source, source.text, [0], [0]);
+  const name = text.slice(0, variable.length);
+  const behind = selector === '' ? null : text.slice(variable.length + 1);
+  const target = resolveTarget(name, behind, true, problems, 'warning');
+  return { target, diagnostics: problems.finish() };
 }

@@ -249,31 +249,44 @@ function readTarget(
 ): Target | null {
   const sign = /^[!&]/.exec(written.value)?.[0] ?? '';
   const name = written.slice(sign.length);
-  const exclude = sign === '!';
-  const count = sign === '&';
-  const variable = find(name, problems, exclude ? 'warning' : loss, hint);
-  if (variable === null) return null;
+  const target = resolveTarget(name, selector, sign === '!', problems, loss, hint);
+  if (target === null || sign !== '&') return target;
   const upper = name.value.toUpperCase();
-  if (count && !variable.list) {
+  if (VARIABLES.get(upper)?.list !== true) {
     problems.error('not-countable', written, `\`${upper}\` is one value, so there is nothing to count`, {
       fix: `write ${upper}`,
     });
     return null;
   }
+  return { ...target, count: true };
+}
+
+/** A variable and what stands behind its colon, `exclude` for what is not looked at; null after reporting. */
+export function resolveTarget(
+  name: Text,
+  selector: Text | null,
+  exclude: boolean,
+  problems: Problems,
+  loss: Loss,
+  hint?: string,
+): Target | null {
+  const variable = find(name, problems, exclude ? 'warning' : loss, hint);
+  if (variable === null) return null;
+  const upper = name.value.toUpperCase();
   if (selector === null || selector.value === '') {
     if (variable.entry === 'required' && !exclude) {
       const example = upper === 'TX' ? 'TX:name' : 'RULE:id';
       problems.error('missing-entry', name, `\`${upper}\` needs the name of an entry`, { fix: `write ${example}` });
       return null;
     }
-    return { variable: variable.id, count, exclude, selector: null };
+    return { variable: variable.id, count: false, exclude, selector: null };
   }
   if (variable.entry === 'none') {
     problems.error('no-entries', selector, `\`${upper}\` has no entries`, { fix: `write ${upper}` });
     return null;
   }
   const found = variable.id === abi.VARIABLE_XML ? xpath(selector, problems) : readName(selector, problems);
-  return found === null ? null : { variable: variable.id, count, exclude, selector: found };
+  return found === null ? null : { variable: variable.id, count: false, exclude, selector: found };
 }
 
 function readName(text: Text, problems: Problems): Selector | null {
