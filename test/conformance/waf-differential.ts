@@ -2,20 +2,23 @@
  * Our WAF beside libmodsecurity, Coraza and ModSecurity 2 on requests that nobody wrote (crs/mutation.ts): every rule
  * that fires on one side only must have a cause in crs/disagreements.ts.
  *
- *   npm run conformance -- waf-differential [count=20000] [seed=1] [libmodsecurity] [coraza] [apache]
+ *   npm run conformance -- waf-differential [count=20000] [seed=1] [libmodsecurity] [coraza] [apache] [show=CAUSE]
+ *
+ * `show` prints what a cause explains. Without `apache` nobody judges, and a cause is taken at its word.
  *
  * An engine that cannot be had on this machine is named and left out; with none at all, every case is skipped.
  */
 import { Apache, apacheInstalled } from '../../bench/peers/waf/apache.ts';
 import { buildPeers } from '../../bench/peers/waf/build.ts';
 import { Peer, type Outcome as Ran } from '../../bench/peers/waf/peer.ts';
+import { OPERATOR_RX } from '../../assembly/waf/abi.ts';
 import type { RuleSet } from '../../src/compiler/seclang/index.ts';
 import type { RawTransaction } from '../../src/waf/transaction.ts';
 import { causeOf, type Disagreement, type Other, type RuleParts } from './crs/disagreements.ts';
 import { mutants } from './crs/mutation.ts';
 import { reflect } from './crs/reflection.ts';
 import { transactionOf } from './crs/request.ts';
-import { Sallyport, suiteRules } from './crs/sallyport.ts';
+import { type OwnOutcome, Sallyport, suiteRules } from './crs/sallyport.ts';
 import { loadSuite } from './crs/suite.ts';
 import type { Outcome } from './gateway-api.ts';
 
@@ -42,6 +45,7 @@ export async function runWafDifferential(
   };
   const count = number('count', 20_000);
   const seed = number('seed', 1);
+  const show = words.find((word) => word.startsWith('show='))?.slice('show='.length) ?? '';
   const rules = suiteRules();
   const ours = await Sallyport.start(rules);
   const others = await startOthers(rules);
@@ -51,7 +55,7 @@ export async function runWafDifferential(
       others.delete(name);
     }
   try {
-    return await compare(ours, others, seed, count, report);
+    return await compare(ours, others, { seed, count, show }, report);
   } finally {
     for (const engine of others.values()) engine.stop();
   }
@@ -70,14 +74,13 @@ async function startOthers(rules: string): Promise<Map<Other, Engine>> {
 async function compare(
   ours: Sallyport,
   others: ReadonlyMap<Other, Engine>,
-  seed: number,
-  count: number,
+  { seed, count, show }: { readonly seed: number; readonly count: number; readonly show: string },
   report: (outcome: Outcome) => void,
 ): Promise<Outcome[]> {
   const suite = loadSuite().map(({ input }) => transactionOf(input));
   const outcomes: Outcome[] = [];
   const parts = partsOf(ours.ruleSet);
-  const causes = new Map<string, number>();
+  const causes = new Map<string, { count: number; judged: number; samples: string[] }>();
   const unexplained = new Map<string, { count: number; samples: string[] }>();
   let index = 0;
   for (const { name, transaction: bare } of mutants(suite, seed, count)) {
@@ -103,26 +106,47 @@ async function compare(
     }
     const mine = rulesOf(answer);
     const open: string[] = [];
+    const answers = new Map<Other, Ran>();
     for (const [other, engine] of others) {
       const ran = await engine.run(transaction);
-      if (ran.refused) continue;
-      for (const disagreement of between(mine, rulesOf(ran), other, transaction, parts)) {
+      if (!ran.refused) answers.set(other, ran);
+    }
+    const judged = answers.get('apache');
+    const judge = judged === undefined ? null : rulesOf(judged);
+    for (const [other, ran] of answers) {
+      for (const disagreement of between(
+        { mine, ours: answer, theirs: rulesOf(ran), ran, other, transaction, judge },
+        parts,
+      )) {
         const cause = causeOf(disagreement);
-        const key = `${disagreement.side} alone ${disagreement.rule} (${other})`;
+        const { where, side, rule } = disagreement;
+        const key = `${side} alone ${rule} (${other})`;
         if (cause) {
-          causes.set(`${other}: ${cause.id}`, (causes.get(`${other}: ${cause.id}`) ?? 0) + 1);
+          const named = `${other}: ${cause.id}`;
+          const known = causes.get(named) ?? { count: 0, judged: 0, samples: [] };
+          causes.set(named, known);
+          known.count++;
+          if (judge !== null) known.judged++;
+          if (show === cause.id && known.samples.length < count)
+            known.samples.push(`${id} ${name}: ${key} in ${where.join(' ')}\n${shown(transaction)}`);
           continue;
         }
         open.push(key);
         const cluster = unexplained.get(key) ?? { count: 0, samples: [] };
         unexplained.set(key, cluster);
         cluster.count++;
-        if (cluster.samples.length < SHOWN) cluster.samples.push(`${id} ${name}\n${shown(transaction)}`);
+        if (cluster.samples.length < SHOWN)
+          cluster.samples.push(`${id} ${name}: in ${where.join(' ')}\n${shown(transaction)}`);
       }
     }
     outcomes.push({ id, result: open.length === 0 ? 'passed' : 'failed', detail: `${name}: ${open.join(', ')}` });
   }
-  for (const [cause, times] of [...causes].sort(([, a], [, b]) => b - a)) console.log(`${times} × ${cause}`);
+  for (const [cause, { count: times, judged, samples }] of [...causes].sort(([, a], [, b]) => b.count - a.count)) {
+    console.log(
+      `${times} × ${cause}${cause.startsWith('apache') ? '' : `, ${judged} of them judged by ModSecurity 2`}`,
+    );
+    for (const sample of samples) console.log(sample);
+  }
   for (const [key, { count: times, samples }] of [...unexplained].sort(([, a], [, b]) => b.count - a.count))
     report({ id: key, result: 'failed', detail: `${times} times, such as\n${samples.join('\n')}` });
   return outcomes;
@@ -142,20 +166,41 @@ function answered(transaction: RawTransaction): RawTransaction {
 
 const rulesOf = ({ hits }: Ran): Set<number> => new Set(hits.map(({ id }) => id).filter((id) => !FOLLOWS(id)));
 
-const NOTHING: RuleParts = { variables: new Set(), operators: new Set(), transformations: new Set() };
+const NOTHING: RuleParts = {
+  variables: new Set(),
+  operators: new Set(),
+  transformations: new Set(),
+  patterns: [],
+  chained: false,
+};
 
-function* between(
-  mine: ReadonlySet<number>,
-  theirs: ReadonlySet<number>,
-  other: Other,
-  transaction: RawTransaction,
-  parts: ReadonlyMap<number, RuleParts>,
-): Generator<Disagreement> {
-  const both = { other, transaction, mine, theirs };
-  for (const rule of mine)
-    if (!theirs.has(rule)) yield { ...both, rule, side: 'ours', what: parts.get(rule) ?? NOTHING };
-  for (const rule of theirs)
-    if (!mine.has(rule)) yield { ...both, rule, side: 'theirs', what: parts.get(rule) ?? NOTHING };
+interface Pair {
+  readonly mine: ReadonlySet<number>;
+  readonly ours: OwnOutcome;
+  readonly theirs: ReadonlySet<number>;
+  readonly ran: Ran;
+  readonly other: Other;
+  readonly transaction: RawTransaction;
+  readonly judge: ReadonlySet<number> | null;
+}
+
+function* between(pair: Pair, parts: ReadonlyMap<number, RuleParts>): Generator<Disagreement> {
+  const { mine, ours, theirs, ran, other, transaction, judge } = pair;
+  const both = { other, transaction, mine, theirs, judge };
+  for (const rule of mine) {
+    if (theirs.has(rule)) continue;
+    const where = ours.hits.filter(({ id }) => id === rule).map(({ target }) => target);
+    yield { ...both, rule, side: 'ours', where, what: parts.get(rule) ?? NOTHING };
+  }
+  for (const rule of theirs) {
+    if (mine.has(rule)) continue;
+    // Others tell it in the text of their log, as CRS words it, or not at all.
+    const where = ran.hits.flatMap(({ id, data }) => {
+      const found = id === rule ? /found within ([A-Z_]+(?::[^\s:]*)?)/.exec(data)?.[1] : undefined;
+      return found === undefined ? [] : [found];
+    });
+    yield { ...both, rule, side: 'theirs', where, what: parts.get(rule) ?? NOTHING };
+  }
 }
 
 function partsOf({ entries }: RuleSet): Map<number, RuleParts> {
@@ -163,9 +208,13 @@ function partsOf({ entries }: RuleSet): Map<number, RuleParts> {
   for (const entry of entries) {
     if (entry.kind !== 'rule') continue;
     found.set(entry.id, {
+      chained: entry.links.length > 1,
       variables: new Set(entry.links.flatMap(({ targets }) => targets.map(({ variable }) => variable))),
       operators: new Set(entry.links.map(({ operator }) => operator.operator)),
       transformations: new Set(entry.links.flatMap(({ transformations }) => transformations)),
+      patterns: entry.links
+        .filter(({ operator }) => operator.operator === OPERATOR_RX)
+        .map(({ operator }) => operator.text),
     });
   }
   return found;

@@ -1,9 +1,11 @@
 /**
- * Why engines disagree about a rule, and who is right by the reference: ModSecurity 2, which CRS is written for. A
+ * Why engines disagree about a rule, and who is right by the reference: ModSecurity 2, which CRS is written for. Where it
+ * runs here, in Apache, it is the judge: a cause that says that the others are wrong holds only where it sides with us. A
  * disagreement that no cause covers is a failure of `-- waf-differential`.
  */
 import {
   OPERATOR_PM,
+  OPERATOR_RX,
   TRANSFORM_BASE64_DECODE,
   TRANSFORM_CSS_DECODE,
   TRANSFORM_HTML_ENTITY_DECODE,
@@ -11,14 +13,19 @@ import {
   TRANSFORM_NORMALIZE_PATH,
   TRANSFORM_NORMALIZE_PATH_WIN,
   TRANSFORM_UTF8_TO_UNICODE,
+  VARIABLE_ARGS,
   VARIABLE_ARGS_NAMES,
+  VARIABLE_FILES,
+  VARIABLE_MULTIPART_PART_HEADERS,
   VARIABLE_REQUEST_BASENAME,
   VARIABLE_REQUEST_BODY,
   VARIABLE_REQUEST_COOKIES,
   VARIABLE_REQUEST_FILENAME,
   VARIABLE_REQUEST_URI,
   VARIABLE_TX,
+  VARIABLE_XML,
 } from '../../../assembly/waf/abi.ts';
+import { isUtf8 } from 'node:buffer';
 import type { Octets, RawTransaction } from '../../../src/waf/transaction.ts';
 
 export type Other = 'libmodsecurity' | 'coraza' | 'apache';
@@ -31,16 +38,22 @@ export interface Disagreement {
   readonly side: 'ours' | 'theirs';
   readonly transaction: RawTransaction;
   readonly what: RuleParts;
+  /** Names of the values in which it fired, such as `ARGS:q`; empty where the log does not say. */
+  readonly where: readonly string[];
   /** All rules that fired. */
   readonly mine: ReadonlySet<number>;
   readonly theirs: ReadonlySet<number>;
+  /** Those of ModSecurity 2; null when it is not here, or its server refused the request itself. */
+  readonly judge: ReadonlySet<number> | null;
 }
 
-/** Of all links of a rule: VARIABLE_*, OPERATOR_*, TRANSFORM_*. */
+/** Of all links of a rule: VARIABLE_*, OPERATOR_*, TRANSFORM_*, and patterns of @rx. */
 export interface RuleParts {
   readonly variables: ReadonlySet<number>;
   readonly operators: ReadonlySet<number>;
   readonly transformations: ReadonlySet<number>;
+  readonly patterns: readonly string[];
+  readonly chained: boolean;
 }
 
 export interface Cause {
@@ -57,14 +70,9 @@ const headerOf = ({ headers }: RawTransaction, name: string): string =>
   headers.filter(([other]) => text(other).toLowerCase() === name).map(([, value]) => text(value))[0] ?? '';
 
 const DETECTOR_RULES = new Set([941100, 941101, 942100, 942101]);
+/** Rules of every configuration on REQBODY_ERROR and MULTIPART_STRICT_ERROR. */
+const BODY_RULES = new Set([200002, 200003]);
 
-/** NUL, in any of the forms that transformations and parsers decode, in one step or two. */
-const hasNul = ({ uri, headers, body }: RawTransaction): boolean =>
-  [uri, body, ...headers.map(([, value]) => value)].some((octets) => {
-    const written = text(octets);
-    const once = written.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
-    return [written, once].some((value) => /\0|%(?:25)*(?:u00)?00|\\u0000|\\x00|\\0|&#x?0*;/i.test(value));
-  });
 type Processor = 'form' | 'multipart' | 'JSON' | 'XML' | 'none';
 /** As the configuration of every engine chooses it. */
 function processorOf(transaction: RawTransaction): Processor {
@@ -74,14 +82,101 @@ function processorOf(transaction: RawTransaction): Processor {
   if (type.startsWith('application/x-www-form-urlencoded')) return 'form';
   return type.startsWith('multipart/form-data') ? 'multipart' : 'none';
 }
-const hasHighByte = ({ uri, headers, body }: RawTransaction): boolean =>
-  [uri, body, ...headers.map(([, value]) => value)].some((octets) =>
-    /[\x80-\xff]|%(?:25)*[89a-f][0-9a-f]|\\u|%u|\\x|&#/i.test(text(octets)),
-  );
 const pathOf = ({ uri }: RawTransaction): string => text(uri).split('?')[0]!;
 
-const shownPath = ({ variables }: RuleParts): boolean =>
-  [VARIABLE_REQUEST_FILENAME, VARIABLE_REQUEST_BASENAME, VARIABLE_REQUEST_URI].some((id) => variables.has(id));
+/** MATCHED_VARS:ARGS:q is a match of before in ARGS. */
+const nameOf = (name: string): string => name.replace(/^&?(?:MATCHED_VARS(?:_NAMES)?:)?/i, '');
+const rootOf = (name: string): string => nameOf(name).split(':', 1)[0]!.toUpperCase();
+/**
+ * Whether it fired in values of these variables alone. Where that is not known, or only of the last link of a chain, whether
+ * the rule looks at them.
+ */
+const firedIn = ({ where, what }: Disagreement, roots: RegExp, ...variables: readonly number[]): boolean =>
+  (where.length > 0 && where.every((name) => roots.test(rootOf(name)))) ||
+  ((where.length === 0 || what.chained) && variables.some((id) => what.variables.has(id)));
+
+const inPath = (one: Disagreement): boolean =>
+  firedIn(
+    one,
+    /^REQUEST_(?:FILENAME|BASENAME|URI)$/,
+    VARIABLE_REQUEST_FILENAME,
+    VARIABLE_REQUEST_BASENAME,
+    VARIABLE_REQUEST_URI,
+  );
+const inCookies = (one: Disagreement): boolean =>
+  firedIn(one, /^REQUEST_COOKIES(?:_NAMES)?$/, VARIABLE_REQUEST_COOKIES);
+
+/** Whether it fired in what the body holds: an argument of the query is no part of it. TX and MATCHED_VARS may be anything. */
+function inBody(one: Disagreement): boolean {
+  const { transaction, where } = one;
+  if (transaction.body.length === 0) return false;
+  const query = new URLSearchParams(text(transaction.uri).replace(/^[^?]*\??/, ''));
+  const names = new Set([...query.keys()].map((name) => name.toLowerCase()));
+  if (
+    where.map(nameOf).some((name) => /^ARGS/i.test(name) && names.has(name.slice(name.indexOf(':') + 1).toLowerCase()))
+  )
+    return false;
+  const roots =
+    /^(?:ARGS|ARGS_NAMES|ARGS_POST|ARGS_POST_NAMES|REQUEST_BODY|XML|REQUEST_XML|FILES|FILES_NAMES|MULTIPART_\w+|REQBODY_\w+|TX|MATCHED_VARS?(?:_NAMES?)?)$/;
+  return firedIn(
+    one,
+    roots,
+    ...[VARIABLE_ARGS, VARIABLE_ARGS_NAMES, VARIABLE_REQUEST_BODY, VARIABLE_XML, VARIABLE_FILES],
+    ...[VARIABLE_MULTIPART_PART_HEADERS, VARIABLE_TX],
+  );
+}
+
+/** The parts of the request that the values come from in which it fired; all of them where that is not known. */
+function partsOf({ where, transaction }: Disagreement): string[] {
+  const { uri, headers, body } = transaction;
+  const all = [text(uri), text(body), ...headers.map(([name, value]) => `${text(name)}: ${text(value)}`)];
+  const known = where.flatMap((name): string[] | undefined[] => {
+    const root = rootOf(name);
+    if (/^REQUEST_(?:URI|URI_RAW|FILENAME|BASENAME|LINE)$|^QUERY_STRING$|^ARGS_GET/.test(root)) return [text(uri)];
+    if (/^REQUEST_COOKIES/.test(root)) return [headerOf(transaction, 'cookie')];
+    if (/^REQUEST_HEADERS/.test(root)) return [headerOf(transaction, name.slice(name.indexOf(':') + 1).toLowerCase())];
+    if (/^(?:REQUEST_BODY|XML|FILES|ARGS_POST)/.test(root)) return [text(body)];
+    return /^ARGS/.test(root) ? [text(uri), text(body)] : [undefined];
+  });
+  return known.length === 0 || known.includes(undefined as never) ? all : (known as string[]);
+}
+
+/** NUL, in any of the forms that transformations and parsers decode, in one step or two. */
+const hasNul = (one: Disagreement): boolean =>
+  partsOf(one).some((written) => {
+    const once = written.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+    return [written, once].some((value) => /\0|%(?:25)*(?:u00)?00|\\u0000|\\x00|\\0|&#x?0*;/i.test(value));
+  });
+const hasHighByte = (one: Disagreement): boolean =>
+  partsOf(one).some((part) => /[\x80-\xff]|%(?:25)*[89a-f][0-9a-f]|\\u|%u|\\x|&#/i.test(part));
+
+/**
+ * Whether we call a body malformed that ModSecurity 2 takes: JSON and XML that are not UTF-8 (yajl and libxml2 let
+ * overlong forms and surrogates pass), VT and FF between values of JSON, or the beginning of a string behind the document
+ * (yajl), names of part headers that are no names.
+ */
+function isStricter({ mine, transaction, judge }: Disagreement): boolean {
+  if (!mine.has(200002) || judge?.has(200002)) return false;
+  const body = text(transaction.body);
+  const processor = processorOf(transaction);
+  const utf8 = isUtf8(Buffer.from(body, 'latin1'));
+  if (processor === 'JSON')
+    return !utf8 || /[\v\f]/.test(body) || isJson(/^[^]*[\]}](?=\s*"[^"]*$)/.exec(body)?.[0] ?? '');
+  if (processor === 'XML') return !utf8;
+  // SPEC: RFC 5322 section 2.2: names of headers are printable ASCII without a colon; a blank ends none.
+  return processor === 'multipart' && /(?:^|\n)--[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*?[^\r\n:]*[^!-~][^\r\n:]*:/.test(body);
+}
+function isJson(written: string): boolean {
+  try {
+    JSON.parse(written);
+    return true;
+  } catch {
+    return false;
+  }
+}
+/** Whether the body is malformed for everybody who says so, ModSecurity 2 among them where it is here. */
+const isMalformed = ({ mine, judge }: Disagreement): boolean =>
+  mine.has(200002) && (judge === null || judge.has(200002));
 
 export const CAUSES: readonly Cause[] = [
   {
@@ -100,7 +195,16 @@ export const CAUSES: readonly Cause[] = [
     why:
       'The body cannot be parsed as its Content-Type says. ModSecurity stops there and leaves the request to a rule on ' +
       'REQBODY_ERROR; we set REQBODY_ERROR too, and still look at the whole body as it came.',
-    covers: ({ side, mine }) => side === 'ours' && mine.has(200002),
+    covers: (one) => one.side === 'ours' && isMalformed(one) && (BODY_RULES.has(one.rule) || inBody(one)),
+  },
+  {
+    id: 'stricter-bodies',
+    others: ['apache', 'libmodsecurity', 'coraza'],
+    right: 'ours',
+    why:
+      'A body that RFC 8259, XML 1.0 or RFC 5322 does not allow and ModSecurity 2 takes: bytes that are not UTF-8, VT and FF ' +
+      'in JSON, an unfinished string behind it, names of part headers with blanks or control characters. Applications refuse it, or read it otherwise.',
+    covers: (one) => one.side === 'ours' && isStricter(one) && (BODY_RULES.has(one.rule) || inBody(one)),
   },
   {
     id: 'nul-bytes',
@@ -109,7 +213,7 @@ export const CAUSES: readonly Cause[] = [
     why:
       'ModSecurity 2 keeps names and matched values as C strings: what follows a NUL byte is lost to chained rules, or ' +
       'is memory that belongs to something else. libmodsecurity and Coraza see what we see.',
-    covers: ({ transaction }) => hasNul(transaction),
+    covers: hasNul,
   },
   {
     id: 'path-decoded-early',
@@ -118,23 +222,26 @@ export const CAUSES: readonly Cause[] = [
     why:
       'Apache decodes the path of a URL between phases 1 and 2, and not at all when it is a proxy: REQUEST_FILENAME is ' +
       'raw then. We show it decoded always, as libmodsecurity and Coraza do, so that twice-encoded paths are seen.',
-    covers: ({ transaction, what }) => shownPath(what) && pathOf(transaction).includes('%'),
+    covers: (one) => inPath(one) && pathOf(one.transaction).includes('%'),
   },
   {
     id: 'cookie-without-name',
     others: ['apache', 'libmodsecurity'],
     right: 'theirs',
     why: 'ModSecurity 2 leaves out a cookie whose name is empty; applications do not, so we look at its value as well.',
-    covers: ({ side, transaction }) => side === 'ours' && /(?:^|;)\s*=/.test(headerOf(transaction, 'cookie')),
+    covers: (one) => one.side === 'ours' && inCookies(one) && /(?:^|;)\s*=/.test(headerOf(one.transaction, 'cookie')),
   },
   {
     id: 'xml-line-ends',
     others: ['apache', 'libmodsecurity'],
     right: 'ours',
     why:
-      'XML 1.0 section 2.11: CR LF is read as LF. libxml2, fed in pieces, leaves CR LF in CDATA; what the application ' +
+      'XML 1.0 section 2.11: CR LF and CR are read as LF. libxml2, fed in pieces, leaves them in CDATA; what the application ' +
       'behind us reads is LF.',
-    covers: ({ side, transaction }) => side === 'theirs' && /<!\[CDATA\[[^]*\r\n/.test(text(transaction.body)),
+    covers: (one) =>
+      one.side === 'theirs' &&
+      firedIn(one, /XML$/, VARIABLE_XML) &&
+      /<!\[CDATA\[[^]*\r/.test(text(one.transaction.body)),
   },
   {
     id: 'request-body-always',
@@ -143,10 +250,11 @@ export const CAUSES: readonly Cause[] = [
     why:
       'libmodsecurity fills REQUEST_BODY whatever the body processor; ModSecurity 2 does so for forms alone, or where a ' +
       'rule forces it, and the suite expects it: 944100, 944110, 944120 and 944210 have tests for it.',
-    covers: ({ side, transaction, what }) =>
-      side === 'theirs' &&
-      what.variables.has(VARIABLE_REQUEST_BODY) &&
-      ['multipart', 'JSON', 'XML'].includes(processorOf(transaction)),
+    covers: (one) =>
+      one.side === 'theirs' &&
+      one.what.variables.has(VARIABLE_REQUEST_BODY) &&
+      firedIn(one, /^REQUEST_BODY$|^MATCHED_VARS?|^TX$/, VARIABLE_REQUEST_BODY) &&
+      ['multipart', 'JSON', 'XML'].includes(processorOf(one.transaction)),
   },
   {
     id: 'forced-body-is-a-form',
@@ -155,8 +263,7 @@ export const CAUSES: readonly Cause[] = [
     why:
       'For a body of a type that nobody parses, CRS sets forceRequestBodyVariable. ModSecurity then fills REQUEST_BODY ' +
       'alone; Coraza parses the body as a form too, and finds parameters in it.',
-    covers: ({ side, transaction }) =>
-      side === 'theirs' && processorOf(transaction) === 'none' && transaction.body.length > 0,
+    covers: (one) => one.side === 'theirs' && processorOf(one.transaction) === 'none' && inBody(one),
   },
   {
     id: 'json-array-names',
@@ -174,20 +281,10 @@ export const CAUSES: readonly Cause[] = [
     why:
       'The body cannot be parsed as its Content-Type says; each engine keeps another part of it for the rules. ' +
       'ModSecurity 2 keeps none, we look at the whole body as it came.',
-    covers: ({ side, mine, theirs }) => side === 'theirs' && (mine.has(200002) || theirs.has(200002)),
-  },
-  {
-    id: 'json-white-space',
-    others: ['apache'],
-    right: 'theirs',
-    why:
-      'yajl takes VT and FF for white space in JSON. RFC 8259 does not, nor do we: the body is malformed then, REQBODY_ERROR ' +
-      'is set, and rules on REQUEST_BODY see it, but not those on ARGS.',
-    covers: ({ side, transaction, mine }) =>
-      side === 'theirs' &&
-      processorOf(transaction) === 'JSON' &&
-      mine.has(200002) &&
-      /[\v\f]/.test(text(transaction.body)),
+    covers: (one) =>
+      one.side === 'theirs' &&
+      (one.mine.has(200002) || one.theirs.has(200002)) &&
+      (BODY_RULES.has(one.rule) || inBody(one)),
   },
   {
     id: 'json-names',
@@ -196,19 +293,20 @@ export const CAUSES: readonly Cause[] = [
     why:
       'Names of JSON values: ModSecurity 2 joins keys with dots, repeats the key of an array for its elements and puts ' +
       'nothing before them; libmodsecurity and Coraza put `json.` before and number elements.',
-    covers: ({ transaction, what }) =>
-      processorOf(transaction) === 'JSON' &&
-      (what.variables.has(VARIABLE_ARGS_NAMES) || what.variables.has(VARIABLE_TX)),
+    covers: (one) =>
+      processorOf(one.transaction) === 'JSON' &&
+      inBody(one) &&
+      (one.what.variables.has(VARIABLE_ARGS_NAMES) || one.what.variables.has(VARIABLE_TX)),
   },
   {
     id: 'multiline',
     others: ['libmodsecurity'],
     right: 'ours',
     why: 'libmodsecurity compiles @rx with the multiline flag: `^` and `$` match at each line. ModSecurity 2 does not.',
-    covers: ({ transaction }) =>
-      /[\n]|%(?:25)*(?:u00)?0a|\\n|\\u000a|\\x0a|\\0*a|&#/i.test(
-        `${text(transaction.uri)}\0${text(transaction.body)}\0${headerOf(transaction, 'cookie')}`,
-      ),
+    covers: (one) =>
+      one.what.operators.has(OPERATOR_RX) &&
+      one.what.patterns.some((pattern) => /[$^]/.test(pattern.replaceAll(/\\.|\[\^/g, ''))) &&
+      partsOf(one).some((part) => /[\n]|%(?:25)*(?:u00)?0a|\\n|\\u000a|\\x0a|\\0*a|&#/i.test(part)),
   },
   {
     id: 'phrases-inside-phrases',
@@ -233,14 +331,16 @@ export const CAUSES: readonly Cause[] = [
     others: ['libmodsecurity'],
     right: 'ours',
     why: 'libmodsecurity decodes REQUEST_URI as a whole; ModSecurity 2 leaves its query as it came, and so do we.',
-    covers: ({ transaction, what }) => what.variables.has(VARIABLE_REQUEST_URI) && /[?].*%/.test(text(transaction.uri)),
+    covers: (one) =>
+      firedIn(one, /^REQUEST_URI$|^MATCHED_VARS?|^TX$/, VARIABLE_REQUEST_URI) &&
+      /[?].*%/.test(text(one.transaction.uri)),
   },
   {
     id: 'invalid-utf-8',
     others: ['libmodsecurity'],
     right: 'ours',
     why: 'libmodsecurity ends t:utf8toUnicode at bytes that are not UTF-8, ModSecurity 2 keeps them.',
-    covers: ({ transaction, what }) => what.transformations.has(TRANSFORM_UTF8_TO_UNICODE) && hasHighByte(transaction),
+    covers: (one) => one.what.transformations.has(TRANSFORM_UTF8_TO_UNICODE) && hasHighByte(one),
   },
   {
     id: 'backslashes',
@@ -249,9 +349,9 @@ export const CAUSES: readonly Cause[] = [
     why:
       't:jsDecode and t:cssDecode of libmodsecurity lose what follows some escapes of fewer digits than they expect; ' +
       'ModSecurity 2 and Coraza decode as we do.',
-    covers: ({ transaction, what }) =>
-      (what.transformations.has(TRANSFORM_JS_DECODE) || what.transformations.has(TRANSFORM_CSS_DECODE)) &&
-      /\\|%5c/i.test(text(transaction.uri) + text(transaction.body) + headerOf(transaction, 'cookie')),
+    covers: (one) =>
+      (one.what.transformations.has(TRANSFORM_JS_DECODE) || one.what.transformations.has(TRANSFORM_CSS_DECODE)) &&
+      partsOf(one).some((part) => /\\|%5c/i.test(part)),
   },
   {
     id: 'base64',
@@ -265,7 +365,7 @@ export const CAUSES: readonly Cause[] = [
     others: ['coraza'],
     right: 'ours',
     why: 'A NUL byte ends or splits values in Coraza in other places than in ModSecurity, which agrees with us.',
-    covers: ({ transaction }) => hasNul(transaction),
+    covers: hasNul,
   },
   {
     id: 'multipart-strictness',
@@ -274,7 +374,7 @@ export const CAUSES: readonly Cause[] = [
     why:
       'Coraza reads multipart bodies with the MIME parser of Go, which refuses headers of parts that ModSecurity and we ' +
       'read, so that their values are not seen.',
-    covers: ({ transaction }) => processorOf(transaction) === 'multipart',
+    covers: (one) => processorOf(one.transaction) === 'multipart' && (BODY_RULES.has(one.rule) || inBody(one)),
   },
   {
     id: 'matched-vars',
@@ -302,26 +402,56 @@ export const CAUSES: readonly Cause[] = [
     why:
       'Coraza decodes the entities of HTML 5 by their exact names and to characters; ModSecurity 2 those that it knows, ' +
       'in any case, to bytes.',
-    covers: ({ transaction, what }) =>
-      what.transformations.has(TRANSFORM_HTML_ENTITY_DECODE) &&
-      [transaction.uri, transaction.body, ...transaction.headers.map(([, value]) => value)].some((octets) =>
-        /&|%(?:25)*26/.test(text(octets)),
-      ),
+    covers: (one) =>
+      one.what.transformations.has(TRANSFORM_HTML_ENTITY_DECODE) &&
+      partsOf(one).some((part) => /&|%(?:25)*26/.test(part)),
+  },
+  {
+    id: 'multipart-line-ends',
+    others: ['libmodsecurity'],
+    right: 'ours',
+    why: 'libmodsecurity leaves line ends out of the values of multipart fields; ModSecurity 2 and Coraza have them.',
+    covers: (one) =>
+      processorOf(one.transaction) === 'multipart' &&
+      inBody(one) &&
+      /\r?\n\r?\n(?!--)[^\r\n]*\r?\n(?!--)/.test(text(one.transaction.body)),
+  },
+  {
+    id: 'css-decode-nul',
+    others: ['libmodsecurity'],
+    right: 'ours',
+    why: 't:cssDecode of libmodsecurity ends at a NUL byte; that of ModSecurity 2 and of Coraza does not.',
+    covers: (one) => one.what.transformations.has(TRANSFORM_CSS_DECODE) && hasNul(one),
+  },
+  {
+    id: 'argument-case',
+    others: ['coraza'],
+    right: 'ours',
+    why: 'Names of variables are the same in any case in ModSecurity, those of arguments that a rule counts in TX too.',
+    covers: ({ rule, side, where, transaction }) =>
+      rule === 921180 &&
+      side === 'ours' &&
+      where.some((name) => {
+        const counted = name.slice(name.lastIndexOf(':') + 1).toLowerCase();
+        const names = `${text(transaction.uri)}&${text(transaction.body)}`.split(/[?&=]/);
+        return new Set(names.filter((one) => one.toLowerCase() === counted)).size > 1;
+      }),
   },
   {
     id: 'absolute-target',
     others: ['libmodsecurity'],
     right: 'ours',
     why: 'libmodsecurity keeps scheme and host of an absolute target in REQUEST_URI where no path follows.',
-    covers: ({ transaction }) => /^[a-z]+:\/\//i.test(text(transaction.uri)),
+    covers: (one) =>
+      firedIn(one, /^REQUEST_(?:URI|LINE|FILENAME)/, VARIABLE_REQUEST_URI) &&
+      /^[a-z]+:\/\//i.test(text(one.transaction.uri)),
   },
   {
     id: 'cookies-trimmed',
     others: ['coraza'],
     right: 'ours',
     why: 'Coraza takes white space off both ends of a cookie value; ModSecurity 2 leaves it.',
-    covers: ({ transaction, what }) =>
-      what.variables.has(VARIABLE_REQUEST_COOKIES) && /\s;|=\s|\s$/.test(headerOf(transaction, 'cookie')),
+    covers: (one) => inCookies(one) && /\s;|=\s|\s$/.test(headerOf(one.transaction, 'cookie')),
   },
   {
     id: 'characters-for-bytes',
@@ -330,7 +460,7 @@ export const CAUSES: readonly Cause[] = [
     why:
       'Coraza matches with Go regexes over UTF-8 characters (bytes only where the pattern demands it), folds case by ' +
       'Unicode and decodes escapes to characters; ModSecurity matches bytes.',
-    covers: ({ transaction }) => hasHighByte(transaction),
+    covers: hasHighByte,
   },
   {
     id: 'cookie-commas',
@@ -339,7 +469,7 @@ export const CAUSES: readonly Cause[] = [
     why:
       'A Cookie header without a semicolon whose comma is followed by a space: ModSecurity 2 separates cookies at ' +
       'commas then, libmodsecurity and Coraza do not.',
-    covers: ({ transaction }) => /^[^;]*, /.test(headerOf(transaction, 'cookie')),
+    covers: (one) => inCookies(one) && /^[^;]*, /.test(headerOf(one.transaction, 'cookie')),
   },
   {
     id: 'xml-text',
@@ -348,7 +478,7 @@ export const CAUSES: readonly Cause[] = [
     why:
       'What XML:/* and XML://@* are of a document: ModSecurity 2 gives the text of the whole document and each attribute ' +
       'value with character references decoded; Coraza gives each piece of text, trimmed, and reads what libxml2 refuses.',
-    covers: ({ transaction }) => processorOf(transaction) === 'XML',
+    covers: (one) => processorOf(one.transaction) === 'XML' && firedIn(one, /XML$|^MATCHED_VARS?|^TX$/, VARIABLE_XML),
   },
   {
     id: 'file-name-decoding',
@@ -357,14 +487,14 @@ export const CAUSES: readonly Cause[] = [
     why:
       'How the path is decoded where escapes are broken: we decode those that are whole and leave the others, as Apache ' +
       'does where it lets such a path pass; Coraza leaves the whole path raw, libmodsecurity decodes %u too.',
-    covers: ({ transaction, what }) => shownPath(what) && /[%\\]/.test(pathOf(transaction)),
+    covers: (one) => inPath(one) && /[%\\]/.test(pathOf(one.transaction)),
   },
   {
     id: 'uri-raw',
     others: ['coraza'],
     right: 'ours',
     why: 'Coraza shows REQUEST_URI as it came; ModSecurity shows its path decoded, and so do we.',
-    covers: ({ transaction, what }) => what.variables.has(VARIABLE_REQUEST_URI) && /[%\\]/.test(pathOf(transaction)),
+    covers: (one) => firedIn(one, /^REQUEST_URI$/, VARIABLE_REQUEST_URI) && /[%\\]/.test(pathOf(one.transaction)),
   },
   {
     id: 'empty-multipart',
@@ -375,6 +505,11 @@ export const CAUSES: readonly Cause[] = [
   },
 ];
 
+/** A cause of which ModSecurity 2 says otherwise is none, unless it is one between us and ModSecurity 2 as well. */
 export function causeOf(disagreement: Disagreement): Cause | undefined {
-  return CAUSES.find((cause) => cause.others.includes(disagreement.other) && cause.covers(disagreement));
+  const { other, judge, rule, mine } = disagreement;
+  const against = other !== 'apache' && judge !== null && judge.has(rule) !== mine.has(rule);
+  return CAUSES.find(
+    ({ others, covers }) => others.includes(other) && (!against || others.includes('apache')) && covers(disagreement),
+  );
 }

@@ -1,6 +1,6 @@
 /** Our engine as the conformance runs ask it: the suite's set-up, called in the process. */
 import { peerConfiguration, SUITE_SETTINGS } from '../../../bench/peers/waf/rules.ts';
-import type { Outcome } from '../../../bench/peers/waf/peer.ts';
+import type { Hit, Outcome } from '../../../bench/peers/waf/peer.ts';
 import type { RuleSet } from '../../../src/compiler/seclang/index.ts';
 import type { RawTransaction } from '../../../src/waf/transaction.ts';
 import { dataFolder } from '../../data.ts';
@@ -11,6 +11,7 @@ export const suiteRules = (): string =>
   peerConfiguration({ crs: dataFolder('crs'), mode: 'log', paranoia: 4, extra: SUITE_SETTINGS });
 
 export interface OwnOutcome extends Outcome {
+  readonly hits: readonly (Hit & { readonly target: string })[];
   /** REASON_* when the engine gave up, so that not all rules ran; else 0. */
   readonly limit: number;
   /** More rules fired than are told. */
@@ -34,12 +35,13 @@ export class Sallyport {
       const { events, action, status, reason, truncated } = waf.inspect(transaction);
       const hits = events
         .filter(({ log }) => log)
-        .map(({ rule, phase, message, logdata, action: asked }) => ({
+        .map(({ rule, phase, message, logdata, target, action: asked }) => ({
           id: rule,
           phase,
           disruptive: asked !== 'pass',
           message,
           data: logdata,
+          target,
         }));
       return { status, hits, limit: action === 'limit' ? reason : 0, truncated };
     });
