@@ -133,10 +133,11 @@ function partsOf({ where, transaction }: Disagreement): string[] {
   const known = where.flatMap((name): string[] | undefined[] => {
     const root = rootOf(name);
     if (/^REQUEST_(?:URI|URI_RAW|FILENAME|BASENAME|LINE)$|^QUERY_STRING$|^ARGS_GET/.test(root)) return [text(uri)];
-    if (/^REQUEST_COOKIES/.test(root)) return [headerOf(transaction, 'cookie')];
-    if (/^REQUEST_HEADERS/.test(root)) return [headerOf(transaction, name.slice(name.indexOf(':') + 1).toLowerCase())];
+    if (root.startsWith('REQUEST_COOKIES')) return [headerOf(transaction, 'cookie')];
+    if (root.startsWith('REQUEST_HEADERS'))
+      return [headerOf(transaction, name.slice(name.indexOf(':') + 1).toLowerCase())];
     if (/^(?:REQUEST_BODY|XML|FILES|ARGS_POST)/.test(root)) return [text(body)];
-    return /^ARGS/.test(root) ? [text(uri), text(body)] : [undefined];
+    return root.startsWith('ARGS') ? [text(uri), text(body)] : [undefined];
   });
   return known.length === 0 || known.includes(undefined as never) ? all : (known as string[]);
 }
@@ -173,6 +174,13 @@ function isJson(written: string): boolean {
   } catch {
     return false;
   }
+}
+/** Contents of the parts of a multipart body, as far as its boundary tells them. */
+function multipartValues(transaction: RawTransaction): string[] {
+  if (processorOf(transaction) !== 'multipart') return [];
+  const boundary = /boundary="?([^";,]+)/i.exec(headerOf(transaction, 'content-type'))?.[1] ?? '';
+  const parts = text(transaction.body).split(`--${boundary.trim()}`).slice(1);
+  return parts.flatMap((part) => /^[^]*?\r?\n\r?\n([^]*?)(?:\r?\n)?$/.exec(part)?.[1] ?? []);
 }
 /** Whether the body is malformed for everybody who says so, ModSecurity 2 among them where it is here. */
 const isMalformed = ({ mine, judge }: Disagreement): boolean =>
@@ -386,6 +394,16 @@ export const CAUSES: readonly Cause[] = [
     covers: ({ rule }) => rule === 932200,
   },
   {
+    id: 'captures-of-chains',
+    others: ['coraza'],
+    right: 'ours',
+    why:
+      'A chain behind a captured match: ModSecurity 2 tries it for each value that matched, with what that one captured; ' +
+      'Coraza once, with what the last one left in TX.',
+    covers: ({ side, where, what }) =>
+      side === 'ours' && what.chained && where.length > 0 && where.every((name) => /^TX:\d$/.test(name)),
+  },
+  {
     id: 'normalize-path',
     others: ['coraza'],
     right: 'ours',
@@ -411,10 +429,7 @@ export const CAUSES: readonly Cause[] = [
     others: ['libmodsecurity'],
     right: 'ours',
     why: 'libmodsecurity leaves line ends out of the values of multipart fields; ModSecurity 2 and Coraza have them.',
-    covers: (one) =>
-      processorOf(one.transaction) === 'multipart' &&
-      inBody(one) &&
-      /\r?\n\r?\n(?!--)[^\r\n]*\r?\n(?!--)/.test(text(one.transaction.body)),
+    covers: (one) => inBody(one) && multipartValues(one.transaction).some((value) => /[\r\n]/.test(value)),
   },
   {
     id: 'css-decode-nul',
