@@ -17,20 +17,28 @@ export type TunnelDial = (dial: string, url: string, init: RequestInit) => Promi
 
 /** Tunnels of which an isolate remembers that they have several sessions. */
 const MAX_SPREAD = 1024;
+const ABSENT = 2000; // ms for which a session that has no connector is not asked first
+
+/** What is known of a tunnel with several sessions. */
+interface Spread {
+  /** As the session that answered last said. */
+  sessions: number;
+  /** By session: until when it is taken to have no connector, ms since the epoch. */
+  readonly absent: number[];
+}
 
 export function tunnelDial(namespace: TunnelSessionNamespace | undefined): TunnelDial {
-  // By tunnel, as its session that answered last said; one where nothing is known.
-  const spread = new Map<string, number>();
+  const spreads = new Map<string, Spread>();
   const isKnown = knownTunnels(namespace);
   return (dial, url, init) => {
     if (!dial.startsWith('tunnel:')) return null;
     const place = readTunnelDial(dial, authorityOf(url));
     if (place === null) return Promise.reject(new Error('the host of the request names no tunnel'));
     if (namespace === undefined) return Promise.reject(new Error('this deployment holds no tunnels'));
-    if (!dial.startsWith('tunnel:*.') || isKnown === null) return send(namespace, place, spread, url, init);
+    if (!dial.startsWith('tunnel:*.') || isKnown === null) return send(namespace, place, spreads, url, init);
     return isKnown(place.tunnel).then((there) => {
       if (!there) throw new Error('there is no tunnel of that name');
-      return send(namespace, place, spread, url, init);
+      return send(namespace, place, spreads, url, init);
     });
   };
 }
@@ -83,28 +91,45 @@ export function tunnelExposure(
 async function send(
   namespace: TunnelSessionNamespace,
   { tunnel, service }: TunnelPlace,
-  spread: Map<string, number>,
+  spreads: Map<string, Spread>,
   url: string,
   init: RequestInit,
 ): Promise<Response> {
-  const sessions = spread.get(tunnel) ?? 1;
+  const spread = spreads.get(tunnel);
   const replayable = init.body === undefined || init.body === null;
-  const first = sessions === 1 ? 0 : Math.floor(Math.random() * sessions);
+  // Sessions in turn; one that has no connector says so at once. The last is asked again, and may wait for one.
+  const turns = spread === undefined || spread.sessions === 1 || !replayable ? [] : turnsOf(spread);
+  const last = spread === undefined ? 0 : (turnsOf(spread)[0] ?? 0);
   for (let turn = 0; ; turn++) {
-    const session = namespace.getByName(sessionName(tunnel, (first + turn) % sessions));
-    const place = `/s${sessions === 1 ? '' : sessions}:${service}`;
-    const answer = await session.fetch(placed(url, place), init);
-    const { status } = answer;
+    const waits = turn >= turns.length;
+    const index = turns[turn] ?? last;
+    const session = namespace.getByName(sessionName(tunnel, index));
+    const known = spread === undefined || spread.sessions === 1 ? '' : `${spread.sessions}${waits ? 'w' : ''}`;
+    const answer = await session.fetch(placed(url, `/s${known}:${service}`), init);
     const said = answer.headers.get(SESSIONS_HEADER);
-    if (said !== null) {
-      if (spread.size >= MAX_SPREAD) spread.clear();
-      spread.set(tunnel, Math.min(MAX_SESSIONS, Math.max(1, Number(said))));
-    }
-    const reason = status >= 400 ? answer.headers.get(FAILURE_HEADER) : null;
+    if (said !== null) learn(spreads, tunnel, Number(said));
+    const reason = answer.status >= 400 ? answer.headers.get(FAILURE_HEADER) : null;
     if (reason === null) return said === null ? answer : withoutNote(answer);
-    // Another session may have a connector where this one has none.
-    if (status !== 503 || !replayable || turn + 1 >= sessions) throw new Error(reason);
+    if (waits || answer.status !== 503) throw new Error(reason);
+    spread!.absent[index] = Date.now() + ABSENT;
   }
+}
+
+/** The sessions from any of them on, those that had no connector last. */
+function turnsOf({ sessions, absent }: Spread): number[] {
+  const now = Date.now();
+  const first = Math.floor(Math.random() * sessions);
+  const turns = Array.from({ length: sessions }, (_, turn) => (first + turn) % sessions);
+  const isAbsent = (index: number): boolean => (absent[index] ?? 0) > now;
+  return [...turns.filter((index) => !isAbsent(index)), ...turns.filter(isAbsent)];
+}
+
+function learn(spreads: Map<string, Spread>, tunnel: string, said: number): void {
+  const sessions = Math.min(MAX_SESSIONS, Math.max(1, said));
+  const known = spreads.get(tunnel);
+  if (known !== undefined) return void (known.sessions = sessions);
+  if (spreads.size >= MAX_SPREAD) spreads.clear();
+  spreads.set(tunnel, { sessions, absent: [] });
 }
 
 /** The answer without what is between the session and this dial. */

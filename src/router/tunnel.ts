@@ -109,7 +109,7 @@ async function admit(request: Request, env: Env, peer: string, policy: TunnelPol
 /** Tells every connector of this process to go elsewhere; what is open goes on. How many sockets were told. */
 export async function drainTunnels({ TUNNEL_SESSION: namespace }: Env, reason: string): Promise<number> {
   if (namespace === undefined) return 0;
-  const told = await Promise.allSettled([...openSessions].map((name) => namespace.getByName(name).drain(reason)));
+  const told = await Promise.allSettled([...openSessions].map((name) => namespace.getByName(name).drain(reason, true)));
   return told.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0);
 }
 

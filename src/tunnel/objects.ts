@@ -8,7 +8,8 @@
  * What a request to an object is for stands in the first segment of its path, which only dials write, so nothing that a
  * client sends can pass for a command: `/s:SERVICE/path` HTTP or a WebSocket, `/t:SERVICE` TCP (request and response body
  * are the two directions), `/a:SERVICE` TCP in WebSocket messages, `/l:` a connector's socket. Before the colon stands
- * how many sessions the dial thinks there are, when it is not one.
+ * how many sessions the dial knows of, when it is not one, and `w` when it asks the last of them, which may wait for a
+ * connector to come back.
  */
 import type { AccessRule } from './access.ts';
 import { type Exposure, LABEL } from './capability.ts';
@@ -113,8 +114,11 @@ export interface TunnelSessionMethods {
   exposed(): Promise<AccessRule | null>;
   /** Ends what the project has open to the service by `access`. How many. */
   cut(project: string, service: string): Promise<number>;
-  /** GOAWAY on every lane: connectors open others, streams that are open go on. How many lanes. */
-  drain(reason: string): Promise<number>;
+  /**
+   * GOAWAY on every lane: connectors open others, streams that are open go on. `ends`: this process does, so none may be
+   * opened here. How many lanes.
+   */
+  drain(reason: string, ends?: boolean): Promise<number>;
   /** Session 0 only: how many sessions the tunnel has, 1 to MAX_SESSIONS. */
   spread(sessions: number): Promise<void>;
   status(): Promise<SessionStatus>;

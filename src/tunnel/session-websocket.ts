@@ -1,7 +1,7 @@
 /**
  * WebSockets of clients on streams: of the public, with the messages of message.ts, and of `access`, where the binary
- * messages are the bytes of a TCP connection, an empty one ends a direction, and texts give the guest credit. The sockets sleep with the object; their
- * attachments hold what a stream needs to go on.
+ * messages are the bytes of a TCP connection, an empty one ends a direction, and texts give the guest credit. The sockets
+ * sleep with the object; their attachments hold what a stream needs to go on.
  */
 import { ACCESS_WINDOW } from './credit.ts';
 import { RESET_CODE } from './frame.ts';
@@ -14,8 +14,15 @@ const TAG = 'client';
 const MAX_BUFFERED = 262_144; // bytes that a client's socket may hold back before its stream gets no more credit
 const LOOK_MIN = 5; // ms between looks at a socket that holds more, doubled each time
 const LOOK_MAX = 500;
-/** Bytes of a client that wait for credit, beside one message: a guest may send one chunk beyond its window. */
-export const MAX_QUEUED = ACCESS_WINDOW + 65_536;
+/** Bytes of a guest that wait for credit: it may send one chunk beyond its window. */
+export const MAX_GUEST_QUEUE = ACCESS_WINDOW + 65_536;
+/**
+ * Bytes of a client of the public that wait for credit. The runtime hands over messages as they come and lets nobody slow
+ * a client down, so one that sends much more than its origin takes is let go: it is that or memory without bound.
+ */
+export const MAX_QUEUE = 8 * MAX_SOCKET_MESSAGE;
+/** The same, of all clients of a session. */
+export const MAX_QUEUES = 2 * MAX_QUEUE;
 export const MAX_CLIENTS = 16_384; // sockets of one session
 
 interface Attachment {
@@ -31,6 +38,7 @@ const WENT_AWAY = 1001;
 const TOO_BIG = 1009;
 const FAILED = 1011;
 const RESTART = 1012;
+const LATER = 1013;
 
 class Client {
   readonly socket: HibernatingSocket;
@@ -39,6 +47,7 @@ class Client {
   readonly raw: boolean;
   /** Who has it open by `access`; null: the public. */
   readonly guest: Guest | null;
+  readonly #queues: { bytes: number }; // of all clients of the session
   readonly #gone: (client: Client) => void;
   #reader: MessageReader | null;
   #writing: Promise<void> = Promise.resolve();
@@ -56,6 +65,7 @@ class Client {
     stream: TunnelStream,
     raw: boolean,
     guest: Guest | null,
+    queues: { bytes: number },
     gone: (client: Client) => void,
   ) {
     this.socket = socket;
@@ -64,6 +74,7 @@ class Client {
     this.raw = raw;
     this.guest = guest;
     this.#gone = gone;
+    this.#queues = queues;
     this.#reader = raw ? null : new MessageReader();
     stream.onHead = () => stream.reset(RESET_CODE.protocol, 'a second head');
     stream.onData = (chunk) => this.#data(chunk);
@@ -143,7 +154,7 @@ class Client {
     }
   }
 
-  /** A message of the client; resolves once the stream took it, so that a slow origin slows its client. */
+  /** A message of the client; resolves once the stream took it. */
   message(message: string | ArrayBuffer): Promise<void> {
     this.dirty = true;
     const bytes = typeof message === 'string' ? encoder.encode(message) : new Uint8Array(message);
@@ -191,11 +202,13 @@ class Client {
     if (this.#ended) return Promise.resolve();
     if (bytes === null) this.#ended = true;
     const size = bytes?.byteLength ?? 0;
-    if (this.#queued > MAX_QUEUED) {
-      this.#close(TOO_BIG, '');
+    const most = this.raw ? MAX_GUEST_QUEUE : MAX_QUEUE;
+    if (this.#queued + size > most || this.#queues.bytes + size > MAX_QUEUES) {
+      this.#close(LATER, 'more than the origin takes');
       return this.#refuse('the client sends more than the origin takes');
     }
     this.#queued += size;
+    this.#queues.bytes += size;
     const write = this.#writing.then(async () => {
       if (!this.stream.open) return;
       if (bytes !== null) await this.stream.write(bytes);
@@ -205,6 +218,7 @@ class Client {
       .catch(() => {}) // the stream was reset, and whoever did that has said so
       .then(() => {
         this.#queued -= size;
+        this.#queues.bytes -= size;
         if (this.raw) {
           this.#taken += size;
           if (this.#taken >= ACCESS_WINDOW >> 2) this.#grant();
@@ -243,6 +257,7 @@ class Client {
 export class Clients {
   readonly #context: SocketContext;
   readonly #clients = new Map<HibernatingSocket, Client>();
+  readonly #queues = { bytes: 0 };
 
   /** Takes up the sockets that slept; the lanes have theirs already. */
   constructor(context: SocketContext, lanes: EdgeLanes) {
@@ -274,7 +289,7 @@ export class Clients {
   }
 
   #add(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean, guest: Guest | null): Client {
-    const client = new Client(socket, lane, stream, raw, guest, () => this.#clients.delete(socket));
+    const client = new Client(socket, lane, stream, raw, guest, this.#queues, () => this.#clients.delete(socket));
     this.#clients.set(socket, client);
     return client;
   }

@@ -33,7 +33,7 @@ const TICK = 1000; // ms of quiet after which the object may sleep
 const WATCH = 120_000; // ms between looks at connectors, while nothing but open WebSockets keeps a session busy
 const PATIENCE = 5000; // ms that a request waits for a connector that was there a moment ago
 const MISSED = 30_000; // ms for which a connector that is gone is expected back
-const DRAINED = 30_000; // ms for which a session that said GOAWAY takes no sockets
+const DRAINED = 30_000; // ms for which a session of a process that ends takes no sockets
 export const MAX_WAITING = 1024; // requests that wait for a connector
 const MAX_TRIES = 4;
 
@@ -63,13 +63,17 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     const { url } = request;
     // `new URL` would normalise the target, which is the origin's to see as the pipeline made it.
     const begin = url.indexOf('/', url.indexOf('://') + 3) + 1;
-    const [, kind, sessions, service, target] = PLACE.exec(url.slice(begin)) ?? [];
+    const [, kind, sessions, waits, service, target] = PLACE.exec(url.slice(begin)) ?? [];
     const host = url.slice(url.indexOf('://') + 3, begin - 1);
     if (kind === 'l') return this.#connect(request);
     if (kind === undefined || service === undefined) return failure(400, 'no request to a session');
     const wants = kind === 'a' || (kind === 's' && request.headers.get('upgrade') === 'websocket');
-    const answer = this.#send(request, service, host, target || '/', wants, kind !== 's', kind === 'a');
-    return this.#lanes.sessions === Number(sessions || 1) ? answer : answer.then((one) => this.#corrected(one));
+    // A dial that knows of other sessions asks them first.
+    const patience = sessions === '' || waits === 'w' ? PATIENCE : 0;
+    const answer = this.#send(request, service, host, target || '/', wants, kind !== 's', kind === 'a', patience);
+    // One without sockets has not been told.
+    const told = this.#lanes.count === 0 || this.#lanes.sessions === Number(sessions || 1);
+    return told ? answer : answer.then((one) => this.#corrected(one));
   }
 
   /** Tells a dial how many sessions there are. */
@@ -88,6 +92,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     wants: boolean,
     raw: boolean,
     invited: boolean,
+    patience: number,
   ): Promise<Response> {
     const { method, headers, signal } = request;
     const guest = invited ? (JSON.parse(headers.get(GUEST_HEADER) ?? '') as Guest) : null;
@@ -109,7 +114,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     const question: Omit<Ask, 'join'> = { kind, opening, method, body, signal, movable };
     let tried: Set<EdgeLane> | null = null;
     let last: StreamReset | null = null;
-    const giveUp = Date.now() + PATIENCE;
+    const giveUp = Date.now() + patience;
     for (let tries = 0; tries < MAX_TRIES;) {
       const edge = this.#lanes.pick(tried);
       if (edge === null) {
@@ -242,9 +247,9 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     return this.#clients.cut(ended, CLOSE.revoked, 'the offer was withdrawn');
   }
 
-  async drain(reason: string): Promise<number> {
+  async drain(reason: string, ends = false): Promise<number> {
     this.#touch();
-    this.#drainedUntil = Date.now() + DRAINED;
+    if (ends) this.#drainedUntil = Date.now() + DRAINED;
     const lanes = this.#lanes.all();
     for (const { lane } of lanes) lane.goaway(CLOSE.draining, reason);
     return lanes.length;
@@ -270,8 +275,8 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   }
 }
 
-/** `KIND SESSIONS:SERVICE` and the target behind it. */
-const PLACE = /^([salt])(\d{0,2}):([a-z0-9-]{0,63})((?:[/?].*)?)$/s;
+/** `KIND SESSIONS WAITS:SERVICE` and the target behind it. */
+const PLACE = /^([salt])(\d{0,2})(w?):([a-z0-9-]{0,63})((?:[/?].*)?)$/s;
 
 /** What the runtime writes itself in an answer that switches protocols. */
 const OF_HANDSHAKE = new Set([

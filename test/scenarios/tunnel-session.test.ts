@@ -10,6 +10,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { WebSocket } from 'ws';
+import { unixRequest } from '../../src/cli/http.ts';
 import { freePort } from '../../src/cli/sockets.ts';
 import { ensureOperatorKey, readOperatorKey } from '../../src/cli/operator.ts';
 import {
@@ -47,6 +48,11 @@ const HOST = 'app.example.com';
 const policy = `app: tunnelled
 hostnames: [${HOST}]
 backends: { origin: { tunnel: laptop } }
+routes: [{ backend: origin }]
+---
+app: wide
+hostnames: [wide.example.com]
+backends: { origin: { tunnel: wide } }
 routes: [{ backend: origin }]
 ---
 app: second
@@ -230,11 +236,18 @@ async function rights(grant: { names?: string[]; generation?: number; expires?: 
 async function dialHeaders(
   { key, capability }: Rights,
   name = 'other',
-  more: { resume?: string; host?: string } = {},
+  more: { resume?: string; host?: string; socket?: number } = {},
   edge = gateway,
 ) {
   const { host } = new URL(edge.url);
-  const dial = { host: more.host ?? host, path: TUNNEL_PATH, name, service: '', socket: 0, resume: more.resume ?? '' };
+  const dial = {
+    host: more.host ?? host,
+    path: TUNNEL_PATH,
+    name,
+    service: '',
+    socket: more.socket ?? 0,
+    resume: more.resume ?? '',
+  };
   return {
     [CAPABILITY_HEADER]: capability,
     [HANDSHAKE_HEADER]: await signHandshake(key, capability, dial, Date.now()),
@@ -291,6 +304,68 @@ class RawConnector {
   send(...frames: Uint8Array[]): void {
     this.socket.send(Buffer.concat(frames));
   }
+}
+
+/** Status and body of an upgrade that is refused. */
+async function refusedDial(headers: Record<string, string>): Promise<{ status: number; code: number; detail: string }> {
+  const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}${TUNNEL_PATH}`, [SUBPROTOCOL], { headers });
+  socket.on('error', () => {});
+  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
+  let text = '';
+  for await (const chunk of response) text += String(chunk);
+  const { code, detail } = JSON.parse(text) as { code: number; detail: string };
+  return { status: response.statusCode!, code, detail };
+}
+
+async function controlled(method: string, path: string, body: unknown = {}): Promise<Record<string, unknown>> {
+  const answer = await unixRequest(gateway.control, method, path, JSON.stringify(body), 10_000);
+  assert.ok(answer.status < 300, answer.body);
+  return JSON.parse(answer.body) as Record<string, unknown>;
+}
+
+describe('a tunnel of several sessions', () => {
+  test(
+    'spreads sockets and requests; each loss is survived; a revocation reaches all',
+    { timeout: 30_000 },
+    async () => {
+      await controlled('POST', '/v1/tunnels', { name: 'wide', sessions: 3 });
+      const mine = await rights({ names: ['wide'] });
+      const raw: RawConnector[] = [];
+      for (let socket = 0; socket < 3; socket++) {
+        const one = new RawConnector(await dialHeaders(mine, 'wide', { socket }));
+        await one.welcome();
+        answering(one, `from ${socket}`);
+        raw.push(one);
+      }
+      const wide = () => asked('/', { host: 'wide.example.com' });
+      const texts = new Set<string>();
+      for (let i = 0; i < 60; i++) texts.add((await wide()).text());
+      assert.deepEqual([...texts].sort(), ['from 0', 'from 1', 'from 2']);
+
+      raw[1]!.socket.terminate();
+      await raw[1]!.closed;
+      texts.clear();
+      for (let i = 0; i < 40; i++) texts.add((await wide()).text());
+      assert.deepEqual([...texts].sort(), ['from 0', 'from 2']);
+
+      await controlled('POST', '/v1/tunnels/wide/revoke');
+      for (const one of [raw[0]!, raw[2]!]) assert.equal((await one.closed).code, CLOSE.revoked);
+      const again = await refusedDial(await dialHeaders(mine, 'wide'));
+      assert.deepEqual([again.status, again.code], [403, CLOSE.revoked]);
+    },
+  );
+});
+
+/** Answers every request with `text`. */
+function answering(one: RawConnector, text: string): void {
+  let seen = 0;
+  one.socket.on('news', () => {
+    for (; seen < one.frames.length; seen++) {
+      const { type, stream } = one.frames[seen]!;
+      if (type === OPEN_FRAME)
+        one.send(headFrame(stream, text.length), frame(DATA, stream, Buffer.from(text)), frame(END, stream));
+    }
+  });
 }
 
 const OPEN_FRAME = 1;
@@ -352,17 +427,6 @@ describe('an edge that stops', () => {
 });
 
 describe('dials of connectors', () => {
-  /** Status and body of an upgrade that is refused. */
-  async function refused(headers: Record<string, string>): Promise<{ status: number; code: number; detail: string }> {
-    const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}${TUNNEL_PATH}`, [SUBPROTOCOL], { headers });
-    socket.on('error', () => {});
-    const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage];
-    let text = '';
-    for await (const chunk of response) text += String(chunk);
-    const { code, detail } = JSON.parse(text) as { code: number; detail: string };
-    return { status: response.statusCode!, code, detail };
-  }
-
   test('without rights, or with those of somebody else', { timeout: 20_000 }, async () => {
     const mine = await rights();
     const good = await dialHeaders(mine);
@@ -377,7 +441,7 @@ describe('dials of connectors', () => {
       ['for a resume that it does not name', { ...good, [RESUME_HEADER]: 'a.b.0' }, 401, /another lane/],
     ];
     for (const [what, headers, status, detail] of cases) {
-      const answer = await refused(headers);
+      const answer = await refusedDial(headers);
       assert.equal(answer.status, status, what);
       assert.match(answer.detail, detail, what);
     }
@@ -391,7 +455,7 @@ describe('dials of connectors', () => {
     const headers = await dialHeaders(await rights());
     const one = new RawConnector(headers);
     await one.welcome();
-    const answer = await refused(headers);
+    const answer = await refusedDial(headers);
     assert.deepEqual([answer.status, answer.code], [401, CLOSE.unauthorised]);
     assert.match(answer.detail, /used before/);
     one.socket.close();
