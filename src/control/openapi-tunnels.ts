@@ -112,17 +112,6 @@ export const TUNNEL_PATHS = {
       responses: { 200: ended, ...refusals },
     },
   },
-  '/v1/tunnels/{name}/drain': {
-    post: {
-      operationId: 'drainTunnel',
-      summary: 'Ask its connectors to open other sockets; what is under way goes on',
-      parameters,
-      responses: {
-        200: json('asked', { type: 'object', properties: { name: label, drained: whole } }),
-        ...refusals,
-      },
-    },
-  },
   '/v1/offers': {
     get: {
       operationId: 'listOffers',

@@ -86,13 +86,6 @@ tunnels.post('/v1/tunnels/:name/revoke', async (c) => {
   return c.json({ name, revoked: bound, closed });
 });
 
-tunnels.post('/v1/tunnels/:name/drain', async (c) => {
-  const { registry, session } = await partsOf(c.env.env);
-  const record = done(await registry.read(labelOf(c.req.param('name'))));
-  const drained = await onEach(record, session, (one) => one.drain('the operator drains this tunnel'));
-  return c.json({ name: record.name, drained: drained.reduce((sum, count) => sum + count, 0) });
-});
-
 /** What was issued for it is revoked with it, so that no connector takes the name again by coming back. */
 tunnels.delete('/v1/tunnels/:name', async (c) => {
   const { registry, project, session } = await partsOf(c.env.env);
