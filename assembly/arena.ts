@@ -3,12 +3,14 @@
 import { ARENA_AT, ARENA_BYTES, MAX_STEPS, REASON_ARENA, REASON_NONE, REASON_STEPS, STEPS_PER_BODY_BYTE } from './abi';
 
 let top: usize = ARENA_AT;
+let bottom: usize = ARENA_AT + ARENA_BYTES; // of what is kept, from the other end
 let left: i32 = MAX_STEPS;
 let budget: i32 = MAX_STEPS;
 let reason: i32 = REASON_NONE;
 
 export function reset(): void {
   top = ARENA_AT;
+  bottom = ARENA_AT + ARENA_BYTES;
   left = MAX_STEPS;
   budget = MAX_STEPS;
   reason = REASON_NONE;
@@ -18,12 +20,38 @@ export function reset(): void {
 export function alloc(bytes: i32): usize {
   const at = top;
   // SAFETY: both sides are unsigned and the arena is far below 2^31, so a huge or negative request can't wrap.
-  if (<u32>bytes > <u32>ARENA_BYTES || at + <usize>bytes > <usize>(ARENA_AT + ARENA_BYTES)) {
+  if (<u32>bytes > <u32>ARENA_BYTES || at + <usize>bytes > bottom) {
     fail(REASON_ARENA);
     return 0;
   }
   top = (at + <usize>bytes + 7) & ~7;
   return at;
+}
+
+/** The same of bytes that stay until the call ends, whatever is released meanwhile. */
+export function keep(bytes: i32): usize {
+  // SAFETY: as in alloc; `bottom` is a multiple of 8.
+  if (<u32>bytes > <u32>ARENA_BYTES || top + <usize>bytes > bottom) {
+    fail(REASON_ARENA);
+    return 0;
+  }
+  const at = (bottom - <usize>bytes) & ~7;
+  if (at < top) {
+    fail(REASON_ARENA);
+    return 0;
+  }
+  bottom = at;
+  return at;
+}
+
+/** Bytes that are left. */
+export function room(): usize {
+  return bottom - top;
+}
+
+/** Whether what lies at `at` outlives a release to `to`. */
+export function outlives(at: usize, to: usize): bool {
+  return at < to || at >= bottom;
 }
 
 /** Where the next allocation goes; `release(mark)` gives back everything allocated since. */

@@ -142,7 +142,7 @@ function runRule(rule: usize, index: i32): bool {
     matched = runLink(rule, linkAt(word(rule, RULE_FIRST_LINK) + i), i == 0, i == links - 1);
     if (failure() != REASON_NONE) return false;
   }
-  keepCaptures();
+  keepCaptures(start);
   // What is above the mark is gone: transformed values, and with them what MATCHED_VAR says. Rules that read it across
   // rules are rare, and then the program says so.
   if (!tx.pinned && (flags & PROGRAM_FLAG_MATCHED) == 0) {
@@ -248,7 +248,12 @@ function act(rule: usize, link: usize, last: bool, at: usize, length: i32, steps
 function perform(action: usize): bool {
   const kind = word(action, ACTION_KIND);
   const value = word(action, ACTION_VALUE);
-  if (kind <= SETVAR_UNSET) return setVariable(action, kind, value);
+  if (kind <= SETVAR_UNSET) {
+    const before = mark();
+    if (!setVariable(action, kind, value)) return false;
+    release(before); // what macros made: variables have copies
+    return true;
+  }
   switch (kind) {
     case CTL_ENGINE:
       state.setEngine(value);

@@ -1,5 +1,5 @@
 // Asking one operator about one value, and what it captures.
-import { alloc } from '../arena';
+import { alloc, mark, outlives, release, room } from '../arena';
 import { REGEX_UNSET } from '../abi';
 import { listAt } from '../cidr';
 import { regexAt } from '../regexes';
@@ -123,6 +123,7 @@ export function capture(link: usize, at: usize, length: i32): bool {
     return true;
   }
   const set = setOf(matcher);
+  const before = mark();
   const out = alloc(MAX_CAPTURES << 3);
   if (set < 0 || out == 0) return false;
   if (!captures(setAt(set), matcher - setFirst(set), at, length, out)) return true;
@@ -136,25 +137,31 @@ export function capture(link: usize, at: usize, length: i32): bool {
     // SPEC: a group that took no part is empty where a later one took part, and not set otherwise.
     tx.pointCell(tx.slotCell(i), unset ? at : at + <usize>start, unset ? 0 : <i32>(end - start));
   }
+  release(before);
   return true;
 }
 
-/** A rule has ended: what was captured lies in memory that will be given back. */
-export function keepCaptures(): void {
+/** A rule has ended: what was captured may lie in memory that will be given back, down to `start`. */
+export function keepCaptures(start: usize): void {
   if (!captured) return;
   captured = false;
+  let total: usize = 0;
   for (let i = 0; i < MAX_CAPTURES; i++) {
     const cell = tx.slotCell(i);
     if (!tx.isSet(cell)) continue;
     // PERF: mostly the rule that captures is the only one that reads it.
     if ((flags & PROGRAM_FLAG_CAPTURES) == 0) tx.unsetCell(cell);
-    // Long ones are kept where they are, with all that the rule has made.
-    else if (tx.cellLength(cell) > MAX_COPIED_CAPTURE) tx.pin();
-    else if (!tx.setCell(cell, tx.cellAt(cell), tx.cellLength(cell))) return;
+    else if (!outlives(tx.cellAt(cell), start)) total += <usize>tx.cellLength(cell);
+  }
+  if (total == 0) return;
+  // Groups that overlap may be more than all that the rule has made: that is kept then.
+  if (total > mark() - start || total + (MAX_CAPTURES << 3) > room()) return tx.pin();
+  for (let i = 0; i < MAX_CAPTURES; i++) {
+    const cell = tx.slotCell(i);
+    if (tx.isSet(cell) && !outlives(tx.cellAt(cell), start) && !tx.setCell(cell, tx.cellAt(cell), tx.cellLength(cell))) return;
   }
 }
 
 export function startOperators(): void {
   captured = false;
 }
-const MAX_COPIED_CAPTURE: i32 = 512;

@@ -5,8 +5,8 @@
 // says for a kind of value which matchers apply at which node. PERF: most transformations change most values not at all, so
 // for a string and what could change it the set of nodes that it stands for unchanged (a closure) is looked up; a value of
 // plain letters then takes one look-up and one search, whatever the number of pipelines.
-import { alloc, fail, failure, mark, release, spend } from '../arena';
-import { REASON_ARENA, REASON_NONE } from '../abi';
+import { alloc, failure, keep, mark, release, spend } from '../arena';
+import { REASON_NONE } from '../abi';
 import { equalBytes } from '../hash';
 import {
   DETECTOR_SQLI,
@@ -41,13 +41,10 @@ import { changing, outAt, outLength, transform } from './transform/transform';
 const LONG: i32 = 8192;
 
 const HIT_BYTES: i32 = 12; // { next, matcher, node }
-const HIT_CHUNK: i32 = 4096; // more than all matchers at all nodes of one value, in practice
 const ENTRY_BYTES: i32 = 72; // { at, length, first closure, 0, u64 changes, mask, 0, u64 classes, presence }, own mask
 const ENTRY_PRESENCE: usize = 40;
 const STEP_BYTES: i32 = 12; // { entry, transformation, resulting entry }
 
-let hitTop: usize = 0;
-let hitEnd: usize = 0;
 let anyHit: usize = 0; // u8 for each matcher, and one for each detector
 let work: usize = 0; // { entry, node }
 let entries: usize = 0;
@@ -60,7 +57,6 @@ let found: usize = 0; // hits of one search
 let wanted: usize = 0; // ... and what it looks for
 let transformsUsed: u64 = 0;
 let head: usize = 0; // hits of the value
-let deep: bool = false; // inside of a long string, whose memory is given back
 
 /** True when the matcher has hit any value. */
 // @ts-ignore: decorator
@@ -93,8 +89,6 @@ export function hitsOf(record: usize, named: bool): usize {
 
 /** Readies the tables of a call; false when the arena is exhausted. */
 export function startScan(): bool {
-  hitTop = 0;
-  hitEnd = 0;
   entrySize = <usize>(ENTRY_BYTES + maskBytes);
   // Each node is reached once for a value, so nothing here is more than the nodes.
   const bytes = matchers + 2;
@@ -161,14 +155,11 @@ function scan(profile: i32, at: usize, length: i32): bool {
   if (!spend(8 + (length >> 2))) return false;
   makeRoomForClosures();
   if (length > LONG) {
-    if (!roomForHits(HIT_CHUNK)) return false;
     const start = mark();
-    deep = true;
     const first = alloc(8);
     if (first == 0) return false;
     store<u16>(first, 0);
     const done = scanLong(profile, first, 1, at, length);
-    deep = false;
     release(start);
     return done;
   }
@@ -187,7 +178,6 @@ function scan(profile: i32, at: usize, length: i32): bool {
 
 function scanShort(profile: i32, at: usize, length: i32): bool {
   const start = mark();
-  const chunk = hitEnd;
   entryCount = 0;
   workCount = 0;
   takenCount = 0;
@@ -213,8 +203,7 @@ function scanShort(profile: i32, at: usize, length: i32): bool {
     }
   }
   for (let i = 0; i < entryCount; i++) if (!search(profile, entries + <usize>i * entrySize)) return false;
-  // A chunk of hits that was begun meanwhile keeps what lies below it.
-  if (hitEnd == chunk) release(start);
+  release(start);
   return true;
 }
 
@@ -372,26 +361,13 @@ function note(profile: i32, entry: usize): bool {
 }
 
 function addHit(matcher: i32, node: i32): bool {
-  if (hitTop == hitEnd && !roomForHits(1)) return false;
-  store<u32>(hitTop, <u32>head);
-  store<i32>(hitTop, matcher, 4);
-  store<i32>(hitTop, node, 8);
-  head = hitTop;
-  hitTop += HIT_BYTES;
+  const hit = keep(HIT_BYTES);
+  if (hit == 0) return false;
+  store<u32>(hit, <u32>head);
+  store<i32>(hit, matcher, 4);
+  store<i32>(hit, node, 8);
+  head = hit;
   return true;
-}
-
-/** Room for `hits` more; false when the arena is exhausted. */
-function roomForHits(hits: i32): bool {
-  if (hitTop != 0 && hitTop + <usize>(HIT_BYTES * hits) <= hitEnd) return true;
-  if (deep) {
-    fail(REASON_ARENA);
-    return false;
-  }
-  hitTop = alloc(HIT_BYTES * HIT_CHUNK);
-  hitEnd = hitTop + HIT_BYTES * HIT_CHUNK;
-  if (hitTop == 0) hitEnd = 0;
-  return hitTop != 0;
 }
 
 /** The same for a long string that stands for `count` nodes (u16 at `list`); the caller releases the arena. */

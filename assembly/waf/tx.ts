@@ -1,19 +1,16 @@
 // TX: the variables of a transaction. Those that rules name have a slot; names that a macro makes are entries of a list.
 // Values are bytes; a number is its decimal digits. A cell is { u32 at, u32 length }, `at` 0 when the variable is not set.
-import { alloc, spend } from '../arena';
+import { alloc, keep, spend } from '../arena';
 import { NONE, SLOT_ROW_WORDS } from './abi';
 import { writeNumber } from './collections';
 import { equalFolded } from './name';
 import { slotCount, slots, strings } from './program';
 
-const CHUNK: i32 = 2048;
 const ENTRY_BYTES: i32 = 20; // { cell, name at, name length, next }
 
 let cells: usize = 0;
 let first: usize = 0;
 let last: usize = 0;
-let chunk: usize = 0;
-let chunkEnd: usize = 0;
 /** Set when the arena now holds something of TX above an earlier mark: it must not be released. */
 export let pinned: bool = false;
 
@@ -29,8 +26,6 @@ export function clearPinned(): void {
 export function startTx(): bool {
   first = 0;
   last = 0;
-  chunk = 0;
-  chunkEnd = 0;
   cells = alloc(slotCount << 3);
   if (cells == 0) return false;
   for (let i = 0; i < slotCount; i++) {
@@ -105,7 +100,7 @@ export function namedCell(at: usize, length: i32, create: bool): usize {
   }
   if (!create) return 0;
   const name = copy(at, length);
-  const entry = take(ENTRY_BYTES);
+  const entry = keep(ENTRY_BYTES);
   if (name == 0 || entry == 0) return 0;
   store<u64>(entry, 0);
   store<u32>(entry, <u32>name, 8);
@@ -133,7 +128,7 @@ export function pointCell(cell: usize, at: usize, length: i32): void {
 }
 
 export function setCellNumber(cell: usize, value: i32): bool {
-  const text = take(12);
+  const text = keep(12);
   if (text == 0) return false;
   pointCell(cell, text, writeNumber(text, value));
   return true;
@@ -143,27 +138,9 @@ export function unsetCell(cell: usize): void {
   store<u64>(cell, 0);
 }
 
+/** Not among what rules compute meanwhile, which is given back. Not even nothing is at 0, which says that a cell is not set. */
 function copy(at: usize, length: i32): usize {
-  const to = take(length);
+  const to = keep(length);
   if (to != 0) memory.copy(to, at, <usize>length);
   return to;
-}
-
-/** Small pieces share a chunk, so that what rules compute meanwhile can be given back to the arena. */
-function take(bytes: i32): usize {
-  // Not even nothing is at 0, which says that a cell is not set.
-  const size = max<usize>((<usize>bytes + 3) & ~3, 4);
-  if (chunk + size > chunkEnd) {
-    pinned = true;
-    if (bytes > CHUNK >> 2) return alloc(bytes);
-    chunk = alloc(CHUNK);
-    if (chunk == 0) {
-      chunkEnd = 0;
-      return 0;
-    }
-    chunkEnd = chunk + CHUNK;
-  }
-  const at = chunk;
-  chunk += size;
-  return at;
 }

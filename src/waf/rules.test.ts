@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { request, told, wafOf } from '../../test/support/rules-in-process.ts';
 import { MAX_WAF_EVENTS, MAX_WAF_VALUES } from '../../assembly/waf/abi.ts';
-import { REASON_STATE, REASON_VALUES } from '../../assembly/abi.ts';
+import { MAX_BODY_BYTES, REASON_STATE, REASON_VALUES } from '../../assembly/abi.ts';
 import type { RawTransaction } from './transaction.ts';
 
 type Case = readonly [what: string, rules: string, transaction: RawTransaction, expected: readonly string[]];
@@ -354,10 +354,31 @@ describe('limits', () => {
   });
 
   test('values beyond MAX_WAF_VALUES are a limit, and the rules still see those before', async () => {
-    const waf = await wafOf(`SecRule ARGS:a0 "@streq x" "id:1,phase:2,pass,log"`);
+    const waf = await wafOf(`SecRule ARGS:a0 "@streq x" "id:1,phase:2,pass,log"`, { bodyLimit: MAX_BODY_BYTES });
     const body = Array.from({ length: MAX_WAF_VALUES + 1 }, (_, index) => `a${index}=x`).join('&');
     const verdict = waf.inspect(form(body));
     assert.deepEqual([verdict.action, verdict.reason], ['limit', REASON_VALUES]);
+  });
+
+  test('the longest body is judged, in one value or in many, by pipelines that change it at each step', async () => {
+    const steps = 't:urlDecodeUni,t:removeWhitespace,t:base64Decode,t:urlDecodeUni,t:jsDecode';
+    const rules = ['ARGS', 'REQUEST_BODY'].flatMap((target, index) => [
+      `SecRule ${target} "@rx (?i)(.*)qq(.*)" "id:${index * 4 + 1},phase:2,pass,log,capture,${steps},setvar:tx.n=+1"`,
+      `SecRule ${target} "@rx (n+).*X" "id:${index * 4 + 2},phase:2,pass,log,capture,t:utf8toUnicode,t:urlDecodeUni"`,
+      `SecRule ${target} "@pm qq zz" "id:${index * 4 + 3},phase:2,pass,log,t:cmdLine,t:lowercase"`,
+    ]);
+    const waf = await wafOf([...rules, 'SecRule TX:1 "@rx n" "id:9,phase:2,pass,log"'].join('\n'), {
+      bodyLimit: MAX_BODY_BYTES,
+    });
+    const most = MAX_BODY_BYTES - 16;
+    const encoded = (text: string): string => text.repeat(Math.floor(most / text.length));
+    for (const body of [
+      `a=${encoded('bm4gIG5u ')}`,
+      `a=${encoded('Abc+%5cx41%2b%41 ')}`,
+      `a=${encoded('\xd0\xbfX')}`,
+      encoded('a=nX&').slice(0, 5 * 60_000),
+    ])
+      assert.equal(waf.inspect(form(body)).action, 'pass', body.slice(0, 20));
   });
 
   test('events beyond MAX_WAF_EVENTS only count, and every rule has one first', async () => {

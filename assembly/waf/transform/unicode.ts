@@ -24,14 +24,20 @@ export function utf8toUnicode(at: usize, length: i32): bool {
   const end = at + <usize>length;
   let from = at;
   let high = 0;
+  let leads = 0; // bytes that a character may begin with
   while (from + 16 <= end) {
-    high += popcnt(others(v128.load(from)));
+    const block = v128.load(from);
+    high += popcnt(others(block));
+    leads += popcnt(i8x16.bitmask(i8x16.ge_u(block, i8x16.splat(<i8>0xc0))));
     from += 16;
   }
-  for (; from < end; from++) high += i32(<u32>load<u8>(from) - 1 > 0x7e);
+  for (; from < end; from++) {
+    high += i32(<u32>load<u8>(from) - 1 > 0x7e);
+    leads += i32(<u32>load<u8>(from) >= 0xc0);
+  }
   if (high == 0) return keep(at, length);
   // The longest result for its bytes is that of an overlong form of two: `%uXXXX` and a byte.
-  const start = begin(length, length + high * 3);
+  const start = begin(length, length + leads * 5);
   if (start == 0) return false;
   let to = start;
   from = at;

@@ -49,7 +49,7 @@ test('automata with more columns than a narrow row', async () => {
     { kind: 'rx', pattern, captures: false, group },
     { kind: 'rx', pattern: 'zz', captures: false, group },
   ];
-  const engine = await matcherEngine(96);
+  const engine = await matcherEngine(136);
   for (const limits of [{}, { completeStates: 8, partialStates: 30 }]) {
     const { section, count } = await compileMatchers(sources, { limits: { ...limits, literals: false } });
     assert.ok(engine.open(section, count));

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { matcherEngine, roomOf } from '../../../test/support/matchers.ts';
 import { compileMatchers, type MatcherSource } from './matchers.ts';
 
-const engine = await matcherEngine(96);
+const engine = await matcherEngine(136);
 const group = { paranoia: 1, direction: 'request', pipeline: '' } as const;
 const rx = (pattern: string): MatcherSource => ({ kind: 'rx', pattern, captures: true, group });
 const SOURCES: readonly MatcherSource[] = [
