@@ -298,6 +298,7 @@ export const MAX_RESPONSE_BODY_BYTES = 524288; // 512 KiB: the largest `response
 export const MAX_RESPONSE_HOLD_MS = 10000; // the longest `response.holdMs`
 export const DEFAULT_RESPONSE_HOLD_MS = 1000;
 export const MAX_HELD_BODY_BYTES = 8388608; // 8 MiB: of one multipart body that is held, contents of files included
+export const SHORT_BODY_BYTES = 16384; // a body that declares no more is read in one piece; what has come of it counts once it is whole
 export const MAX_TRAPS_A_MINUTE = 3; // of one rule; one more and the rule is switched to `onError`
 export const MAX_MESSAGE_BYTES = 65536; // of one WebSocket message or server-sent event that is inspected
 

@@ -61,6 +61,30 @@ test('a body that breaks off, or whose client leaves, is no body; its room is gi
   assert.equal(bytesHeld(), 0);
 });
 
+test('a short body is taken in one piece, or not at all', async () => {
+  const whole = (text: string): Promise<ArrayBuffer> => Promise.resolve(bytes(text).slice().buffer as ArrayBuffer);
+  const body = new HeldBody(stream(), 5);
+  assert.equal(await body.take(whole('hello')), null);
+  assert.deepEqual([body.complete, body.replayable, bytesHeld()], [true, true, 5]);
+  assert.equal(await sendAll(body), 'hello');
+  assert.equal(await sendAll(body), 'hello');
+  body.release();
+  const empty = new HeldBody(stream(), 0);
+  assert.equal(await empty.take(whole('')), null);
+  assert.equal(empty.complete, true);
+  empty.release();
+  for (const [pending, failure] of [
+    [Promise.resolve(null), 'slow'],
+    [Promise.reject(new Error('reset')), 'broken'],
+    [whole('more than it declared'), 'broken'],
+    [Promise.resolve(new ArrayBuffer(MAX_HELD_BYTES + 1)), 'busy'],
+  ] as const) {
+    const odd = new HeldBody(stream(), failure === 'busy' ? MAX_HELD_BYTES + 1 : 5);
+    assert.equal(await odd.take(pending), failure);
+    assert.deepEqual([odd.complete, odd.bytes.length, bytesHeld()], [false, 0, 0]);
+  }
+});
+
 test('all bodies together are capped', async () => {
   const half = new Uint8Array(MAX_HELD_BYTES / 2 + 1);
   const first = new HeldBody(stream(half), half.length);

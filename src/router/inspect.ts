@@ -1,10 +1,18 @@
 /** Phase 9: the engine's body call, only where a rule of the policy looks at the body, or the route's WAF does. */
-import { DEFAULT_BODY_LIMIT, MAX_BODY_BYTES, OUTCOME_OK, REASON_QUARANTINE, REASON_TRAP } from '../../assembly/abi.ts';
-import { MAX_HELD_BODY_BYTES } from '../../assembly/waf/abi.ts';
+import {
+  DEFAULT_BODY_LIMIT,
+  HOLD_SECONDS,
+  MAX_BODY_BYTES,
+  OUTCOME_OK,
+  REASON_QUARANTINE,
+  REASON_TRAP,
+} from '../../assembly/abi.ts';
+import { MAX_HELD_BODY_BYTES, SHORT_BODY_BYTES } from '../../assembly/waf/abi.ts';
 import type { BodyPlan, Plan } from '../plan.ts';
-import { declaredLength, HeldBody, inflate } from './body.ts';
+import { declaredLength, HeldBody, type HoldFailure, inflate } from './body.ts';
 import { type Exchange, type Phase, watch } from './exchange.ts';
 import { FileTracker, withoutRanges } from './multipart.ts';
+import { patiently } from './open-exchanges.ts';
 import { refuse } from './problem.ts';
 import { judge } from './rules.ts';
 import { judgeWaf, unjudged } from './waf.ts';
@@ -52,10 +60,17 @@ async function holdAndDecide(exchange: Exchange, plan: Plan): Promise<void> {
   const before = exchange.body;
   const stream = before !== null ? null : bare ? request.clone().body : request.body;
   if (before === null && stream === null) return decide(exchange, plan, EMPTY, 0, false);
-  watch(exchange);
   const body = before ?? new HeldBody(stream as ReadableStream<Uint8Array>, declared);
   if (before !== null) files?.push(before.bytes);
-  const failure = before !== null ? null : await body.read(limit, request.signal, files);
+  const short = declared >= 0 && declared <= Math.min(limit, SHORT_BODY_BYTES) && files === null && !bare;
+  let failure: HoldFailure | null = null;
+  if (before === null && short) {
+    exchange.body = body; // given back should the client leave meanwhile
+    failure = await body.take(patiently(exchange, request.arrayBuffer(), HOLD_SECONDS * 1000));
+  } else {
+    watch(exchange);
+    if (before === null) failure = await body.read(limit, request.signal, files);
+  }
   if (failure === 'busy') return fail(exchange, 503, 'too many request bodies are being held');
   if (failure === 'slow') return fail(exchange, 408, 'the request body did not arrive in time');
   if (failure === 'broken') return fail(exchange, 400, 'the request body broke off');

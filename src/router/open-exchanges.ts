@@ -53,10 +53,14 @@ export function look(now: number): void {
 }
 
 /**
- * Settles as `pending` does, or with null once `ms` have passed, give or take GUARD_MS; an answer that comes later is
- * dropped. The guard's promise is another exchange's: the runtime carries its settling over to ours.
+ * Settles as `pending` does, or with null once `ms` have passed, give or take GUARD_MS; what comes later is given to `drop`. The guard's promise is another exchange's: the runtime carries its settling over to ours.
  */
-export async function patiently(exchange: Exchange, pending: Promise<Response>, ms: number): Promise<Response | null> {
+export async function patiently<T>(
+  exchange: Exchange,
+  pending: Promise<T>,
+  ms: number,
+  drop: (late: T) => unknown = nothing,
+): Promise<T | null> {
   exchange.deadline = Date.now() + ms;
   let answer = await awake(exchange, pending);
   if (answer === SLOW) {
@@ -66,14 +70,14 @@ export async function patiently(exchange: Exchange, pending: Promise<Response>, 
   exchange.deadline = Infinity;
   exchange.wake = null;
   if (answer !== SLOW && answer !== null) return answer;
-  pending.then((response) => response.body?.cancel(), ignore).catch(ignore);
+  pending.then(drop, nothing).catch(nothing);
   return null;
 }
 
 const SLOW = Symbol('slow');
-const ignore = (): void => {};
+const nothing = (): void => {};
 
-function awake(exchange: Exchange, pending: Promise<Response>): Promise<Response | null | typeof SLOW> {
+function awake<T>(exchange: Exchange, pending: Promise<T>): Promise<T | null | typeof SLOW> {
   return new Promise((resolve, reject) => {
     exchange.wake = (late) => resolve(late ? null : SLOW);
     pending.then(resolve, reject);

@@ -98,7 +98,7 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
         ? await pending
         : time < LONG_WAIT_MS
           ? await within(pending, time)
-          : await patiently(exchange, pending, time);
+          : await patiently(exchange, pending, time, (late) => late.body?.cancel());
     if (response === null) {
       log.status = 0;
       if (backend.health !== null && !streamed) note(state, endpointsOf(backend), backend.health, 504, Date.now());

@@ -1,5 +1,7 @@
 /** Bodies that the WAF cannot read for sure, and ordinary ones, over real sockets. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { ask, type Answer, type Options } from '../client.ts';
@@ -100,6 +102,36 @@ onEachTarget('waf bodies', { policy, teardown: () => origin.stop() }, (world) =>
     );
     // What the rules still see of it counts.
     assert.equal(await status('/lenient', send('application/json', '{"a":"attack"')), 403);
+  });
+
+  test('a short body that comes in pieces is judged whole, and one whose client leaves goes nowhere', async () => {
+    const upload = async (path: string, pieces: readonly string[], pause: number, leave = false): Promise<string> => {
+      const length = pieces.join('').length + (leave ? 1 : 0);
+      const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n`;
+      const socket = connect(world.port, '127.0.0.1');
+      let answer = '';
+      socket.on('data', (data) => (answer += data.toString('latin1'))).on('error', () => {});
+      socket.write(head);
+      for (const piece of pieces) {
+        await new Promise((resolve) => setTimeout(resolve, pause));
+        socket.write(piece);
+      }
+      if (leave) socket.resetAndDestroy();
+      await once(socket, 'close');
+      return answer.slice(9, 12);
+    };
+    // Longer than the gateway waits before it listens for its client, and shorter.
+    for (const pause of [400, 20]) {
+      assert.equal(await upload('/anything', ['q=he', 'llo'], pause), '200');
+      assert.equal(await upload('/anything', ['q=att', 'ack'], pause), '403');
+      const before = origin.received.length;
+      await upload('/gone', ['q=he', 'llo'], pause, true);
+      assert.equal(await upload('/anything', ['q=a'], 0), '200');
+      assert.deepEqual(
+        origin.received.slice(before).map(({ path }) => path),
+        ['/anything'],
+      );
+    }
   });
 
   test('ordinary bodies, and none, are no reason to refuse', async () => {
