@@ -46,7 +46,7 @@ export const sallyport: TunnelPeer = {
   start: async (processes, originPort, through = straight) => {
     const edge = await startEdge(processes, '{ tunnel: bench }');
     const dialled = `http://127.0.0.1:${await through(edge.port)}`;
-    const words = [BIN, 'tunnel', 'listen', String(originPort), '--name', 'bench', '--edge', dialled, '--json'];
+    const words = [BIN, 'tunnel', 'listen', String(originPort), 'bench', '--edge', dialled, '--json'];
     return await runTunnel(processes, edge, edge.port, () => processes.start(process.execPath, words, edge.port));
   },
 };

@@ -1,0 +1,123 @@
+/**
+ * `npm run bench -- tunnel-scale`: thousands of tunnels on one machine of which each has one socket and nothing to do.
+ *
+ * `memory.socket`  resident memory of the edge for each: of workerd, with all asleep, less what it had before.
+ * `awake.*`        databases of objects that workerd holds open: an object that is awake has its own open, so this tells
+ *                  how many are. After all have been quiet for a while, and after each has been pinged: pings wake none.
+ * `cpu.ping`       CPU of workerd for a ping, `cpu.idle` for a second in which nothing happens.
+ * `reach.*`        from a request of the public to its answer by a tunnel that slept.
+ * `open`           tunnels that became ready in a second: signatures checked, an object made, its name written down.
+ *
+ * The connectors are bare sockets of this process (bench/tunnel/idle.ts), so that thousands fit beside the edge.
+ */
+import { readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureOperatorKey, readOperatorKey } from '../src/cli/operator.ts';
+import { begin, collect } from '../test/client.ts';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { cpuMicros, family, Processes, residentMB } from './harness/processes.ts';
+import { quantile, type Benchmark } from './harness/runner.ts';
+import { startEdge } from './peers/tunnel/sallyport.ts';
+import { openTunnels } from './tunnel/idle.ts';
+
+const KB = 1024;
+/** An object sleeps 10 s after the last that happened; its own ticks of a second come before that. */
+const ASLEEP = 16_000; // ms
+const ASKED = 400; // tunnels that are asked
+
+export const run: Benchmark = async (report, { quick }) => {
+  const count = quick ? 500 : 5000;
+  const processes = new Processes('');
+  try {
+    const edge = await startEdge(processes, '{ tunnel: bench }');
+    const file = join(processes.folder, 'config', 'sallyport', 'operator.jwk');
+    await ensureOperatorKey(file);
+    const jwk = readOperatorKey(file);
+    const key = await crypto.subtle.importKey('jwk', { ...jwk }, 'Ed25519', false, ['sign']);
+    const workerd = family(edge.pid).filter((pid) => pid !== edge.pid);
+    const [pid] = workerd;
+    if (pid === undefined || workerd.length > 1) throw new Error('the edge is one workerd');
+    const operator = { key, x: jwk.x };
+
+    // Code is compiled and heaps have found their size before anything is weighed.
+    const warm = await openTunnels(edge.port, operator, 500);
+    for (const tunnel of warm) tunnel.close();
+    await pause(ASLEEP);
+    const before = residentMB(pid);
+
+    const began = performance.now();
+    const tunnels = await openTunnels(edge.port, operator, count);
+    const seconds = (performance.now() - began) / 1000;
+    report.row('open', 'Sallyport', `${count} tunnels opened`, 'tunnels/s', [count / seconds]);
+    const busy = residentMB(pid);
+    report.row('memory.open', 'workerd', 'resident for each, just opened', 'KB', [((busy - before) * KB) / count]);
+    await pause(ASLEEP);
+    const asleep = residentMB(pid);
+    report.row('memory.socket', 'workerd', `resident for each of ${count} that sleep`, 'KB', [
+      ((asleep - before) * KB) / count,
+    ]);
+    report.row('awake.quiet', 'workerd', 'objects awake when all is quiet', 'objects', [openDatabases(pid)]);
+
+    const idle: number[] = [];
+    for (let round = 0; round < (quick ? 2 : 5); round++) {
+      const cpu = cpuMicros(pid);
+      await pause(2000);
+      idle.push((cpuMicros(pid) - cpu) / 2000);
+    }
+    report.row('cpu.idle', 'workerd', `${count} tunnels, nothing happens`, 'ms/s', idle);
+    const pings: number[] = [];
+    const rounds = quick ? 2 : 5;
+    for (let round = 1; round <= rounds; round++) {
+      const cpu = cpuMicros(pid);
+      for (const tunnel of tunnels) tunnel.ping();
+      for (const late = performance.now() + 30_000; tunnels.some(({ pongs }) => pongs < round); await pause(20))
+        if (performance.now() > late) throw new Error('pings were not answered');
+      pings.push((cpuMicros(pid) - cpu) / count);
+    }
+    report.row('cpu.ping', 'workerd', 'CPU of a ping and its answer', 'us', pings);
+    report.row('awake.pinged', 'workerd', 'objects awake after all were pinged', 'objects', [openDatabases(pid)]);
+
+    const reach: number[] = [];
+    const step = Math.max(1, Math.floor(count / ASKED));
+    for (let at = 0; at < count; at += step) {
+      const asked = performance.now();
+      const host = `${tunnels[at]!.name}.localhost:${edge.port}`;
+      const request = begin(`http://127.0.0.1:${edge.port}/`, { host });
+      const answered = once(request, 'response') as Promise<[IncomingMessage]>;
+      request.end();
+      const { status } = await collect((await answered)[0]);
+      if (status !== 204) throw new Error(`${host} answered ${status}`);
+      reach.push(performance.now() - asked);
+    }
+    report.row('awake.asked', 'workerd', `objects awake after ${reach.length} were asked`, 'objects', [
+      openDatabases(pid),
+    ]);
+    report.row('reach', 'Sallyport', 'from a request to the answer of a tunnel that slept', 'ms', reach);
+    report.row('reach.p99', 'Sallyport', 'the same, p99', 'ms', [quantile(reach, 0.99)]);
+    report.row('memory.total', 'workerd', 'resident with all of them', 'MB', [asleep]);
+    for (const tunnel of tunnels) tunnel.close();
+  } finally {
+    await processes.stop();
+  }
+  report.goal('memory', 'an idle tunnel costs the edge at most 40 KB', 'memory.socket <= 40', 'KB');
+  report.goal('asleep', 'pings wake no tunnel', 'awake.pinged - awake.quiet <= 0', 'objects');
+  report.goal('seen', 'the count of objects awake does see them', 'awake.asked - awake.pinged > 0', 'objects');
+  report.goal('reach', 'any of them answers within 100 ms', 'reach.p99 <= 100', 'ms');
+};
+
+const pause = (milliseconds: number): Promise<void> => new Promise((done) => setTimeout(done, milliseconds));
+
+/** Databases of objects that the process holds open. */
+function openDatabases(pid: number): number {
+  const found = new Set<string>();
+  for (const name of readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      const file = readlinkSync(`/proc/${pid}/fd/${name}`);
+      if (/[0-9a-f]{64}\.sqlite$/.test(file)) found.add(file);
+    } catch {
+      // Closed in the meantime.
+    }
+  }
+  return found.size;
+}
