@@ -4,11 +4,16 @@
  *
  * PERF: throughput of a stream is at most window / round trip: 256 KiB at 100 ms is 2.6 MB/s, so a stream whose window is
  * used up and granted again within a round trip has it doubled, up to MAX_STREAM_WINDOW.
+ *
+ * A lane's credit is shared, and consumers that take nothing must not use it up. So RESERVED bytes of it are for each
+ * stream that may be open, and of the rest a stream takes only while it has at most SHARE times what is left of it. While
+ * a lane is short, whoever receives grants at once what was consumed, and ends streams whose consumer takes nothing for
+ * STALLED. Rejected: a lane without a limit (memory), a fixed part for each stream alone (too little for one that is read).
  */
 import { CLOSE, FrameError } from './frame.ts';
 
 export const STREAM_WINDOW = 262_144; // bytes, at the beginning
-export const LANE_WINDOW = 2_097_152;
+export const LANE_WINDOW = 4_194_304;
 /**
  * Of a socket of `access`, from guest to edge. A socket that sleeps cannot be read slowly, so the edge says in texts, as
  * decimal numbers, how many bytes more it takes.
@@ -16,6 +21,9 @@ export const LANE_WINDOW = 2_097_152;
 export const ACCESS_WINDOW = 1_048_576;
 export const MAX_STREAM_WINDOW = 4_194_304;
 export const MAX_LANE_WINDOW = 16_777_216;
+export const SHARE = 2;
+export const RESERVED = 2048;
+export const STALLED = 10_000; // ms
 
 /** What may still be sent. */
 export class SendCredit {
@@ -53,14 +61,17 @@ export class ReceiveCredit {
   #window: number;
   #left: number;
   #consumed = 0;
-  #grantedAt: number;
+  #measured = 0; // consumed since #measuredAt
+  #measuredAt: number;
+  /** By how much the last call of `consumed` widened the window. */
+  widened = 0;
 
   constructor(window: number, most: number, now: number, snapshot?: CreditSnapshot) {
     this.#window = snapshot?.window ?? window;
     this.#left = snapshot?.left ?? window;
     this.#consumed = snapshot?.consumed ?? 0;
     this.#most = most;
-    this.#grantedAt = now;
+    this.#measuredAt = now;
   }
 
   snapshot(): CreditSnapshot {
@@ -69,6 +80,10 @@ export class ReceiveCredit {
 
   get window(): number {
     return this.#window;
+  }
+  /** The peer may send less than half a window. */
+  get short(): boolean {
+    return this.#left < this.#window >> 1;
   }
 
   /** Bytes that arrived; throws FrameError when they are more than were granted. */
@@ -79,22 +94,25 @@ export class ReceiveCredit {
   }
 
   /**
-   * Bytes that the consumer took; how many to grant now, 0 for none: a quarter of the window is worth a frame.
-   * `roundTrip` in ms, 0 when it is not known.
+   * Bytes that the consumer took; how many to grant now, 0 for none: a quarter of the window is worth a frame, less is
+   * when it is `urgent`. `widened` is to be granted as well. `roundTrip` in ms, 0 when it is not known.
    */
-  consumed(bytes: number, now: number, roundTrip: number): number {
+  consumed(bytes: number, now: number, roundTrip: number, urgent: boolean): number {
     this.#consumed += bytes;
-    if (this.#consumed < this.#window >> 2) return 0;
-    let grant = this.#consumed;
-    // A quarter within half a round trip: the sender waits for us and not for the consumer.
-    if (roundTrip > 0 && now - this.#grantedAt < roundTrip / 2 && this.#window < this.#most) {
-      const wider = Math.min(this.#most, this.#window * 2);
-      grant += wider - this.#window;
-      this.#window = wider;
+    this.#measured += bytes;
+    this.widened = 0;
+    if (this.#measured >= this.#window >> 2) {
+      // A quarter within half a round trip: the sender waits for us and not for the consumer.
+      if (roundTrip > 0 && now - this.#measuredAt < roundTrip / 2)
+        this.widened = Math.min(this.#most, this.#window * 2) - this.#window;
+      this.#measured = 0;
+      this.#measuredAt = now;
     }
-    this.#grantedAt = now;
+    if (!urgent && this.#consumed < this.#window >> 2) return (this.widened = 0);
+    const grant = this.#consumed;
+    this.#window += this.widened;
     this.#consumed = 0;
-    this.#left += grant;
+    this.#left += grant + this.widened;
     return grant;
   }
 }

@@ -28,6 +28,7 @@ export const DATA = 3;
 export const END = 4; // nothing more in this direction; trailers, if any
 export const RESET = 5; // both directions end: u32 code, text
 export const WINDOW = 6; // u32 bytes more that may be sent on the stream; stream 0: on the lane
+export const WIDER = 1; // flag of WINDOW: the bytes were not consumed, the window itself has grown
 export const ACK = 7; // stream 0: f64 offset of the last byte of this lane that arrived
 export const PING = 8; // stream 0: 8 bytes that PONG repeats
 export const PONG = 9;

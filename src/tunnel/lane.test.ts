@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { LANE_WINDOW, STREAM_WINDOW } from './credit.ts';
+import { LANE_WINDOW, STALLED, STREAM_WINDOW } from './credit.ts';
 import {
   ACK,
   CLOSE,
@@ -130,6 +130,87 @@ test('a consumer that takes nothing costs a window, of the stream and of the lan
   assert.ok(held <= LANE_WINDOW);
   for (const bytes of arrived.values()) assert.ok(bytes <= STREAM_WINDOW);
   assert.deepEqual(written, []);
+});
+
+for (const count of [40, 1000])
+  test(`${count} consumers that take nothing leave room for others`, async () => {
+    const pair = new Pair();
+    for (let i = 0; i < count; i++) void pair.edge.open(text('stalled')).write(new Uint8Array(4 * STREAM_WINDOW));
+    await pair.deliver();
+    assert.ok(pair.edge.credit > 0);
+    // One after the other, each larger than what is left, by a consumer that takes what comes.
+    for (let round = 0; round < 3; round++) {
+      const stream = pair.edge.open(text('read'));
+      await pair.deliver(1);
+      const other = pair.accepted.at(-1)!;
+      let got = 0;
+      other.onData = (chunk) => {
+        got += chunk.byteLength;
+        other.consumed(chunk.byteLength);
+      };
+      let done = false;
+      void stream.write(new Uint8Array(300_000)).then(() => (done = true));
+      for (let idle = 0; idle < 3 && !done;) idle = (await pair.deliver()) === 0 ? idle + 1 : 0;
+      await pair.deliver();
+      assert.deepEqual([got, done], [300_000, true]);
+      stream.reset(RESET_CODE.cancelled);
+      await pair.deliver();
+    }
+  });
+
+test('who takes nothing for long is ended while the lane is short, and by its owner seen to be', async () => {
+  const pair = new Pair();
+  const codes: number[] = [];
+  for (let i = 0; i < 40; i++) {
+    const stream = pair.edge.open(text('stalled'));
+    stream.onReset = ({ code }) => codes.push(code);
+    stream.write(new Uint8Array(4 * STREAM_WINDOW)).catch(() => {});
+  }
+  await pair.deliver();
+  let told = 0;
+  for (const stream of pair.accepted) stream.onReset = () => told++;
+  const [reader] = pair.accepted as [TunnelStream];
+  pair.now += STALLED - 1000;
+  pair.connector.relieve();
+  assert.equal(told, 0);
+  reader.consumed(1);
+  pair.now += 2000;
+  pair.connector.relieve();
+  await pair.deliver();
+  assert.deepEqual([told, codes.length, codes[0]], [39, 39, RESET_CODE.cancelled]);
+  assert.ok(reader.open);
+  // With room for all nobody is ended for reading slowly.
+  pair.now += 10 * STALLED;
+  pair.connector.relieve();
+  assert.ok(reader.open);
+});
+
+test('a window that grew and then stalls takes no more than its share', async () => {
+  const pair = new Pair();
+  pair.connector.roundTrip = 1e6; // every grant comes soon, so windows double
+  const grown = Array.from({ length: 12 }, () => pair.edge.open(text('grown')));
+  await pair.deliver();
+  let reading = true;
+  for (const stream of pair.accepted) stream.onData = (chunk) => reading && stream.consumed(chunk.byteLength);
+  for (const stream of grown) {
+    void stream.write(new Uint8Array(40_000_000)).catch(() => {});
+    await pair.deliver(60);
+  }
+  reading = false;
+  await pair.deliver();
+  assert.ok(pair.edge.credit > 0, 'something is left');
+  const last = pair.edge.open(text('last'));
+  await pair.deliver(1);
+  const other = pair.accepted.at(-1)!;
+  let got = 0;
+  other.onData = (chunk) => {
+    got += chunk.byteLength;
+    other.consumed(chunk.byteLength);
+  };
+  const written = last.write(new Uint8Array(500_000));
+  for (let idle = 0; idle < 3;) idle = (await pair.deliver()) === 0 ? idle + 1 : 0;
+  await written;
+  assert.equal(got, 500_000);
 });
 
 test('streams that are reset give the lane its credit back', async () => {

@@ -2,7 +2,15 @@
  * A lane: the protocol of one WebSocket at a time, for either end, with no transport and no timer of its own. It outlives
  * its socket: within the grace another one takes over, and what was under way goes on where it was (see replay.ts).
  */
-import { type CreditSnapshot, LANE_WINDOW, MAX_LANE_WINDOW, ReceiveCredit, SendCredit } from './credit.ts';
+import {
+  type CreditSnapshot,
+  LANE_WINDOW,
+  MAX_LANE_WINDOW,
+  ReceiveCredit,
+  RESERVED,
+  SendCredit,
+  STALLED,
+} from './credit.ts';
 import {
   ACK,
   ackFrame,
@@ -86,6 +94,7 @@ export class Lane implements StreamLane {
   #acked = 0;
   #pingedAt = 0;
   #draining = false;
+  #wasShort = false;
   #peerDrains = false;
   roundTrip = 0;
 
@@ -149,6 +158,22 @@ export class Lane implements StreamLane {
   get credit(): number {
     return this.#sendCredit.left;
   }
+  get spare(): number {
+    return this.#sendCredit.left - MAX_STREAMS * RESERVED;
+  }
+  get short(): boolean {
+    return this.#receiveCredit.short;
+  }
+
+  /** Ends streams whose consumer has taken nothing for long, if the lane is short; to be called now and then. */
+  relieve(): void {
+    if (!this.short) return;
+    const now = this.now();
+    for (const stream of [...this.#streams.values()])
+      if (now - stream.stalledSince(now) > STALLED)
+        stream.abort(RESET_CODE.cancelled, `nothing was taken for ${STALLED / 1000} s while others waited`);
+  }
+
   now(): number {
     return this.#options.now();
   }
@@ -238,6 +263,12 @@ export class Lane implements StreamLane {
     const stream = this.#streams.get(id);
     if (type === DATA) {
       this.#receiveCredit.arrived(payload.byteLength, 'the lane');
+      if (this.short && !this.#wasShort) {
+        // From here on credit goes back at once, and what was kept for a later frame goes now.
+        this.#wasShort = true;
+        this.consumed(0);
+        for (const open of this.#streams.values()) open.grant(0);
+      }
       this.#ping();
       if (stream === undefined) this.consumed(payload.byteLength); // it was on its way when the stream closed
     }
@@ -248,7 +279,7 @@ export class Lane implements StreamLane {
     if (type === HEAD) stream.gotHead(payload);
     else if (type === DATA) stream.gotData(payload);
     else if (type === END) stream.gotEnd(payload);
-    else if (type === WINDOW) stream.gotWindow(readWindow(one));
+    else if (type === WINDOW) stream.gotWindow(readWindow(one), one.flags);
     else if (type === RESET) {
       const { code, text } = readReason(one);
       stream.gotReset(code, text);
@@ -281,8 +312,8 @@ export class Lane implements StreamLane {
     this.#push(type, stream, payload);
   }
 
-  sendWindow(stream: number, bytes: number): void {
-    this.#push(WINDOW, stream, windowPayload(bytes));
+  sendWindow(stream: number, bytes: number, flags: number): void {
+    this.#push(WINDOW, stream, windowPayload(bytes), flags);
   }
 
   sendReset(stream: number, code: number, text: string): void {
@@ -290,9 +321,10 @@ export class Lane implements StreamLane {
   }
 
   consumed(bytes: number): void {
-    if (bytes === 0) return;
-    const grant = this.#receiveCredit.consumed(bytes, this.now(), this.roundTrip);
-    if (grant > 0) this.sendWindow(0, grant);
+    const credit = this.#receiveCredit;
+    const grant = credit.consumed(bytes, this.now(), this.roundTrip, credit.short);
+    if (grant > 0) this.sendWindow(0, grant + credit.widened, 0);
+    this.#wasShort = credit.short;
   }
 
   wait(stream: TunnelStream): void {
@@ -312,12 +344,12 @@ export class Lane implements StreamLane {
         this.#waiting.unshift(...waiting.slice(index));
         return;
       }
-      stream.resume();
+      stream.resumeInTurn();
     }
   }
 
-  #push(type: number, stream: number, payload: Uint8Array): void {
-    this.#queue.push({ type, stream, payload });
+  #push(type: number, stream: number, payload: Uint8Array, flags = 0): void {
+    this.#queue.push({ type, flags, stream, payload });
     this.#queued += FRAME_BYTES + payload.byteLength;
     if (this.#queued >= FLUSH_BYTES || this.#queue.length === MAX_FRAMES) return this.#flush();
     if (this.#flushing) return;
@@ -369,6 +401,7 @@ export class Lane implements StreamLane {
 /** A frame that waits to be sent. */
 interface Part {
   readonly type: number;
+  readonly flags: number;
   readonly stream: number;
   readonly payload: Uint8Array;
 }
@@ -376,8 +409,8 @@ interface Part {
 function join(parts: readonly Part[], length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   let at = 0;
-  for (const { type, stream, payload } of parts) {
-    writeHeader(bytes, at, type, 0, stream, payload.byteLength);
+  for (const { type, flags, stream, payload } of parts) {
+    writeHeader(bytes, at, type, flags, stream, payload.byteLength);
     bytes.set(payload, at + FRAME_BYTES);
     at += FRAME_BYTES + payload.byteLength;
   }

@@ -290,6 +290,7 @@ export class EdgeLanes {
   check(now: number): void {
     for (const edge of this.#lanes.values()) {
       const { socket } = edge;
+      edge.lane.relieve();
       if (socket === null) continue;
       if (edge.request.expires <= now) this.close(edge, CLOSE.unauthorised, 'the capability has expired');
       else if (now - this.#heard(edge, socket) > SILENT)

@@ -2,22 +2,34 @@
  * One stream of a lane: a request and its response, a WebSocket, or a TCP connection. Both directions end on their own;
  * RESET ends both at once. Callbacks are set by whoever owns the stream, before the turn that made it is over.
  */
-import { type CreditSnapshot, ReceiveCredit, SendCredit, MAX_STREAM_WINDOW, STREAM_WINDOW } from './credit.ts';
-import { CLOSE, DATA, END, FrameError, HEAD, MAX_PAYLOAD, RESET_CODE } from './frame.ts';
+import {
+  type CreditSnapshot,
+  ReceiveCredit,
+  SendCredit,
+  MAX_STREAM_WINDOW,
+  RESERVED,
+  SHARE,
+  STREAM_WINDOW,
+} from './credit.ts';
+import { CLOSE, DATA, END, FrameError, HEAD, MAX_PAYLOAD, RESET_CODE, WIDER } from './frame.ts';
 
 /** What a stream needs of its lane. */
 export interface StreamLane {
   /** Bytes that the lane as a whole may still send. */
   readonly credit: number;
+  /** What of them is not kept for other streams; below 0 when even that is in use. */
+  readonly spare: number;
+  /** The peer has little of the lane's credit left. */
+  readonly short: boolean;
   /** Milliseconds of a round trip, 0 when not known. */
   readonly roundTrip: number;
   now(): number;
   send(type: number, stream: number, payload: Uint8Array): void;
-  sendWindow(stream: number, bytes: number): void;
+  sendWindow(stream: number, bytes: number, flags: number): void;
   sendReset(stream: number, code: number, text: string): void;
   /** Bytes that the lane need not hold against the peer any more. */
   consumed(bytes: number): void;
-  /** Calls `stream.resume()` once the lane has credit again, in turn with others. */
+  /** Calls `stream.resumeInTurn()` once the lane has credit again, in turn with others. */
   wait(stream: TunnelStream): void;
   closed(stream: TunnelStream): void;
 }
@@ -32,6 +44,7 @@ export class StreamReset extends Error {
 
 export interface StreamSnapshot {
   readonly credit: number;
+  readonly underWay: number;
   readonly receive: CreditSnapshot;
   readonly ended: boolean;
   readonly finished: boolean;
@@ -58,6 +71,9 @@ export class TunnelStream {
   readonly #receive: ReceiveCredit;
   #write: Write | null = null;
   #unconsumed = 0;
+  #underWay: number; // bytes that were sent and that the peer has not said were consumed
+  #waits = false; // in the lane's queue
+  #takenAt = 0; // when the consumer took something, or got something to take
   #ended = false; // by us
   #finished = false; // by the peer
   #reset: StreamReset | null = null;
@@ -66,6 +82,7 @@ export class TunnelStream {
     this.#lane = lane;
     this.id = id;
     this.#send = new SendCredit(snapshot?.credit ?? STREAM_WINDOW);
+    this.#underWay = snapshot?.underWay ?? 0;
     this.#receive = new ReceiveCredit(STREAM_WINDOW, MAX_STREAM_WINDOW, lane.now(), snapshot?.receive);
     this.#ended = snapshot?.ended ?? false;
     this.#finished = snapshot?.finished ?? false;
@@ -75,7 +92,7 @@ export class TunnelStream {
   snapshot(): StreamSnapshot | null {
     if (this.#write !== null || this.#unconsumed > 0 || this.#reset !== null) return null;
     const [credit, receive] = [this.#send.left, this.#receive.snapshot()];
-    return { credit, receive, ended: this.#ended, finished: this.#finished };
+    return { credit, receive, underWay: this.#underWay, ended: this.#ended, finished: this.#finished };
   }
 
   get open(): boolean {
@@ -127,37 +144,66 @@ export class TunnelStream {
     this.#close(new StreamReset(code, text), false);
   }
 
+  /** Since when the consumer has taken nothing of what is there for it; `now` when nothing is. */
+  stalledSince(now: number): number {
+    return this.#unconsumed === 0 ? now : this.#takenAt;
+  }
+
+  /** Ends both directions, and tells the owner as well as the peer. */
+  abort(code: number, text: string): void {
+    if (!this.open) return;
+    this.#lane.sendReset(this.id, code, text);
+    this.#close(new StreamReset(code, text), true);
+  }
+
   /** The receiver took `bytes` of what `onData` gave. */
   consumed(bytes: number): void {
     if (!this.open && this.#unconsumed === 0) return;
     const taken = Math.min(bytes, this.#unconsumed);
     this.#unconsumed -= taken;
+    if (taken > 0) this.#takenAt = this.#lane.now();
     this.#lane.consumed(taken);
-    if (this.#finished || this.#reset !== null) return;
-    const grant = this.#receive.consumed(taken, this.#lane.now(), this.#lane.roundTrip);
-    if (grant > 0) this.#lane.sendWindow(this.id, grant);
+    this.grant(taken);
   }
 
-  /** Goes on with a write; the lane calls it when there is credit. True when it waits for the lane again. */
-  resume(): boolean {
+  /** Gives credit back: for `taken` bytes more, and for all that was consumed where the lane is short of it. */
+  grant(taken: number): void {
+    if (this.#finished || this.#reset !== null) return;
+    const lane = this.#lane;
+    const grant = this.#receive.consumed(taken, lane.now(), lane.roundTrip, lane.short);
+    if (grant > 0) lane.sendWindow(this.id, grant, 0);
+    if (this.#receive.widened > 0) lane.sendWindow(this.id, this.#receive.widened, WIDER);
+  }
+
+  /** The lane has credit again, and it is this stream's turn. */
+  resumeInTurn(): void {
+    this.#waits = false;
+    this.resume();
+  }
+
+  /** Goes on with a write as far as credit allows. */
+  resume(): void {
     const write = this.#write;
-    if (write === null || this.#reset !== null) return false;
+    if (write === null || this.#reset !== null) return;
     // One frame at a turn where the lane is short of credit, so that streams share it.
     while (write.at < write.bytes.byteLength) {
       const left = Math.min(this.#send.left, MAX_PAYLOAD, write.bytes.byteLength - write.at);
-      if (left === 0) return false; // the peer's WINDOW resumes it
-      const size = Math.min(left, this.#lane.credit);
-      if (size === 0) {
-        this.#lane.wait(this);
-        return true;
+      if (left === 0) return; // the peer's WINDOW resumes it
+      const { credit, spare } = this.#lane;
+      const room = Math.max(RESERVED, Math.min(SHARE * spare, spare + this.#underWay)) - this.#underWay;
+      const size = Math.min(left, credit, room);
+      if (size <= 0) {
+        if (!this.#waits) this.#lane.wait(this);
+        this.#waits = true;
+        return;
       }
       this.#send.take(size);
+      this.#underWay += size;
       this.#lane.send(DATA, this.id, write.bytes.subarray(write.at, write.at + size));
       write.at += size;
     }
     this.#write = null;
     write.done();
-    return false;
   }
 
   // What the lane hands on of the peer's frames.
@@ -170,6 +216,7 @@ export class TunnelStream {
   gotData(payload: Uint8Array): void {
     if (this.#finished) return this.#protocol('DATA after END');
     this.#receive.arrived(payload.byteLength, `stream ${this.id}`);
+    if (this.#unconsumed === 0) this.#takenAt = this.#lane.now();
     this.#unconsumed += payload.byteLength;
     // PERF: the message it lies in belongs to nobody else, so a large part of it need not be copied.
     // SAFETY: a small one is, or one byte could hold a whole message in memory: what a stalled consumer costs is at most
@@ -185,8 +232,9 @@ export class TunnelStream {
     this.#closeIfDone();
   }
 
-  gotWindow(bytes: number): void {
+  gotWindow(bytes: number, flags: number): void {
     this.#send.grant(bytes);
+    if ((flags & WIDER) === 0) this.#underWay = Math.max(0, this.#underWay - bytes);
     this.resume();
   }
 

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { TestEdge } from '../../../test/support/tunnel-edge.ts';
 import { connectorTo, later, origin, pause, rawOrigin, until } from '../../../test/support/tunnel-pair.ts';
 import { generateConnectorKey } from '../capability.ts';
+import { LANE_WINDOW } from '../credit.ts';
 import { CLOSE, frame, DATA } from '../frame.ts';
 import { Backoff, MAX_BACKOFF, MIN_BACKOFF } from './backoff.ts';
 import { Connector, MAX_CONNECTOR_SOCKETS } from './connector.ts';
@@ -299,6 +300,6 @@ test('an edge that takes nothing holds the origin, and nothing piles up here', a
     (sum, { chunks }) => sum + chunks.reduce((one, { byteLength }) => one + byteLength, 0),
     0,
   );
-  assert.ok(taken <= 2_097_152, `${taken} bytes`);
+  assert.ok(taken <= LANE_WINDOW, `${taken} bytes`);
   assert.equal(connector.streams, 20);
 });
