@@ -120,11 +120,11 @@ export interface Operator {
   readonly x: string;
 }
 
-/** Dials `count` tunnels, a few at a time; resolves when all are welcome. */
-export async function openTunnels(port: number, operator: Operator, count: number): Promise<IdleTunnel[]> {
+/** Dials `count` tunnels from number `first` on, a few at a time; resolves when all are welcome. */
+export async function openTunnels(port: number, operator: Operator, count: number, first = 0): Promise<IdleTunnel[]> {
   const holder: ConnectorKey = await generateConnectorKey();
   const [project, connector] = await Promise.all([thumbprint(operator.x), thumbprint(holder.x)]);
-  const names = Array.from({ length: count }, (_, index) => `t${index}`);
+  const names = Array.from({ length: count }, (_, index) => `t${first + index}`);
   const tunnels: IdleTunnel[] = [];
   const path = TUNNEL_PATH;
   for (let at = 0; at < count; at += MAX_NAMES) {

@@ -294,6 +294,43 @@ describe('a tunnel survives', { concurrency: 2 }, () => {
     }
   });
 
+  test('clients that read nothing of what never ends: others are served', { timeout: 60_000 }, async () => {
+    const chunk = Buffer.alloc(65_536, 'x');
+    const server = createServer((request, response) => {
+      if (request.url !== '/endless') return void response.end('here');
+      response.on('error', () => {});
+      const more = (): void => {
+        while (!response.destroyed && response.write(chunk));
+      };
+      response.on('drain', more);
+      more();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const tunnel = await startTunnel((server.address() as AddressInfo).port);
+    try {
+      const stalled = Array.from({ length: 40 }, () => tunnel.begin('/endless').on('error', () => {}));
+      await Promise.all(
+        stalled.map(async (request) => {
+          const answered = answerTo(request);
+          request.end();
+          (await answered).on('error', () => {}).pause();
+        }),
+      );
+      // Until nothing moves any more: all that may be held is held.
+      for (let before = -1; before !== tunnel.wire.passed.up;) {
+        before = tunnel.wire.passed.up;
+        await pause(500);
+      }
+      for (let i = 0; i < 20; i++) assert.equal((await tunnel.ask('/', { agent: false })).text(), 'here');
+      for (const request of stalled) request.destroy();
+      assert.equal((await tunnel.ask('/')).text(), 'here');
+    } finally {
+      await tunnel.stop();
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
   test('clocks that are wrong, and that jump', { timeout: 60_000 }, () => {
     const env = { NODE_OPTIONS: `--import=${CLOCK}`, SALLYPORT_TEST_CLOCK: '-3600000', SALLYPORT_TEST_JUMP: '7200000' };
     return withTunnel({ env }, async (tunnel) => {

@@ -3,11 +3,17 @@
  * listen` on the private end. `direct` is the same policy with the origin as backend: what the tunnel is compared with.
  */
 import { join } from 'node:path';
-import { BIN } from '../../../test/gateway.ts';
+import { ROOT } from '../../../test/gateway.ts';
 import { family, freePort, listens, type Processes } from '../../harness/processes.ts';
 import { runTunnel, straight, type TunnelPeer } from './tunnels.ts';
 
 export const HOST = 'bench.example.com';
+
+/** The command as an installed package runs it, from its bundle; a checkout would take its time to read the sources. */
+function command(processes: Processes): string {
+  const main = JSON.stringify(join(ROOT, 'dist/cli.js'));
+  return processes.write('sallyport.mjs', `import { run } from ${main};\nawait run(process.argv.slice(2));\n`);
+}
 
 /** An edge, with a state folder and an operator's key of its own. */
 export async function startEdge(processes: Processes, backend: string): Promise<{ pid: number; port: number }> {
@@ -17,7 +23,7 @@ export async function startEdge(processes: Processes, backend: string): Promise<
     `edge-${port}.yaml`,
     `app: bench\nhostnames: [${HOST}]\nbackends: { origin: ${backend} }\nroutes: [{ backend: origin }]\n`,
   );
-  const words = [BIN, 'serve', policy, '--listen', `127.0.0.1:${port}`, '--allow-loopback', '--json'];
+  const words = [command(processes), 'serve', policy, '--listen', `127.0.0.1:${port}`, '--allow-loopback', '--json'];
   process.env['XDG_CONFIG_HOME'] = join(folder, 'config');
   process.env['XDG_STATE_HOME'] = join(folder, 'state');
   const { pid } = await processes.start(process.execPath, words, port, undefined, listens);
@@ -46,7 +52,7 @@ export const sallyport: TunnelPeer = {
   start: async (processes, originPort, through = straight) => {
     const edge = await startEdge(processes, '{ tunnel: bench }');
     const dialled = `http://127.0.0.1:${await through(edge.port)}`;
-    const words = [BIN, 'tunnel', 'listen', String(originPort), 'bench', '--edge', dialled, '--json'];
+    const words = [command(processes), 'tunnel', 'listen', String(originPort), 'bench', '--edge', dialled, '--json'];
     return await runTunnel(processes, edge, edge.port, () => processes.start(process.execPath, words, edge.port));
   },
 };
