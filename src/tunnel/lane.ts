@@ -22,6 +22,7 @@ import {
   FrameError,
   GOAWAY,
   HEAD,
+  joinFrames,
   MAX_FRAMES,
   MAX_STREAM,
   OPEN,
@@ -36,8 +37,8 @@ import {
   RESET_CODE,
   WINDOW,
   windowPayload,
-  writeHeader,
   type Frame,
+  type QueuedFrame,
 } from './frame.ts';
 import { Replay } from './replay.ts';
 import { type StreamLane, type StreamSnapshot, TunnelStream } from './stream.ts';
@@ -85,7 +86,7 @@ export class Lane implements StreamLane {
   readonly #replay: Replay;
   #waiting: TunnelStream[] = [];
   #transport: ((message: Uint8Array) => void) | null = null;
-  #queue: Part[] = [];
+  #queue: QueuedFrame[] = [];
   #queued = 0; // bytes
   #flushing = false;
   #nextId: number;
@@ -364,7 +365,7 @@ export class Lane implements StreamLane {
 
   #flush(): void {
     if (this.#queued === 0) return;
-    const message = join(this.#queue, this.#queued);
+    const message = joinFrames(this.#queue, this.#queued);
     this.#queue = [];
     this.#queued = 0;
     this.#replay.keep(message);
@@ -396,23 +397,4 @@ export class Lane implements StreamLane {
     // Only the answer to the last one counts; anything else a peer makes up is not believed.
     if (sent === this.#pingedAt) this.roundTrip = Math.max(1, this.now() - sent);
   }
-}
-
-/** A frame that waits to be sent. */
-interface Part {
-  readonly type: number;
-  readonly flags: number;
-  readonly stream: number;
-  readonly payload: Uint8Array;
-}
-
-function join(parts: readonly Part[], length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const { type, flags, stream, payload } of parts) {
-    writeHeader(bytes, at, type, flags, stream, payload.byteLength);
-    bytes.set(payload, at + FRAME_BYTES);
-    at += FRAME_BYTES + payload.byteLength;
-  }
-  return bytes;
 }
