@@ -81,8 +81,8 @@ export class EdgeLane {
    */
   greeted = false;
 
-  get usable(): boolean {
-    return this.socket !== null && this.greeted && this.lane.accepting;
+  isUsable(now: number): boolean {
+    return this.socket !== null && this.greeted && this.lane.accepting && this.request.expires > now;
   }
 }
 
@@ -262,7 +262,8 @@ export class EdgeLanes {
   /** A lane for a new stream: the less busy of two. Null when there is none but those in `not`. */
   pick(not: ReadonlySet<EdgeLane> | null): EdgeLane | null {
     const usable: EdgeLane[] = [];
-    for (const edge of this.#lanes.values()) if (edge.usable && not?.has(edge) !== true) usable.push(edge);
+    const now = Date.now();
+    for (const edge of this.#lanes.values()) if (edge.isUsable(now) && not?.has(edge) !== true) usable.push(edge);
     if (usable.length <= 1) return usable[0] ?? null;
     const first = Math.floor(Math.random() * usable.length);
     const second = (first + 1 + Math.floor(Math.random() * (usable.length - 1))) % usable.length;

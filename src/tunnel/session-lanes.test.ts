@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CLOSE, frame, GOAWAY, OPEN, PING, readFrames, reasonFrame } from './frame.ts';
+import type { LaneRequest } from './objects.ts';
+import { EdgeLanes, type HibernatingSocket, MAX_LANES, SILENT, type SocketContext } from './session-lanes.ts';
+import { readWelcome, writeResume } from './welcome.ts';
+
+class FakeSocket implements HibernatingSocket {
+  readonly sent: (string | Uint8Array)[] = [];
+  closed: [code: number | undefined, reason: string | undefined] | null = null;
+  attachment: unknown = null;
+  pinged = 0;
+  send(message: string | Uint8Array): void {
+    if (this.closed !== null) throw new Error('closed');
+    this.sent.push(message);
+  }
+  close(code?: number, reason?: string): void {
+    this.closed ??= [code, reason];
+  }
+  serializeAttachment(value: unknown): void {
+    this.attachment = structuredClone(value);
+  }
+  deserializeAttachment(): unknown {
+    return this.attachment;
+  }
+  get welcome() {
+    return readWelcome(String(this.sent.find((message) => typeof message === 'string')));
+  }
+  /** Frames of the types that are given. */
+  frames(type: number): number {
+    let count = 0;
+    for (const message of this.sent)
+      if (typeof message !== 'string') readFrames(message, (one) => void (one.type === type && count++));
+    return count;
+  }
+}
+
+class FakeContext implements SocketContext {
+  sockets: FakeSocket[] = [];
+  acceptWebSocket(socket: HibernatingSocket): void {
+    this.sockets.push(socket as FakeSocket);
+  }
+  getWebSockets(): HibernatingSocket[] {
+    return this.sockets.filter(({ closed }) => closed === null);
+  }
+  getWebSocketAutoResponseTimestamp(socket: HibernatingSocket): Date | null {
+    const { pinged } = socket as FakeSocket;
+    return pinged === 0 ? null : new Date(pinged);
+  }
+}
+
+const request = (more: Partial<LaneRequest> = {}): LaneRequest => ({
+  ...{
+    tunnel: 't',
+    project: 'p',
+    connector: 'c',
+    generation: 1,
+    expires: Date.now() + 3_600_000,
+    peer: '',
+    resume: '',
+  },
+  ...{ url: '', sessions: 1, ...more },
+});
+
+/** What a connector sends once it has the welcome. */
+const GREETING = frame(PING, 0, new Uint8Array(8)).buffer as ArrayBuffer;
+
+function joined(lanes: EdgeLanes, more: Partial<LaneRequest> = {}, socket = new FakeSocket()) {
+  const edge = lanes.accept(socket, request(more));
+  assert.ok(edge !== null);
+  lanes.message(edge, GREETING);
+  return { edge, socket };
+}
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+test('a lane is used once its connector has spoken, and while its rights last', () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  const socket = new FakeSocket();
+  const edge = lanes.accept(socket, request());
+  assert.equal(socket.welcome.resumed, false);
+  assert.equal(lanes.pick(null), null);
+  lanes.message(edge!, GREETING);
+  assert.equal(lanes.pick(null), edge);
+  assert.equal(lanes.pick(new Set([edge!])), null);
+  const short = joined(new EdgeLanes(new FakeContext()), { expires: Date.now() - 1 });
+  assert.equal(short.edge.isUsable(Date.now()), false);
+});
+
+test('the less busy of two takes a stream; one that drains takes none', () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  const one = joined(lanes).edge;
+  const other = joined(lanes).edge;
+  one.lane.open(new Uint8Array([1]));
+  for (let i = 0; i < 20; i++) assert.equal(lanes.pick(null), other);
+  lanes.message(other, reasonFrame(GOAWAY, 0, CLOSE.draining, 'restart').buffer as ArrayBuffer);
+  for (let i = 0; i < 20; i++) assert.equal(lanes.pick(null), one);
+});
+
+test(`more than ${MAX_LANES} sockets are refused`, () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  for (let i = 0; i < MAX_LANES; i++) joined(lanes);
+  assert.equal(lanes.accept(new FakeSocket(), request()), null);
+  assert.equal(lanes.count, MAX_LANES);
+});
+
+test('a fault closes the socket with its code, and the lane is gone', () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  const cases: [string | ArrayBuffer, number][] = [
+    ['a text', CLOSE.malformed],
+    [new ArrayBuffer(3), CLOSE.malformed],
+    [frame(OPEN, 2, new Uint8Array([3, 0])).buffer as ArrayBuffer, CLOSE.malformed],
+    [new ArrayBuffer(1_048_577), CLOSE.limit],
+  ];
+  for (const [message, code] of cases) {
+    const { edge, socket } = joined(lanes);
+    lanes.message(edge, message);
+    assert.equal(socket.closed?.[0], code);
+    assert.equal(lanes.laneOf(socket), null);
+  }
+  assert.equal(lanes.count, 0);
+});
+
+test('silence and expiry end a lane; a ping that nobody saw does not', () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  const now = Date.now();
+  const silent = joined(lanes).socket;
+  const pinged = joined(lanes).socket;
+  pinged.pinged = now + SILENT;
+  const expired = joined(lanes, { expires: now + 1000 }).socket;
+  lanes.check(now + SILENT - 100);
+  assert.deepEqual([silent.closed, pinged.closed, expired.closed?.[0]], [null, null, CLOSE.unauthorised]);
+  lanes.check(now + SILENT + 100);
+  assert.deepEqual([silent.closed?.[0], pinged.closed], [CLOSE.silent, null]);
+});
+
+test('a dropped socket: what is idle is gone, what has streams waits for a resume by the same key', async () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  const idle = joined(lanes).socket;
+  lanes.dropped(idle);
+  assert.equal(lanes.count, 0);
+
+  const { edge, socket } = joined(lanes);
+  const stream = edge.lane.open(new Uint8Array([1]));
+  await turn();
+  const { lane, token } = socket.welcome;
+  lanes.dropped(socket);
+  assert.deepEqual([lanes.count, lanes.pick(null)], [1, null]);
+  for (const more of [
+    { connector: 'another' },
+    { project: 'another' },
+    { resume: writeResume({ lane, token: 'guessed', received: 0 }) },
+  ]) {
+    const thief = new FakeSocket();
+    lanes.accept(thief, request({ resume: writeResume({ lane, token, received: 0 }), ...more }));
+    assert.equal(thief.welcome.resumed, false);
+    lanes.dropped(thief);
+  }
+  const next = new FakeSocket();
+  assert.equal(lanes.accept(next, request({ resume: writeResume({ lane, token, received: 0 }) })), edge);
+  assert.equal(next.welcome.resumed, true);
+  // The welcome is first, then what the connector lacks: the OPEN.
+  assert.equal(typeof next.sent[0], 'string');
+  assert.equal(next.frames(OPEN), 1);
+  assert.ok(stream.open);
+  stream.reset(1);
+});
+
+test('a resume at an offset that was never sent is a new lane', async () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  const { edge, socket } = joined(lanes);
+  const stream = edge.lane.open(new Uint8Array([1]));
+  let lost = '';
+  stream.onReset = ({ message }) => (lost = message);
+  await turn();
+  const { lane, token } = socket.welcome;
+  const next = new FakeSocket();
+  lanes.accept(next, request({ resume: writeResume({ lane, token, received: 1e9 }) }));
+  assert.deepEqual([next.welcome.resumed, socket.closed !== null], [false, true]);
+  assert.match(lost, /could not be resumed/);
+});
+
+test('lanes sleep with the object and go on', async () => {
+  const context = new FakeContext();
+  const before = new EdgeLanes(context);
+  const { edge, socket } = joined(before, { sessions: 3 });
+  edge.lane.open(new Uint8Array([1])).reset(1);
+  await turn();
+  before.saveAll();
+  const after = new EdgeLanes(context);
+  const woken = after.laneOf(socket);
+  assert.ok(woken !== null && woken !== edge);
+  assert.deepEqual([woken.id, woken.token, after.sessions], [edge.id, edge.token, 3]);
+  assert.equal(after.pick(null), woken);
+  // Its ids go on too: 1 was used.
+  assert.equal(woken.lane.open(new Uint8Array([1])).id, 3);
+});
+
+test('who waits is woken by a connector, and forgotten when time is up', async () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  const waiting = lanes.wait(60_000);
+  assert.equal(lanes.waiting, 1);
+  joined(lanes);
+  await waiting;
+  await lanes.wait(1);
+  assert.equal(lanes.waiting, 0);
+});

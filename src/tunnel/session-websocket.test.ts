@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ACCESS_WINDOW, STREAM_WINDOW } from './credit.ts';
+import { RESET_CODE } from './frame.ts';
+import { Lane } from './lane.ts';
+import { BINARY, decodeClose, encodeClose, encodeMessage, MAX_SOCKET_MESSAGE, MessageReader, TEXT } from './message.ts';
+import type { EdgeLanes, HibernatingSocket, SocketContext } from './session-lanes.ts';
+import { Clients, MAX_GUEST_QUEUE, MAX_QUEUE } from './session-websocket.ts';
+import type { TunnelStream } from './stream.ts';
+
+class FakeSocket implements HibernatingSocket {
+  readonly sent: (string | Uint8Array)[] = [];
+  closed: [code: number | undefined, reason: string | undefined] | null = null;
+  bufferedAmount = 0;
+  attachment: unknown = null;
+  send(message: string | Uint8Array): void {
+    this.sent.push(message);
+  }
+  close(code?: number, reason?: string): void {
+    this.closed ??= [code, reason];
+  }
+  serializeAttachment(value: unknown): void {
+    this.attachment = structuredClone(value);
+  }
+  deserializeAttachment(): unknown {
+    return this.attachment;
+  }
+}
+
+/** A session's clients on one end of a lane, a connector on the other. */
+function setUp() {
+  const sockets: FakeSocket[] = [];
+  const context: SocketContext = {
+    acceptWebSocket: (socket) => void sockets.push(socket as FakeSocket),
+    getWebSockets: () => sockets.filter(({ closed }) => closed === null),
+    getWebSocketAutoResponseTimestamp: () => null,
+  };
+  const accepted: TunnelStream[] = [];
+  const options = { now: Date.now, onGoaway: () => {} };
+  const edge = new Lane({ ...options, role: 'edge', onStream: () => assert.fail() });
+  const connector = new Lane({ ...options, role: 'connector', onStream: (stream) => void accepted.push(stream) });
+  edge.attach((message) => connector.receive(message));
+  connector.attach((message) => edge.receive(message));
+  const lanes = { get: (id: string) => (id === 'lane' ? { lane: edge } : null) } as unknown as EdgeLanes;
+  const clients = new Clients(context, lanes);
+  return { context, lanes, clients, edge, accepted };
+}
+
+async function joined(raw = false) {
+  const parts = setUp();
+  const socket = new FakeSocket();
+  parts.clients.accept(socket, 'lane', parts.edge.open(new Uint8Array([1])), raw, null);
+  await settle();
+  const far = parts.accepted[0]!;
+  const client = parts.clients.of(socket);
+  assert.ok(client !== null);
+  return { ...parts, socket, far, client };
+}
+const settle = async (): Promise<void> => {
+  for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+test('texts, bytes and closes pass in both directions', async () => {
+  const { socket, far, client, clients } = await joined();
+  const got: string[] = [];
+  const reader = new MessageReader();
+  far.onData = (chunk) => {
+    far.consumed(chunk.byteLength);
+    reader.push(chunk, ({ opcode, payload }) => {
+      if (opcode === TEXT || opcode === BINARY) got.push(`${opcode} ${new TextDecoder().decode(payload)}`);
+      else got.push(JSON.stringify(decodeClose(payload)));
+    });
+  };
+  void client.message('grüße');
+  void client.message(new TextEncoder().encode('bytes').buffer as ArrayBuffer);
+  await far.write(encodeMessage(TEXT, new TextEncoder().encode('zurück')));
+  await far.write(encodeMessage(BINARY, new Uint8Array([1, 2])));
+  await settle();
+  assert.deepEqual(socket.sent, ['zurück', new Uint8Array([1, 2])]);
+  clients.left(socket, 4001, 'why');
+  await settle();
+  assert.deepEqual(got, ['1 grüße', '2 bytes', '{"code":4001,"reason":"why"}']);
+  void far.write(encodeClose(4001, 'why'));
+  far.end();
+  await settle();
+  assert.deepEqual([clients.count, far.open], [0, false]);
+});
+
+test('how a socket closes says what happened', async () => {
+  const cases: [(far: TunnelStream) => unknown, number | undefined][] = [
+    [(far) => far.write(encodeClose(4002, 'bye')).then(() => far.end()), 4002],
+    [(far) => far.write(encodeClose(1005, '')).then(() => far.end()), undefined],
+    [(far) => far.end(), 1011],
+    [(far) => far.reset(RESET_CODE.internal, 'secret'), 1011],
+    [(far) => far.reset(RESET_CODE.lost, ''), 1012],
+  ];
+  for (const [act, code] of cases) {
+    const { socket, far } = await joined();
+    await act(far);
+    await settle();
+    assert.equal(socket.closed?.[0], code);
+    assert.doesNotMatch(socket.closed?.[1] ?? '', /secret/);
+  }
+});
+
+test('a client that takes nothing costs its window', async () => {
+  const { socket, far, clients } = await joined();
+  socket.bufferedAmount = 1_000_000;
+  let done = false;
+  const bytes = encodeMessage(BINARY, new Uint8Array(3 * STREAM_WINDOW));
+  const write = far.write(bytes).then(() => (done = true));
+  await settle();
+  assert.deepEqual([done, clients.quiet], [false, false]);
+  socket.bufferedAmount = 0;
+  await write;
+  await settle();
+  assert.equal(socket.sent.length, 1);
+  assert.equal(clients.quiet, true);
+});
+
+test('a client that sends more than its origin takes is let go, and a guest beyond its window', async () => {
+  const public_ = await joined();
+  for (let sent = 0; sent < MAX_QUEUE + STREAM_WINDOW; sent += 1_000_000)
+    void public_.client.message(new ArrayBuffer(1_000_000));
+  await settle();
+  assert.equal(public_.socket.closed?.[0], 1013);
+  assert.deepEqual([public_.far.open, public_.clients.count], [false, 0]);
+
+  const guest = await joined(true);
+  void guest.client.message(new ArrayBuffer(ACCESS_WINDOW));
+  assert.equal(guest.socket.closed, null);
+  void guest.client.message(new ArrayBuffer(MAX_GUEST_QUEUE));
+  await settle();
+  assert.equal(guest.socket.closed?.[0], 1013);
+
+  const one = await joined();
+  void one.client.message(new ArrayBuffer(MAX_SOCKET_MESSAGE + 1));
+  assert.equal(one.socket.closed?.[0], 1009);
+});
+
+test('TCP: bytes, an end in one direction, credit as the service takes them', async () => {
+  const { socket, far, client } = await joined(true);
+  let got = 0;
+  let ended = false;
+  far.onData = (chunk) => {
+    got += chunk.byteLength;
+    far.consumed(chunk.byteLength);
+  };
+  far.onEnd = () => (ended = true);
+  void client.message(new ArrayBuffer(ACCESS_WINDOW));
+  void client.message(new ArrayBuffer(0));
+  await settle();
+  assert.deepEqual([got, ended], [ACCESS_WINDOW, true]);
+  assert.deepEqual(
+    socket.sent.reduce((sum: number, text) => sum + Number(text), 0),
+    ACCESS_WINDOW,
+  );
+  await far.write(new Uint8Array([1, 2, 3]));
+  far.end();
+  await settle();
+  assert.deepEqual(socket.sent.slice(-2), [new Uint8Array([1, 2, 3]), new Uint8Array(0)]);
+});
+
+test('sockets sleep with the object, and those of a lane that is gone are closed', async () => {
+  const { context, lanes, clients, socket, far, client } = await joined();
+  far.onData = (chunk) => far.consumed(chunk.byteLength);
+  await client.message('before');
+  await settle();
+  clients.save();
+  const woken = new Clients(context, lanes);
+  assert.notEqual(woken.of(socket), client);
+  await far.write(encodeMessage(TEXT, new TextEncoder().encode('after')));
+  await settle();
+  assert.deepEqual(socket.sent, ['after']);
+  const nobody = new Clients(context, { get: () => null } as unknown as EdgeLanes);
+  assert.deepEqual([nobody.count, socket.closed?.[0]], [0, 1012]);
+});
