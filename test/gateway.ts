@@ -221,6 +221,7 @@ async function startBundle(options: GatewayOptions, files: readonly string[], fo
     compatibility_date: string;
     compatibility_flags: string[];
     vars: Record<string, string>;
+    durable_objects: { bindings: { name: string; class_name: string }[] };
   };
   const modules = [main, ...names.filter((name) => name !== main && /\.(js|wasm|img)$/.test(name))].map((name) => ({
     type: kinds[name.split('.').pop() ?? ''] ?? ('Data' as const),
@@ -237,6 +238,12 @@ async function startBundle(options: GatewayOptions, files: readonly string[], fo
       compatibilityDate: config.compatibility_date,
       compatibilityFlags: config.compatibility_flags,
       bindings: { ...config.vars, ...options.env },
+      durableObjects: Object.fromEntries(
+        config.durable_objects.bindings.map(({ name, class_name: className }) => [
+          name,
+          { className, useSQLite: true },
+        ]),
+      ),
       handleStructuredLogs: ({ message }) => listener.feed(`${message}\n`),
     }),
   );

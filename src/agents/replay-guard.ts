@@ -121,7 +121,7 @@ export async function askReplayGuard(
   try {
     const stub = namespace.get(namespace.idFromName(`replay-${shard}`) as never);
     const signal = AbortSignal.timeout(GUARD_TIMEOUT_MS);
-    const { status } = await stub.fetch(`https://replay/${base64Url(hash)}/${expires}`, { method: 'POST', signal });
+    const { status } = await stub.fetch(`http://replay/${base64Url(hash)}/${expires}`, { method: 'POST', signal });
     return status === FRESH ? true : status === SEEN ? false : null;
   } catch {
     return null;

@@ -2,7 +2,7 @@
  * `sallyport deploy --dry-run`: the bundle for Cloudflare, from the same worker and engine, with the images as data
  * modules. Nothing is uploaded: wrangler bundles offline, and what it would upload stands in --outdir.
  */
-import { defineCommand } from 'citty';
+import { defineCommand, type ArgsDef } from 'citty';
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
@@ -21,9 +21,11 @@ import { gzipSync } from 'node:zlib';
 import { isHostname, parseAddress } from '../compiler/index.ts';
 import { isPublicKey } from '../control/signature.ts';
 import { compileFiles, requireDeployment, type Deployment } from './deployment.ts';
+import { readAgentOptions } from './agent-options.ts';
 import { Failure } from './failure.ts';
-import { policyFiles } from './options.ts';
+import { every, policyFiles } from './options.ts';
 import { readOperatorKey } from './operator.ts';
+import { serveArguments } from './serve.ts';
 import { artefact, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, OBJECT_CLASSES } from './workerd.ts';
 
 export default defineCommand({
@@ -48,9 +50,10 @@ export default defineCommand({
       description: 'public key whose signatures the control API takes; default: the one that init --operator-key made',
       valueHint: 'x',
     },
+    agents: serveArguments.agents,
     json: { type: 'boolean', description: 'print JSON' },
   },
-  async run({ args }) {
+  async run({ args, rawArgs, cmd }) {
     if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(args.name))
       throw new Failure(`--name takes lower-case letters, digits and hyphens, not "${args.name}"`);
     if (!args['dry-run'])
@@ -67,7 +70,7 @@ export default defineCommand({
       writeProject(project, args.name, deployment);
       const outdir = resolve(args.outdir);
       bundle(project, outdir);
-      writeConfiguration(outdir, args.name, control);
+      writeConfiguration(outdir, args.name, { ...control, ...agentVariable(rawArgs, cmd.args as ArgsDef) });
       const modules = readdirSync(outdir).filter((file) => /\.(js|wasm|img)$/.test(file));
       const sizes = modules.map((file) => ({ file, ...sizeOf(join(outdir, file)) }));
       const total = sizes.reduce((sum, { bytes, gzip }) => ({ bytes: sum.bytes + bytes, gzip: sum.gzip + gzip }), {
@@ -89,6 +92,13 @@ export default defineCommand({
     }
   },
 });
+
+/** AGENTS (src/platform/bindings.ts), where anything was chosen. */
+function agentVariable(rawArgs: readonly string[], args: ArgsDef): { readonly AGENTS?: string } {
+  const given = every(rawArgs, args, 'agents');
+  const options = readAgentOptions(given);
+  return given.length === 0 ? {} : { AGENTS: options === null ? 'off' : JSON.stringify(options) };
+}
 
 /** Bindings of the control API (src/platform/bindings.ts). */
 interface ControlVariables {
@@ -121,7 +131,7 @@ export function writeProject(folder: string, name: string, deployment: Deploymen
   ];
   writeFileSync(
     join(folder, 'wrangler.json'),
-    JSON.stringify({ ...configuration(name, null), main: 'worker.js', rules }, null, 2),
+    JSON.stringify({ ...configuration(name, {}), main: 'worker.js', rules }, null, 2),
   );
 }
 
@@ -132,23 +142,26 @@ export function imagesModule(deployment: Deployment): string {
   return `${imports.join('\n')}\nexport default { manifest: ${JSON.stringify(deployment.manifest)}, images: { ${entries.join(', ')} } };\n`;
 }
 
-function configuration(name: string, control: ControlVariables | null): Record<string, unknown> {
+const classesOf = (part: string): string[] =>
+  OBJECT_CLASSES.filter((one) => one.part === part).map(({ className }) => className);
+
+function configuration(name: string, variables: Readonly<Record<string, string>>): Record<string, unknown> {
   return {
     name,
     compatibility_date: COMPATIBILITY_DATE,
     compatibility_flags: COMPATIBILITY_FLAGS,
-    vars: { PLATFORM: 'cloudflare', ...control },
+    vars: { PLATFORM: 'cloudflare', ...variables },
     durable_objects: {
       bindings: OBJECT_CLASSES.map(({ binding, className }) => ({ name: binding, class_name: className })),
     },
     // Classes are only ever added: a tag that was deployed once is never changed.
-    migrations: [{ tag: 'tunnels-1', new_sqlite_classes: OBJECT_CLASSES.map(({ className }) => className) }],
+    migrations: ['tunnels', 'agents'].map((part) => ({ tag: `${part}-1`, new_sqlite_classes: classesOf(part) })),
     workers_dev: true,
   };
 }
 
 /** Beside the bundle, so that `wrangler deploy` in that folder uploads it as it is. */
-function writeConfiguration(outdir: string, name: string, control: ControlVariables | null): void {
+function writeConfiguration(outdir: string, name: string, variables: Readonly<Record<string, string>>): void {
   const rules = [
     { type: 'ESModule', globs: ['**/*.js'] },
     { type: 'CompiledWasm', globs: ['**/*.wasm'] },
@@ -156,7 +169,7 @@ function writeConfiguration(outdir: string, name: string, control: ControlVariab
   ];
   writeFileSync(
     join(outdir, 'wrangler.json'),
-    `${JSON.stringify({ ...configuration(name, control), main: 'worker.js', no_bundle: true, find_additional_modules: true, rules }, null, 2)}\n`,
+    `${JSON.stringify({ ...configuration(name, variables), main: 'worker.js', no_bundle: true, find_additional_modules: true, rules }, null, 2)}\n`,
   );
 }
 

@@ -18,7 +18,7 @@ import { missingSecret } from './secrets.ts';
 import { freePort } from './sockets.ts';
 import { Supervisor, type ProcessEvent, type ProcessStatus } from './supervisor.ts';
 import { watchFiles, type Watcher } from './watch.ts';
-import { artefact, type TcpListener, workerdBinary, workerdConfig } from './workerd.ts';
+import { artefact, type TcpListener, workerdBinary, workerdConfig, type WorkerdOptions } from './workerd.ts';
 
 export const RESOLVE_INTERVAL = 60_000; // ms between two lookups of an origin's name
 /** State of deployments, one folder each; `status` and `reload` find them here. */
@@ -47,6 +47,7 @@ export interface GatewayOptions {
   readonly watch: boolean;
   /** False: there are no tunnels, whatever a policy says. */
   readonly tunnels?: boolean;
+  readonly agents?: WorkerdOptions['agents'];
   readonly report: (event: GatewayEvent) => void;
   /** One line of the access log, JSON as src/observe/access-log.ts writes it. */
   readonly access: (line: string) => void;
@@ -136,7 +137,7 @@ export class Gateway {
       workerd: workerdBinary(),
       config: join(this.#state, 'config.capnp'),
       sockets: this.#sockets,
-      objects: operator === null ? null : join(this.#state, 'objects'),
+      objects: operator === null && (options.agents ?? null) === null ? null : join(this.#state, 'objects'),
       listeners: options.tcp ?? [],
       workers: options.workers,
       host: options.host,
@@ -322,13 +323,12 @@ export class Gateway {
   }
 
   #writeConfig(connections = this.#origins): void {
-    const { secrets, tls, v8Flags } = this.#options;
+    const { secrets, tls, authorities, v8Flags, agents = null } = this.#options;
     const text = workerdConfig({
       origins: [...connections.values()],
       secrets: new Map([...secrets.keys()].map((name) => [name, variableOf(name)])),
       tls: tls === null ? null : { cert: readFileSync(tls.cert, 'utf8'), key: readFileSync(tls.key, 'utf8') },
-      authorities: this.#options.authorities,
-      v8Flags,
+      ...{ authorities, v8Flags, agents },
       images: { directory: join(this.#state, 'images') },
       operator: this.#operator,
       shards: this.#supervisor.workers.map(({ shard }) => shard),

@@ -1,6 +1,7 @@
 /** `sallyport serve`: runs policies on this machine until told to stop. */
 import { defineCommand, type ArgsDef } from 'citty';
 import { readFileSync } from 'node:fs';
+import { readAgentOptions } from './agent-options.ts';
 import { egressPolicy } from './egress.ts';
 import { Failure, sentence } from './failure.ts';
 import { Gateway, type GatewayOptions } from './gateway.ts';
@@ -30,6 +31,11 @@ export const serveArguments = {
     valueHint: 'file',
   },
   tunnels: { type: 'boolean', description: 'private origins may dial in', default: true },
+  agents: {
+    type: 'string',
+    description: 'requests that agents sign: off, wire=compat, nonce=required, https, ...; repeatable',
+    valueHint: 'NAME[=VALUE]',
+  },
   watch: { type: 'boolean', description: 'swap the policy in when a file changes' },
   'allow-loopback': { type: 'boolean', description: 'origins may have loopback addresses' },
   'egress-allow': {
@@ -101,6 +107,7 @@ export function gatewayOptions(args: Parsed, rawArgs: readonly string[]): Gatewa
     state: args.state ?? null,
     watch: args.watch === true,
     tunnels: args.tunnels !== false,
+    agents: readAgentOptions(all('agents')),
     report: args.json === true ? jsonReport : humanReport,
     access: args.json === true ? jsonAccess : humanAccess,
   };

@@ -4,6 +4,8 @@ import { basename, join } from 'node:path';
 import { capnpConfig, Embed, type CapnpValue } from './capnp.ts';
 import { parseDial } from '../compiler/policy/backend.ts';
 import { connectAddress, type Pinned } from './egress.ts';
+import type { AgentOptions } from '../platform/platform.ts';
+import { publicNetwork } from './agent-options.ts';
 import { Failure, sentence } from './failure.ts';
 
 export const COMPATIBILITY_DATE = '2026-11-01';
@@ -24,8 +26,14 @@ export const SHARD_VARIABLE = 'SALLYPORT_SHARD';
 
 /** Durable Objects of the worker. A key names a folder and is part of every object's id: it never changes. */
 export const OBJECT_CLASSES = [
-  { binding: 'TUNNEL_SESSION', className: 'TunnelSession', uniqueKey: 'sallyport-tunnel-session-1' },
-  { binding: 'TUNNEL_REGISTRY', className: 'TunnelRegistry', uniqueKey: 'sallyport-tunnel-registry-1' },
+  { part: 'tunnels', binding: 'TUNNEL_SESSION', className: 'TunnelSession', uniqueKey: 'sallyport-tunnel-session-1' },
+  {
+    part: 'tunnels',
+    binding: 'TUNNEL_REGISTRY',
+    className: 'TunnelRegistry',
+    uniqueKey: 'sallyport-tunnel-registry-1',
+  },
+  { part: 'agents', binding: 'REPLAY_GUARD', className: 'ReplayGuard', uniqueKey: 'sallyport-replay-guard-1' },
 ] as const;
 
 /** TCP connections that go to a service of a tunnel as they are. */
@@ -49,6 +57,8 @@ export interface WorkerdOptions {
   readonly operator?: string | null;
   /** Unix sockets over which the processes reach the objects of each other, one of each; none for one process. */
   readonly shards?: readonly string[];
+  /** null, or absent: signatures of agents are not looked at. */
+  readonly agents?: AgentOptions | null;
   /** Sockets whose connections are streams of a tunnel, by name; their addresses come from the command line. */
   readonly tcp?: readonly TcpListener[];
   /** Addresses to listen on; without, they come from the command line. */
@@ -84,11 +94,19 @@ export function workerdConfig(options: WorkerdOptions): string {
   bindings.push({ name: 'IMAGES', service: 'images' });
   modules.push({ name: './images.js', esModule: 'export default null;\n' });
 
-  const { operator = null } = options;
-  if (operator !== null) {
-    bindings.push({ name: 'OPERATOR_KEY', text: operator });
-    for (const { binding, className } of OBJECT_CLASSES)
-      bindings.push({ name: binding, durableObjectNamespace: className });
+  const { operator = null, agents = null } = options;
+  const parts = { tunnels: operator !== null, agents: agents !== null };
+  const classes = OBJECT_CLASSES.filter(({ part }) => parts[part]);
+  if (operator !== null) bindings.push({ name: 'OPERATOR_KEY', text: operator });
+  bindings.push(agents === null ? { name: 'AGENTS', text: 'off' } : { name: 'AGENTS', json: JSON.stringify(agents) });
+  if (agents !== null) {
+    // Enforced when a connection is made, whatever a name resolves to by then.
+    const tlsOptions = { trustBrowserCas: true, trustedCertificates: options.authorities };
+    services.push({ name: 'public', network: { allow: publicNetwork(agents), tlsOptions } });
+    bindings.push({ name: 'PUBLIC', service: 'public' });
+  }
+  if (classes.length > 0) {
+    for (const { binding, className } of classes) bindings.push({ name: binding, durableObjectNamespace: className });
     // The folder comes from the command line: each process has one of its own.
     services.push({ name: OBJECTS, disk: { writable: true } });
     // The same folder, for looking only.
@@ -117,10 +135,10 @@ export function workerdConfig(options: WorkerdOptions): string {
       compatibilityFlags: COMPATIBILITY_FLAGS,
       bindings,
       globalOutbound: 'internet',
-      ...(operator === null
+      ...(classes.length === 0
         ? {}
         : {
-            durableObjectNamespaces: OBJECT_CLASSES.map(({ className, uniqueKey }) => ({
+            durableObjectNamespaces: classes.map(({ className, uniqueKey }) => ({
               className,
               uniqueKey,
               enableSql: true,
@@ -145,7 +163,7 @@ export function workerdConfig(options: WorkerdOptions): string {
         tcp: {},
         service: { name: 'main', entrypoint: 'tcp', props: { json: JSON.stringify({ tunnel, service }) } },
       })),
-      ...(operator === null || (options.shards ?? []).length < 2
+      ...(classes.length === 0 || (options.shards ?? []).length < 2
         ? []
         : [{ name: 'shard', http: {}, service: { name: 'main', entrypoint: 'shard' } }]),
       ...(options.control === null
