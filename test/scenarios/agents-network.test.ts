@@ -1,4 +1,7 @@
-/** Where keys may come from, on-prem: over TLS that is verified, and from no address that is not public, whatever its name. */
+/**
+ * On-prem: keys come over TLS that is verified, and from no address that is not public, whatever its name; a nonce that one
+ * process has seen is known to all.
+ */
 import assert from 'node:assert/strict';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
@@ -95,3 +98,31 @@ test('off: nothing is fetched, nobody is judged', { timeout: 60_000 }, async () 
     await gateway.stop();
   }
 });
+
+test(
+  'several processes know each other’s nonces',
+  { timeout: 90_000, skip: process.platform !== 'linux' },
+  async () => {
+    const port = await listening(createPlainServer(publish), '127.0.0.1');
+    const args = ['--workers', '3', '--agents', 'insecure', '--agents', `trusted-host=127.0.0.1:${port}`];
+    const policy = `app: processes
+backends: { web: { url: ${echo.url} } }
+routes: [{ backend: web }]
+rules: [{ name: proven, when: not agent.verified, action: block }]
+`;
+    const gateway = await startGateway({ policy, args: [...args, '--agents', 'nonce=required'] });
+    try {
+      for (let round = 0; round < 6; round++) {
+        const now = Math.floor(Date.now() / 1000);
+        const agent = `sig1="http://127.0.0.1:${port}/keys.json"`;
+        const headers = await signedHeaders(signer, { url: 'http://shop.example/', agent, parameters: { created: now, expires: now + 60 } }); // prettier-ignore
+        // Each on a connection of its own, which the kernel gives to any of them.
+        const sent = Array.from({ length: 9 }, () => ask(`${gateway.url}/`, { host: 'shop.example', headers }));
+        const statuses = (await Promise.all(sent)).map(({ status }) => status);
+        assert.deepEqual(statuses.sort(), [200, ...Array<number>(8).fill(403)]);
+      }
+    } finally {
+      await gateway.stop();
+    }
+  },
+);
