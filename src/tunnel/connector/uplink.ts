@@ -19,6 +19,7 @@ const FINAL_STATUS: ReadonlySet<number> = new Set([401, 403, 409]);
 /** Answers that mean the wrong place at the first dial; later, a place that is being set up again. */
 const FINAL_AT_FIRST: ReadonlySet<number> = new Set([400, 404, 405, 426]);
 const CLOCK_TOLERANCE = 30_000; // ms
+const UPKEEP = 2000; // ms between looks at lanes
 const STABLE = 5000; // ms after which a socket that is lost was none that never held
 
 export interface UplinkOptions {
@@ -59,6 +60,7 @@ export class Uplink {
   #everReady = false;
   #stopped = false;
   #timer: NodeJS.Timeout | null = null;
+  #upkeep: NodeJS.Timeout | undefined;
   #dialled: EdgeSocket | null = null;
 
   constructor(options: UplinkOptions) {
@@ -76,6 +78,13 @@ export class Uplink {
   }
 
   start(): void {
+    this.#upkeep = setInterval(() => {
+      for (const held of [this.#held, ...this.#draining]) {
+        held?.lane.relieve();
+        if (held?.lane.size === 0) held.lane.idle();
+      }
+    }, UPKEEP);
+    this.#upkeep.unref();
     void this.#dial();
   }
 
@@ -95,6 +104,7 @@ export class Uplink {
 
   /** Ends everything at once. */
   close(reason: string): void {
+    clearInterval(this.#upkeep);
     this.#stopDialling();
     for (const held of [this.#held, ...this.#draining]) {
       if (held === null) continue;
