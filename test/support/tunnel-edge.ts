@@ -71,6 +71,7 @@ export class TestEdge {
     this.#options = options;
     this.#server.on('upgrade', (request, socket, head) => {
       this.dials++;
+      socket.on('error', () => {}); // a connector that goes meanwhile
       void this.#refusal(request).then((refusal) => {
         if (refusal === null)
           return this.#sockets.handleUpgrade(request, socket, head, (opened) => this.#welcome(opened, request));
