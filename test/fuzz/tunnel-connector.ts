@@ -5,6 +5,7 @@
  * once it is closed. A right that is refused ends it; anything else has it dial again.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { WebSocketServer, type WebSocket } from 'ws';
@@ -93,8 +94,6 @@ function message(r: Random, next: () => number): Uint8Array {
 export async function fuzz(seconds: number, seed: number): Promise<number> {
   const r = random(seed);
   let sent = 0;
-  let dials = 0;
-  let over = false;
   const sockets = new Set<Socket>();
   const counted = (server: Server): Server => server.on('connection', (socket: Socket) => sockets.add(socket));
 
@@ -139,7 +138,7 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
       url: '',
     });
     if (r.below(12) > 0) socket.send(r.below(12) === 0 ? hostileBytes(r, Buffer.from(welcome)).toString() : welcome);
-    for (let left = r.below(60); left > 0 && socket.readyState === socket.OPEN && !over; left--) {
+    for (let left = r.below(60); left > 0 && socket.readyState === socket.OPEN; left--) {
       socket.send(message(r, next));
       sent++;
       if (r.below(40) === 0) socket.send(r.pick(['pong', 'ping', '{', welcome]));
@@ -151,7 +150,6 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
   const upgrades = new WebSocketServer({ noServer: true, handleProtocols: () => SUBPROTOCOL });
   const edge = counted(createServer((_request, response) => response.writeHead(404).end()));
   edge.on('upgrade', (request, socket, head) => {
-    dials++;
     socket.on('error', () => {});
     const answer = r.below(30);
     if (answer === 0) return void socket.end('HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\nno');
@@ -179,8 +177,7 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
       connector.on('closed', () => ended++);
       if (r.below(2) === 0) connector.on('end', () => {});
       connector.start();
-      const before = dials;
-      while (dials === before) await new Promise((done) => setTimeout(done, 5));
+      await once(edge, 'upgrade');
       await new Promise((done) => setTimeout(done, 30 + r.below(Math.min(600, 1 + seconds * 200))));
       assert.equal(ended, 0, 'nothing but a refused right ends it');
       await connector.close(0);
@@ -189,7 +186,6 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
     }
     return sent;
   } finally {
-    over = true;
     for (const client of upgrades.clients) client.terminate();
     for (const server of [origin, secret, edge]) server.close();
     for (const socket of sockets) socket.destroy();
