@@ -146,7 +146,9 @@ function partsOf({ where, transaction }: Disagreement): string[] {
 const hasNul = (one: Disagreement): boolean =>
   partsOf(one).some((written) => {
     const once = written.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
-    return [written, once].some((value) => /\0|%(?:25)*(?:u00)?00|\\u0000|\\x00|\\0|&#x?0*;/i.test(value));
+    return [written, once].some((value) =>
+      /\0|%(?:25)*(?:u00)?00|\\u0000|\\x00|\\000|\\0{1,2}(?![0-7])|&#x?0+(?![0-9a-f])/i.test(value),
+    );
   });
 const hasHighByte = (one: Disagreement): boolean =>
   partsOf(one).some((part) => /[\x80-\xff]|%(?:25)*[89a-f][0-9a-f]|\\u|%u|\\x|&#/i.test(part));
@@ -520,11 +522,14 @@ export const CAUSES: readonly Cause[] = [
   },
 ];
 
-/** A cause of which ModSecurity 2 says otherwise is none, unless it is one between us and ModSecurity 2 as well. */
+/**
+ * A cause that calls the others wrong does not hold where ModSecurity 2 sides with them, unless what is between us and
+ * ModSecurity 2 has a cause itself: then it is no judge.
+ */
 export function causeOf(disagreement: Disagreement): Cause | undefined {
   const { other, judge, rule, mine } = disagreement;
   const against = other !== 'apache' && judge !== null && judge.has(rule) !== mine.has(rule);
-  return CAUSES.find(
-    ({ others, covers }) => others.includes(other) && (!against || others.includes('apache')) && covers(disagreement),
-  );
+  if (against && !CAUSES.some((cause) => cause.others.includes('apache') && cause.covers(disagreement)))
+    return undefined;
+  return CAUSES.find((cause) => cause.others.includes(other) && cause.covers(disagreement));
 }
