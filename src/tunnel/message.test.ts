@@ -37,6 +37,22 @@ test('messages survive any cut', () => {
   );
 });
 
+test('a long message in small pieces, and many that are only promised', () => {
+  const payload = Uint8Array.from({ length: 300_000 }, (_, at) => at % 251);
+  const reader = new MessageReader();
+  const stream = encodeMessage(BINARY, payload);
+  let found: Uint8Array | null = null;
+  for (let at = 0; at < stream.length; at += 1000)
+    reader.push(stream.subarray(at, at + 1000), (one) => (found = one.payload));
+  assert.deepEqual(found, payload);
+  const promise = encodeMessage(BINARY, new Uint8Array(MAX_SOCKET_MESSAGE)).subarray(0, 100);
+  const before = process.memoryUsage().arrayBuffers;
+  const readers = Array.from({ length: 500 }, () => new MessageReader());
+  for (const one of readers) one.push(promise, () => assert.fail('nothing is complete'));
+  assert.ok(process.memoryUsage().arrayBuffers - before < 100_000_000);
+  assert.ok(readers.every(({ partial }) => partial));
+});
+
 test('limits of messages', () => {
   const header = (opcode: number, length: number): Uint8Array => {
     const one = new Uint8Array(5);

@@ -50,11 +50,14 @@ export function decodeClose(payload: Uint8Array): { readonly code: number; reado
   return { code: sendable ? code : 1005, reason: sendable ? new TextDecoder().decode(payload.subarray(2)) : '' };
 }
 
+const FIRST_BYTES = 16_384; // of the room for a message whose header came
+
 /** Puts messages together from the chunks of a stream. */
 export class MessageReader {
   readonly #header = new Uint8Array(MESSAGE_HEADER);
   #have = 0; // bytes of the header
   #payload: Uint8Array | null = null;
+  #length = 0; // of the payload, once it is there
   #at = 0;
   #closed = false;
 
@@ -84,7 +87,8 @@ export class MessageReader {
         if (this.#have === MESSAGE_HEADER) this.#begin();
         continue;
       }
-      const take = Math.min(this.#payload.byteLength - this.#at, chunk.byteLength - at);
+      const take = Math.min(this.#length - this.#at, chunk.byteLength - at);
+      this.#room(this.#at + take);
       this.#payload.set(chunk.subarray(at, at + take), this.#at);
       this.#at += take;
       at += take;
@@ -92,7 +96,7 @@ export class MessageReader {
   }
 
   #complete(): boolean {
-    return this.#payload !== null && this.#at === this.#payload.byteLength;
+    return this.#payload !== null && this.#at === this.#length;
   }
 
   #begin(): void {
@@ -102,8 +106,17 @@ export class MessageReader {
       throw new FrameError(CLOSE.malformed, `a message of opcode ${opcode}`);
     const most = opcode === CLOSING ? MAX_CLOSE : MAX_SOCKET_MESSAGE;
     if (length > most) throw new FrameError(CLOSE.limit, `a message of ${length} bytes; the limit is ${most}`);
-    // SAFETY: at most `most` bytes, whatever the header says.
-    this.#payload = new Uint8Array(length);
+    this.#payload = new Uint8Array(Math.min(length, FIRST_BYTES));
+    this.#length = length;
     this.#at = 0;
+  }
+
+  /** SAFETY: what is held grows with what has come; a header alone, of thousands of streams, is a promise and costs nothing. */
+  #room(bytes: number): void {
+    const held = this.#payload!;
+    if (bytes <= held.byteLength) return;
+    const larger = new Uint8Array(Math.min(this.#length, Math.max(bytes, held.byteLength * 2)));
+    larger.set(held);
+    this.#payload = larger;
   }
 }

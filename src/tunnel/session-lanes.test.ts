@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CLOSE, frame, GOAWAY, OPEN, PING, readFrames, reasonFrame } from './frame.ts';
 import type { LaneRequest } from './objects.ts';
-import { EdgeLanes, type HibernatingSocket, MAX_LANES, SILENT, type SocketContext } from './session-lanes.ts';
+import {
+  EdgeLanes,
+  type HibernatingSocket,
+  MAX_LANES,
+  MAX_UNSENT,
+  SILENT,
+  type SocketContext,
+} from './session-lanes.ts';
 import { readWelcome, writeResume } from './welcome.ts';
 
 class FakeSocket implements HibernatingSocket {
@@ -10,6 +17,7 @@ class FakeSocket implements HibernatingSocket {
   closed: [code: number | undefined, reason: string | undefined] | null = null;
   attachment: unknown = null;
   pinged = 0;
+  bufferedAmount = 0;
   send(message: string | Uint8Array): void {
     if (this.closed !== null) throw new Error('closed');
     this.sent.push(message);
@@ -203,4 +211,16 @@ test('who waits is woken by a connector, and forgotten when time is up', async (
   await waiting;
   await lanes.wait(1);
   assert.equal(lanes.waiting, 0);
+});
+
+test('a connector that reads nothing of what it asks for is closed at the limit', async () => {
+  const { edge, socket } = joined(new EdgeLanes(new FakeContext()));
+  socket.bufferedAmount = MAX_UNSENT;
+  edge.lane.open(new Uint8Array(2));
+  await turn();
+  assert.deepEqual([socket.frames(OPEN), socket.closed], [1, null]);
+  socket.bufferedAmount = MAX_UNSENT + 1;
+  edge.lane.open(new Uint8Array(2));
+  await turn();
+  assert.deepEqual([socket.frames(OPEN), socket.closed?.[0]], [1, CLOSE.limit]);
 });

@@ -11,6 +11,7 @@ export const MAX_LANES = 256; // of one session
 export const SILENT = 75_000; // ms without a ping or a frame after which a socket counts as dead; three pings
 const ELSEWHERE_AFTER = 200; // ms that a dropped socket has to come back before requests go to another lane
 const BATCH_FROM = 4; // streams open on a lane
+export const MAX_UNSENT = 33_554_432; // bytes for one connector that its socket may hold back; twice the largest window
 const TAG = 'lane';
 
 /** A hibernating WebSocket, as far as it is used here. */
@@ -332,6 +333,9 @@ export class EdgeLanes {
 
 function transmit(socket: HibernatingSocket, message: Uint8Array): void {
   try {
+    // SAFETY: credit bounds what streams send, but a peer that asks (PING, OPEN) and never reads has its answers held here.
+    if ((socket.bufferedAmount ?? 0) > MAX_UNSENT)
+      return socket.close(CLOSE.limit, `more than ${MAX_UNSENT} bytes wait for the connector`);
     socket.send(message);
   } catch {
     // It is closing: its close event follows, and what was sent is kept for a resume.

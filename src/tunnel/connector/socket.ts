@@ -11,6 +11,7 @@ import { PINGS, type Pings } from './pings.ts';
 export const HANDSHAKE_TIMEOUT = 10_000; // ms for the upgrade, and then for the welcome
 /** Bytes that wait for the network above which sources are not read. */
 const HIGH_WATER = 1_048_576;
+const MAX_UNSENT = 33_554_432; // bytes that wait for the network before the edge counts as gone; twice the largest window
 const DRAIN_POLL = 5; // ms; `ws` tells of no drain
 const MISSES = 2; // pings without an answer
 
@@ -93,7 +94,10 @@ export class EdgeSocket {
   }
 
   send(message: Uint8Array): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message, SEND);
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    // SAFETY: credit bounds what streams send, but an edge that asks (PING, OPEN) and never reads has its answers held here.
+    if (this.#socket.bufferedAmount > MAX_UNSENT) return this.terminate();
+    this.#socket.send(message, SEND);
   }
 
   /** Null while the network takes what is sent. */
