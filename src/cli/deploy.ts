@@ -47,7 +47,8 @@ export default defineCommand({
     },
     'operator-key': {
       type: 'string',
-      description: 'public key whose signatures the control API takes; default: the one that init --operator-key made',
+      description:
+        'public key of who may use the control API and open tunnels; default: the one that init --operator-key made',
       valueHint: 'x',
     },
     agents: serveArguments.agents,
@@ -60,11 +61,13 @@ export default defineCommand({
       throw new Failure(
         'deploy works with --dry-run only so far; what it writes can be uploaded with wrangler deploy --no-bundle',
       );
-    const control = controlVariables(args['control-host'], args['operator-key']);
+    const { CONTROL_HOST } = controlVariables(args['control-host']);
     const deployment = requireDeployment(
-      await compileFiles(policyFiles(args._), 'cloudflare', control?.CONTROL_HOST),
+      await compileFiles(policyFiles(args._), 'cloudflare', CONTROL_HOST),
       args.json === true,
     );
+    const needed = CONTROL_HOST !== undefined || deployment.tunnels !== null;
+    const control = { ...controlVariables(args['control-host']), ...operatorVariables(args['operator-key'], needed) };
     const project = mkdtempSync(join(tmpdir(), 'sallyport-deploy-'));
     try {
       writeProject(project, args.name, deployment);
@@ -83,7 +86,7 @@ export default defineCommand({
         generation: deployment.manifest.generation,
         modules: sizes,
         total,
-        controlHost: control?.CONTROL_HOST ?? null,
+        controlHost: CONTROL_HOST ?? null,
         secrets: deployment.secrets.map((name) => `SECRET_${name}`),
       };
       process.stdout.write(args.json ? `${JSON.stringify(result)}\n` : `${describe(result)}\n`);
@@ -100,23 +103,26 @@ function agentVariable(rawArgs: readonly string[], args: ArgsDef): { readonly AG
   return given.length === 0 ? {} : { AGENTS: options === null ? 'off' : JSON.stringify(options) };
 }
 
-/** Bindings of the control API (src/platform/bindings.ts). */
+/** Bindings of the control API and of tunnels (src/platform/bindings.ts). */
 interface ControlVariables {
-  readonly CONTROL_HOST: string;
-  readonly OPERATOR_KEY: string;
+  readonly CONTROL_HOST?: string;
+  readonly OPERATOR_KEY?: string;
 }
 
-function controlVariables(host: string | undefined, x: string | undefined): ControlVariables | null {
-  if (host === undefined) {
-    if (x !== undefined) throw new Failure('--operator-key is of use with --control-host only');
-    return null;
-  }
+function controlVariables(host: string | undefined): ControlVariables {
+  if (host === undefined) return {};
   const name = host.toLowerCase().replace(/\.$/, '');
   if (!isHostname(name) || parseAddress(name) !== undefined)
     throw new Failure(`--control-host takes a host name without port, not "${host}"`);
+  return { CONTROL_HOST: name };
+}
+
+/** `needed`: there is a control API, or there are tunnels. */
+function operatorVariables(x: string | undefined, needed: boolean): ControlVariables {
   if (x !== undefined && !isPublicKey(x))
     throw new Failure('--operator-key takes the x of an Ed25519 JWK, 43 characters of base64url');
-  return { CONTROL_HOST: name, OPERATOR_KEY: x ?? readOperatorKey().x };
+  if (x !== undefined) return { OPERATOR_KEY: x };
+  return needed ? { OPERATOR_KEY: readOperatorKey().x } : {};
 }
 
 /** A wrangler project: the worker as built, the engine, and `./images.js` that imports every image as bytes. */
