@@ -66,7 +66,7 @@ export function checkWaf(policy: usize): i32 {
 }
 
 function checkProgram(): bool {
-  return checkTables() && checkSets() && checkTree() && checkProfiles() && checkRules() && checkLinks() && checkRest();
+  return checkTables() && checkSets() && checkMasks() && checkTree() && checkProfiles() && checkRules() && checkLinks() && checkRest();
 }
 
 /** Each table lies inside of the program and has no more rows than its limit. */
@@ -116,6 +116,24 @@ function checkSets(): bool {
     const own = cell(abi.PROGRAM_SETS, abi.SET_ROW_WORDS, i, 2);
     if (own > <u32>abi.MAX_MATCHERS) return false;
     matchers += own;
+  }
+  return true;
+}
+
+/** SAFETY: the records of all matchers that a mask has are read, so it has none that its set has not. */
+function checkMasks(): bool {
+  const sets = rows(abi.PROGRAM_SETS);
+  const masks = rows(abi.PROGRAM_MASKS);
+  let at = program + <usize>load<u32>(program + (abi.PROGRAM_MASKS << 2), 4);
+  for (let i: u32 = 0; i < masks; i++, at += abi.MASK_TAIL_BYTES) {
+    for (let set: u32 = 0; set < sets; set++, at += abi.MATCHER_SET_BYTES) {
+      const own = cell(abi.PROGRAM_SETS, abi.SET_ROW_WORDS, set, 2);
+      for (let first = own & ~63; first < <u32>abi.MAX_MATCHERS; first += 64) {
+        let bits = load<u64>(at + <usize>(first >> 3));
+        if (first < own) bits >>= <u64>(own - first);
+        if (bits != 0) return false;
+      }
+    }
   }
   return true;
 }

@@ -16,6 +16,7 @@ import {
   MATCHERS_RECORDS,
   MATCHERS_UNFILTERED,
   MATCHERS_VECTORS,
+  MATCHER_ALWAYS,
   MATCHER_BIN,
   MATCHER_BYTES,
   MATCHER_BYTE_SETS,
@@ -261,6 +262,11 @@ function regexCaptures(section: usize, matcher: u32, at: usize, length: i32, out
   const record = recordOf(section, matcher);
   const positions = section + <usize>load<u32>(record, MATCHER_POSITIONS);
   const bin = load<u32>(record, MATCHER_BIN);
+  if (load<u32>(record, MATCHER_KIND) == MATCHER_ALWAYS && load<u32>(record, MATCHER_WHOLE) != 0) {
+    store<u32>(out, 0);
+    store<i32>(out, length, 4);
+    return true;
+  }
   const complete = bin < load<u32>(section, MATCHERS_BIN_COUNT) && load<u32>(entryOf(section, MATCHERS_BINS, bin), BIN_ROOTS) == 0;
   if (complete && load<u32>(record, MATCHER_WHOLE) != 0) {
     if (endOfMatch(entryOf(section, MATCHERS_BINS, bin), matcher, at, length) == 0) return false;

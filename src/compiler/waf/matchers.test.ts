@@ -69,6 +69,32 @@ test('captures of what matches whole texts only', async () => {
   assert.equal(engine.captures(3, 'a'), null);
 });
 
+test('a pattern that takes all captures all', async () => {
+  const { section, count } = await compileMatchers(
+    ['^.*$', '.*', '^(.*)$', '^.*?', '[^a]*', '.{0,3}', '^.*x?'].map((pattern) => rx(pattern, true)),
+  );
+  assert.ok(engine.open(section, count));
+  const whole = (text: string): unknown[] =>
+    Array.from({ length: count }, (_, matcher) => engine.captures(matcher, text)?.slice(0, 2));
+  const rest = [[0, 3], null];
+  assert.deepEqual(whole('b\na'), [
+    rest,
+    rest,
+    [
+      [0, 3],
+      [0, 3],
+    ],
+    [[0, 0], null],
+    [[0, 2], null],
+    rest,
+    rest,
+  ]);
+  assert.deepEqual(
+    whole(''),
+    [0, 1, 2, 3, 4, 5, 6].map((matcher) => [[0, 0], matcher === 2 ? [0, 0] : null]),
+  );
+});
+
 test('captures of long texts are found where they match first, with what stands around them', async () => {
   const sources = [rx('\\b(a)(b+)\\b', true), rx('^x.*y$'), rx('(?i)sel.{1,200}from'), rx('qe*f')];
   for (const limits of [{}, { completeStates: 8, partialStates: 8 }]) {

@@ -132,7 +132,7 @@ function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): 
       byteSets: [],
       clauses: [],
       shortest: 0,
-      whole: false,
+      whole: regex.groups === 1 && isWhole(regex.root),
       literals: null,
       share: 1,
       machine: null,
