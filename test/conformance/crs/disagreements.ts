@@ -465,9 +465,11 @@ export const CAUSES: readonly Cause[] = [
   },
   {
     id: 'cookies-trimmed',
-    others: ['coraza'],
+    others: ['libmodsecurity', 'coraza'],
     right: 'ours',
-    why: 'Coraza takes white space off both ends of a cookie value; ModSecurity 2 leaves it.',
+    why:
+      'libmodsecurity takes white space off the end of a Cookie header, VT and FF too, and Coraza off both ends of each ' +
+      'value; ModSecurity 2 leaves it.',
     covers: (one) => inCookies(one) && /\s;|=\s|\s$/.test(headerOf(one.transaction, 'cookie')),
   },
   {
