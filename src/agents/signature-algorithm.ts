@@ -62,11 +62,26 @@ export async function signBase({ algorithm, key }: SignatureKey, base: string): 
   return new Uint8Array(await crypto.subtle.sign(SCHEMES[algorithm].use, key, new TextEncoder().encode(base)));
 }
 
-/** Constant time is the library's; false also for a signature of another length. */
-export function verifyBase(
+/** Bytes of a signature, where the algorithm says how many; for RSA the key does. */
+const LENGTHS: Readonly<Partial<Record<SignatureAlgorithm, number>>> = {
+  ed25519: 64,
+  'ecdsa-p256-sha256': 64,
+  'ecdsa-p384-sha384': 96,
+  'hmac-sha256': 32,
+};
+
+/** Constant time is the library's. False for a signature of another length, which some runtimes refuse with an exception. */
+export async function verifyBase(
   { algorithm, key }: SignatureKey,
   base: string,
   signature: Uint8Array<ArrayBuffer>,
 ): Promise<boolean> {
-  return crypto.subtle.verify(SCHEMES[algorithm].use, key, signature, new TextEncoder().encode(base));
+  const length = LENGTHS[algorithm];
+  if (length !== undefined && signature.byteLength !== length) return false;
+  try {
+    return await crypto.subtle.verify(SCHEMES[algorithm].use, key, signature, new TextEncoder().encode(base));
+  } catch {
+    // Whatever a runtime can not make sense of was not signed.
+    return false;
+  }
 }

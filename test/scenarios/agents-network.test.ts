@@ -126,3 +126,36 @@ rules: [{ name: proven, when: not agent.verified, action: block }]
     }
   },
 );
+
+test('`agents:` of an app decides by what is proven', { timeout: 60_000 }, async () => {
+  const port = await listening(createPlainServer(publish), '127.0.0.1');
+  const policy = `app: agents
+backends: { web: { url: ${echo.url} } }
+routes: [{ backend: web }]
+agents: { training: block, "CCBot": log, require: verified }
+`;
+  const gateway = await startGateway({ policy, args: ['--agents', 'insecure', '--agents', `trusted-host=127.0.0.1:${port}`] }); // prettier-ignore
+  try {
+    const now = Math.floor(Date.now() / 1000);
+    const agent = `sig1="http://127.0.0.1:${port}/keys.json"`;
+    const draft = { url: 'http://shop.example/', agent, parameters: { created: now, expires: now + 60 } };
+    const visit = async (headers: Record<string, string>) => {
+      const answer = await ask(`${gateway.url}/`, { host: 'shop.example', headers });
+      return answer.status === 200 ? '200' : `${answer.status} ${String(answer.json()['detail'])}`;
+    };
+    const browser = {
+      'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/154.0.0.0 Safari/537.36',
+    };
+    assert.equal(await visit(browser), '200');
+    assert.equal(await visit({ ...browser, ...(await signedHeaders(signer, draft)) }), '200');
+    const unproven = await visit({ 'user-agent': 'GPTBot/1.2' });
+    const forged = { ...(await signedHeaders(signer, draft)), signature: 'sig1=:AAAA:' };
+    // Whoever is refused learns the same, whether nothing was proven or something was wrong.
+    assert.match(unproven, /^403 agents must prove who they are/);
+    assert.equal(await visit({ ...browser, ...forged }), unproven);
+    // Its keys are nobody's who trains: what the user agent says about somebody else does not count.
+    assert.equal(await visit({ 'user-agent': 'GPTBot/1.2', ...(await signedHeaders(signer, draft)) }), '200');
+  } finally {
+    await gateway.stop();
+  }
+});

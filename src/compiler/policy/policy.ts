@@ -16,6 +16,7 @@ import type { Document } from '../document.ts';
 import { parseCidr } from '../lists.ts';
 import type { InspectionSource, ListSource, RouteSource, SettingsSource } from '../sources.ts';
 import { shown } from '../spelling.ts';
+import { readAgents } from './agents.ts';
 import { readBackend } from './backend.ts';
 import { Intersection, readHostname } from './hostname.ts';
 import { parseSize } from './quantity.ts';
@@ -100,7 +101,8 @@ export function readPolicy(document: Document, target: Target): Policy | null {
   const lists = mapping(fields, 'lists', schema.nameSchemas.lists, MAX_LISTS, document)
     .map(([name, value]) => readList(name, value, document))
     .filter((list) => list !== null);
-  const rules = readRules(fields, reading);
+  const own = settings.agents === undefined ? [] : readAgents(settings.agents, document);
+  const rules = [...own, ...readRules(fields, reading)];
   const body = readBody(settings, document);
   const wafs = new WafReader(settings.waf, body, document);
   const { routes, inspections } = readRoutes(fields, settings, wafs, reading);

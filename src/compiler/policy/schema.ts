@@ -18,6 +18,7 @@ import {
   MAX_ROUTES,
   MAX_RULES,
 } from '../../../assembly/abi.ts';
+import { agentsSchema } from './agents-schema.ts';
 import { filter } from './filter-schema.ts';
 import {
   cidr,
@@ -328,6 +329,9 @@ export const settingSchemas = {
   waf: wafSchema
     .optional()
     .describe('Web application firewall; `waf: {}` is the embedded rule set in mode enforce. Default: none'),
+  agents: agentsSchema
+    .optional()
+    .describe('What agents may do: allow, log or block, by name, operator, domain or category; before `rules`'),
   tunnels: tunnelsSchema
     .optional()
     .describe(
@@ -360,6 +364,7 @@ export type BackendRef = z.output<typeof backendRef>;
 export type Route = z.output<typeof routeSchema>;
 export type Rule = z.output<typeof ruleSchema>;
 export type Backend = z.output<typeof backendSchema>;
+export type AgentsPolicy = z.output<typeof agentsSchema>;
 export type Inspect = z.output<typeof inspect>;
 export type Settings = { readonly [Name in keyof typeof settingSchemas]: z.output<(typeof settingSchemas)[Name]> };
 
