@@ -93,7 +93,7 @@ function message(r: Random, next: () => number): Uint8Array {
 
 export async function fuzz(seconds: number, seed: number): Promise<number> {
   const r = random(seed);
-  let sent = 0;
+  let cases = 0; // messages, and lives of connectors
   const sockets = new Set<Socket>();
   const counted = (server: Server): Server => server.on('connection', (socket: Socket) => sockets.add(socket));
 
@@ -140,7 +140,7 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
     if (r.below(12) > 0) socket.send(r.below(12) === 0 ? hostileBytes(r, Buffer.from(welcome)).toString() : welcome);
     for (let left = r.below(60); left > 0 && socket.readyState === socket.OPEN; left--) {
       socket.send(message(r, next));
-      sent++;
+      cases++;
       if (r.below(40) === 0) socket.send(r.pick(['pong', 'ping', '{', welcome]));
       if (r.below(6) === 0) await new Promise((done) => setTimeout(done, r.below(4)));
     }
@@ -181,10 +181,11 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
       await new Promise((done) => setTimeout(done, 30 + r.below(Math.min(600, 1 + seconds * 200))));
       assert.equal(ended, 0, 'nothing but a refused right ends it');
       await connector.close(0);
+      cases++;
       assert.deepEqual([ended, connector.streams, connector.sockets], [1, 0, 0]);
       assert.deepEqual(strangers, [], 'no target but its own');
     }
-    return sent;
+    return cases;
   } finally {
     for (const client of upgrades.clients) client.terminate();
     for (const server of [origin, secret, edge]) server.close();

@@ -1,9 +1,13 @@
 /** What a newcomer gets with no `tunnels:` in any policy: NAME.localhost, with the embedded rules before it. */
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { ask } from '../client.ts';
-import { startEcho } from '../echo.ts';
-import { startTunnel, TUNNEL } from '../support/tunnel.ts';
+import { bytes, sha256, startEcho } from '../echo.ts';
+import { certificate } from '../gateway.ts';
+import { HOST, startTunnel, TUNNEL } from '../support/tunnel.ts';
 
 test('a tunnel has a host under localhost, behind the embedded rules', { timeout: 60_000 }, async () => {
   const origin = await startEcho('behind');
@@ -22,5 +26,30 @@ test('a tunnel has a host under localhost, behind the embedded rules', { timeout
   } finally {
     await tunnel.stop();
     await origin.stop();
+  }
+});
+
+test('a tunnel over TLS, resumed when it is cut', { timeout: 60_000 }, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-tls-'));
+  const { cert, certFile, keyFile } = await certificate(folder, ['127.0.0.1', HOST]);
+  const origin = await startEcho('behind');
+  const tunnel = await startTunnel(origin.port, {
+    serve: ['--tls-cert', certFile, '--tls-key', keyFile],
+    env: { NODE_EXTRA_CA_CERTS: certFile },
+  });
+  try {
+    assert.match(tunnel.gateway.url, /^https:/);
+    const secure = { host: HOST, ca: cert, servername: HOST, agent: false } as const;
+    const body = bytes(3_000_000);
+    const answered = ask(`${tunnel.gateway.url}/anything`, { ...secure, method: 'PUT', body });
+    await tunnel.wire.until(() => tunnel.wire.passed.down > 1_000_000);
+    tunnel.wire.reset();
+    const answer = await answered;
+    assert.equal(answer.status, 200, answer.text());
+    assert.equal(answer.echo().body.sha256, sha256(body));
+  } finally {
+    await tunnel.stop();
+    await origin.stop();
+    await rm(folder, { recursive: true, force: true });
   }
 });

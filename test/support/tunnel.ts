@@ -81,7 +81,7 @@ export async function startTunnel(origin: number, options: TunnelOptions = {}): 
     wire,
     connectors,
     connect: async ({ target = origin, args = [], env: more = {}, straight = false } = {}) => {
-      const edge = `http://127.0.0.1:${straight ? gateway.port : wire.port}`;
+      const edge = `${gateway.url.split(':')[0]}://127.0.0.1:${straight ? gateway.port : wire.port}`;
       const words = ['tunnel', 'listen', String(target), TUNNEL, '--edge', edge, '--json', ...args];
       const connector = listen(words, { ...env, ...more }, home);
       connectors.push(connector);
