@@ -59,6 +59,8 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   }
 
   override fetch(request: Request): Response | Promise<Response> {
+    // After a quiet time: nobody has looked at the connectors since.
+    if (this.#timer === null) this.#lanes.check(Date.now());
     this.#touch();
     const { url } = request;
     // `new URL` would normalise the target, which is the origin's to see as the pipeline made it.
