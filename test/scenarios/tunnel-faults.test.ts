@@ -4,12 +4,12 @@
  * comes later works.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type ClientRequest, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { WebSocket } from 'ws';
+import { family } from '../../bench/harness/processes.ts';
 import { collect } from '../client.ts';
 import { bytes, sha256, startEcho, type Echo } from '../echo.ts';
 import { HOST, startTunnel, type Tunnel, type TunnelOptions } from '../support/tunnel.ts';
@@ -128,11 +128,11 @@ const numbers = async (tunnel: Tunnel): Promise<void> => {
   socket.terminate();
 };
 
+/** The gateway's one worker. */
 const childOf = (pid: number): number => {
-  const children = execFileSync('ps', ['-o', 'pid=,comm=', '--ppid', String(pid)], { encoding: 'utf8' });
-  const line = children.split('\n').find((one) => one.includes('workerd'));
-  assert.ok(line, children);
-  return Number(line.trim().split(' ')[0]);
+  const [child, ...more] = family(pid).filter((one) => one !== pid);
+  assert.ok(child !== undefined && more.length === 0);
+  return child;
 };
 const gone = (pid: number): boolean => {
   try {
