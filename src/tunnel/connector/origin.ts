@@ -111,8 +111,9 @@ export class OriginConnection {
     try {
       this.#parser.push(chunk);
     } catch (error) {
-      this.#lost(error as Error);
-      if (!(error instanceof ResponseError)) throw error;
+      // A defect of ours costs a request, and not the program that we are a part of.
+      const text = `an internal error, please report it: ${(error as Error).stack ?? String(error)}`;
+      this.#lost(error instanceof ResponseError ? error : new ResponseError(text));
     } finally {
       this.#reading = false;
     }

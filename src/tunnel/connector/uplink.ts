@@ -58,6 +58,8 @@ export class Uplink {
   #held: Held | null = null;
   #clock = 0;
   #everReady = false;
+  /** Why we closed a socket ourselves. */
+  #fault = '';
   #stopped = false;
   #timer: NodeJS.Timeout | null = null;
   #upkeep: NodeJS.Timeout | undefined;
@@ -172,12 +174,14 @@ export class Uplink {
     try {
       run();
     } catch (error) {
-      const { code, message } = error instanceof FrameError ? error : { code: 1011, message: (error as Error).message };
+      // A defect of ours costs a lane, and not the program that we are a part of.
+      const internal = `internal error, please report it: ${(error as Error).stack ?? String(error)}`;
+      const { code, message } = error instanceof FrameError ? error : { code: 1011, message: internal };
       held?.lane.lose(message);
       if (held === this.#held) this.#held = null;
       if (held !== null) this.#draining.delete(held);
-      socket.close(code, message.slice(0, 120));
-      if (!(error instanceof FrameError)) throw error;
+      this.#fault = message;
+      socket.close(code, (error instanceof FrameError ? message : 'internal error').slice(0, 120));
     }
   }
 
@@ -261,7 +265,9 @@ export class Uplink {
     }
     if (held !== null) this.#expire(held);
     if (held !== null && lived > STABLE) this.#backoff.reset();
-    this.#again(reason || `closed with ${code}`);
+    const fault = this.#fault;
+    this.#fault = '';
+    this.#again(fault || reason || `closed with ${code}`);
   }
 
   /** Beyond the grace the edge keeps nothing. */
