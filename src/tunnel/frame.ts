@@ -150,16 +150,14 @@ export interface QueuedFrame {
   readonly payload: Uint8Array;
 }
 
-/** As one message of `length` bytes. */
-export function joinFrames(parts: readonly QueuedFrame[], length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
+/** Writes a message, of exactly the bytes that the frames have. */
+export function joinFrames(parts: readonly QueuedFrame[], bytes: Uint8Array): void {
   let at = 0;
   for (const { type, flags, stream, payload } of parts) {
     writeHeader(bytes, at, type, flags, stream, payload.byteLength);
     bytes.set(payload, at + FRAME_BYTES);
     at += FRAME_BYTES + payload.byteLength;
   }
-  return bytes;
 }
 
 export function windowFrame(stream: number, bytes: number): Uint8Array<ArrayBuffer> {

@@ -62,6 +62,16 @@ export interface LaneOptions {
    * that are written must never be changed.
    */
   readonly soon?: (run: () => void) => void;
+  /** Default: memory of its own for each message. */
+  readonly buffers?: MessageBuffers;
+}
+
+/** Where messages lie that are sent and may have to be sent again. */
+export interface MessageBuffers {
+  /** What is in it is of no matter: all of it is written. */
+  take(length: number): Uint8Array;
+  /** The peer has the message. */
+  give(message: Uint8Array): void;
 }
 
 /** Numbers and flags only, so that it may be kept as JSON. */
@@ -109,7 +119,7 @@ export class Lane implements StreamLane {
     this.#draining = snapshot?.draining ?? false;
     this.#peerDrains = snapshot?.peerDrains ?? false;
     this.roundTrip = snapshot?.roundTrip ?? 0;
-    this.#replay = new Replay(snapshot?.sent ?? 0);
+    this.#replay = new Replay(snapshot?.sent ?? 0, options.buffers);
     this.#sendCredit = new SendCredit(snapshot?.credit ?? LANE_WINDOW);
     this.#receiveCredit = new ReceiveCredit(LANE_WINDOW, MAX_LANE_WINDOW, options.now(), snapshot?.receive);
   }
@@ -365,7 +375,9 @@ export class Lane implements StreamLane {
 
   #flush(): void {
     if (this.#queued === 0) return;
-    const message = joinFrames(this.#queue, this.#queued);
+    const { buffers } = this.#options;
+    const message = buffers?.take(this.#queued) ?? new Uint8Array(this.#queued);
+    joinFrames(this.#queue, message);
     this.#queue = [];
     this.#queued = 0;
     this.#replay.keep(message);

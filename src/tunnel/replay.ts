@@ -10,8 +10,11 @@ export class Replay {
   #next: number; // offset of the next byte to be sent
   #lost = false;
 
-  /** `sent`: bytes that were sent and are not kept. */
-  constructor(sent = 0) {
+  readonly #free: { give(message: Uint8Array): void } | null;
+
+  /** `sent`: bytes that were sent and are not kept. `free` gets messages that need not be kept any more. */
+  constructor(sent = 0, free: { give(message: Uint8Array): void } | null = null) {
+    this.#free = free;
     this.#first = this.#next = sent;
   }
 
@@ -47,7 +50,7 @@ export class Replay {
     while (drop < this.#messages.length && first + this.#messages[drop]!.byteLength <= offset)
       first += this.#messages[drop++]!.byteLength;
     if (drop > 0) {
-      this.#messages.splice(0, drop);
+      for (const message of this.#messages.splice(0, drop)) this.#free?.give(message);
       this.#first = first;
     }
     return true;

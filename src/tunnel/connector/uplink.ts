@@ -8,6 +8,7 @@ import { Lane } from '../lane.ts';
 import type { TunnelStream } from '../stream.ts';
 import { GRACE, PONG_TEXT, readWelcome, type Resume, type Welcome } from '../welcome.ts';
 import { Backoff } from './backoff.ts';
+import { messageBuffers } from './message-buffers.ts';
 import type { Congestion } from './pump.ts';
 import { DialError } from './dial-error.ts';
 import type { Pings } from './pings.ts';
@@ -209,6 +210,7 @@ export class Uplink {
       now: () => performance.now(),
       // PERF: what one turn of the loop brings of several targets becomes one message.
       soon: setImmediate,
+      buffers: messageBuffers(),
       onStream: (stream, payload) => {
         held.socket?.hasten();
         this.#options.onStream(stream, payload, () => held.socket?.congestion() ?? null);
