@@ -90,8 +90,8 @@ const TABLE: readonly Row[] = [
   },
   {
     name: 'src/tunnel: the protocol, for both ends',
-    files: /^src\/tunnel\/(frame|head|credit|replay|stream|lane|opening|message|welcome)\.ts$/,
-    local: /^src\/tunnel\/(frame|head|credit|replay|stream|lane|opening|message|welcome)$/,
+    files: /^src\/tunnel\/(frame|head|credit|replay|stream|lane|lane-options|opening|message|welcome)\.ts$/,
+    local: /^src\/tunnel\/(frame|head|credit|replay|stream|lane|lane-options|opening|message|welcome)$/,
     packages: [],
     node: false,
   },
@@ -120,7 +120,7 @@ const TABLE: readonly Row[] = [
     name: 'src/tunnel/connector: the other end, in Node',
     files: /^src\/tunnel\/connector\//,
     local:
-      /^src\/(tunnel\/(connector\/.*|frame|head|credit|stream|lane|opening|message|welcome|capability)|control\/signature)$/,
+      /^src\/(tunnel\/(connector\/.*|frame|head|credit|stream|lane|lane-options|opening|message|welcome|capability)|control\/signature)$/,
     packages: ['ws'],
     node: true,
   },

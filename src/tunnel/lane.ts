@@ -2,15 +2,7 @@
  * A lane: the protocol of one WebSocket at a time, for either end, with no transport and no timer of its own. It outlives
  * its socket: within the grace another one takes over, and what was under way goes on where it was (see replay.ts).
  */
-import {
-  type CreditSnapshot,
-  LANE_WINDOW,
-  MAX_LANE_WINDOW,
-  ReceiveCredit,
-  RESERVED,
-  SendCredit,
-  STALLED,
-} from './credit.ts';
+import { LANE_WINDOW, MAX_LANE_WINDOW, ReceiveCredit, RESERVED, SendCredit, STALLED } from './credit.ts';
 import {
   ACK,
   ackFrame,
@@ -40,53 +32,17 @@ import {
   type Frame,
   type QueuedFrame,
 } from './frame.ts';
+import type { LaneOptions, LaneSnapshot } from './lane-options.ts';
 import { Replay } from './replay.ts';
 import { type StreamLane, type StreamSnapshot, TunnelStream } from './stream.ts';
+
+export type { LaneOptions, LaneSnapshot, MessageBuffers } from './lane-options.ts';
 
 export const MAX_STREAMS = 1024; // open on one lane at a time
 const FLUSH_BYTES = 131_072; // of a message: more go into the next one
 // PERF: an ACK is a message of its own, so it waits until it says something; see `idle`.
 const ACK_BYTES = 131_072; // received after which one is due
 const PING_MS = 5000; // between two looks at the round trip, while data comes in
-
-export interface LaneOptions {
-  readonly role: 'edge' | 'connector';
-  /** The peer opened a stream; `payload` is a view: copy what is kept. */
-  readonly onStream: (stream: TunnelStream, payload: Uint8Array) => void;
-  readonly onGoaway: (code: number, text: string) => void;
-  /** A stream closed; `open` are left. */
-  readonly onClosed?: (open: number) => void;
-  readonly now: () => number;
-  /**
-   * Runs a callback soon: all that is sent until then is one message. Default: a microtask. With anything later, bytes
-   * that are written must never be changed.
-   */
-  readonly soon?: (run: () => void) => void;
-  /** Default: memory of its own for each message. */
-  readonly buffers?: MessageBuffers;
-}
-
-/** Where messages lie that are sent and may have to be sent again. */
-export interface MessageBuffers {
-  /** What is in it is of no matter: all of it is written. */
-  take(length: number): Uint8Array;
-  /** The peer has the message. */
-  give(message: Uint8Array): void;
-}
-
-/** Numbers and flags only, so that it may be kept as JSON. */
-export interface LaneSnapshot {
-  readonly nextId: number;
-  readonly lastPeerId: number;
-  readonly received: number;
-  readonly acked: number;
-  readonly sent: number;
-  readonly credit: number;
-  readonly receive: CreditSnapshot;
-  readonly draining: boolean;
-  readonly peerDrains: boolean;
-  readonly roundTrip: number;
-}
 
 export class Lane implements StreamLane {
   readonly #options: LaneOptions;
