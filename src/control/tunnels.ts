@@ -68,8 +68,11 @@ tunnels.patch('/v1/tunnels/:name', async (c) => {
   const { registry, project, session } = await partsOf(c.env.env);
   const name = labelOf(c.req.param('name'));
   const { access, sessions } = await fieldsOf(c.req.raw, ['access', 'sessions']);
+  const before = done(await registry.read(name)).sessions;
   const record = done(await registry.change(name, access === undefined ? false : access, sessions ?? false));
   await apply(record, session);
+  // What nobody asks any more is not left open: no revocation would reach it.
+  for (let index = record.sessions; index < before; index++) await session(name, index).retire();
   log('tunnel changed', { project, name });
   return c.json(record);
 });

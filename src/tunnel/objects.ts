@@ -119,8 +119,10 @@ export interface TunnelSessionMethods {
    * opened here. How many lanes.
    */
   drain(reason: string, ends?: boolean): Promise<number>;
-  /** Session 0 only: how many sessions the tunnel has, 1 to MAX_SESSIONS. */
+  /** Session 0 only: how many sessions the tunnel has, 1 to MAX_SESSIONS. Another number drains it. */
   spread(sessions: number): Promise<void>;
+  /** Of a session that the tunnel does without from now on: closes its sockets, whose connectors dial again. */
+  retire(): Promise<void>;
   status(): Promise<SessionStatus>;
   /** Closes every socket and gives the name back. */
   forget(): Promise<void>;

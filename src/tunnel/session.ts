@@ -260,7 +260,14 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   async spread(sessions: number): Promise<void> {
     if (!Number.isInteger(sessions) || sessions < 1 || sessions > MAX_SESSIONS)
       throw new RangeError(`a tunnel has 1 to ${MAX_SESSIONS} sessions`);
+    if (sessions === this.#memory.sessions) return;
     this.#memory.spread(sessions);
+    // Their connectors dial again, and are told where each socket belongs now.
+    await this.drain('the tunnel has another number of sessions');
+  }
+
+  async retire(): Promise<void> {
+    for (const edge of this.#lanes.all()) this.#lanes.close(edge, CLOSE.draining, 'the tunnel has fewer sessions');
   }
 
   async status(): Promise<SessionStatus> {

@@ -348,8 +348,12 @@ describe('a tunnel of several sessions', () => {
       for (let i = 0; i < 40; i++) texts.add((await wide()).text());
       assert.deepEqual([...texts].sort(), ['from 0', 'from 2']);
 
+      await controlled('PATCH', '/v1/tunnels/wide', { sessions: 2 });
+      await raw[0]!.frame(GOAWAY);
+      assert.equal((await raw[2]!.closed).code, CLOSE.draining);
+
       await controlled('POST', '/v1/tunnels/wide/revoke');
-      for (const one of [raw[0]!, raw[2]!]) assert.equal((await one.closed).code, CLOSE.revoked);
+      assert.equal((await raw[0]!.closed).code, CLOSE.revoked);
       const again = await refusedDial(await dialHeaders(mine, 'wide'));
       assert.deepEqual([again.status, again.code], [403, CLOSE.revoked]);
     },
