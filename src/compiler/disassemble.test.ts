@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { VERSION } from '../../assembly/abi.ts';
 import { policyImage, routeSources, SETTINGS } from '../../test/support/image.ts';
 import { disassemble } from './disassemble.ts';
 import { compileHosts } from './hosts.ts';
@@ -27,7 +28,7 @@ const image = policyImage(
 test('an image is shown with its hosts, routes, predicates, lists and regexes', () => {
   const text = disassemble(image);
   for (const line of [
-    'image: policy, version 1',
+    `image: policy, version ${VERSION}`,
     '  client address from xff, 2 trusted hops',
     '  *.a.test -> group 0',
     '  * -> group 1',
