@@ -191,7 +191,8 @@ test(
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, ...environment() },
     });
-    const followedLines: string[] = [];
+    const followedExit = once(followed, 'exit');
+  const followedLines: string[] = [];
     const found = new Promise<void>((resolve) =>
       readLines(followed.stdout, (line) => {
         followedLines.push(line);
@@ -202,7 +203,7 @@ test(
     await found;
     // The connector ends, and so does who follows it.
     await stop(one);
-    await once(followed, 'exit');
+    await followedExit;
 
     const all = listen(String(port), 'laptop', '--edge', edge.url, '--json', '--inspect=all');
     await all.event('ready');
