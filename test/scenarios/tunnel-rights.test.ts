@@ -202,6 +202,10 @@ tunnels:
     await serve('secluded');
     assert.equal((await get('secluded')).status, 403);
     await told(gateway, own, 'create', 'secluded', '--renew', '--access', 'public');
+    const shy = await rightsOf(own, { names: ['shy'], exposure: 'private' });
+    const { socket } = await dialAs(gateway, shy, 'shy');
+    assert.equal((await get('shy')).status, 403);
+    socket?.close();
     await sleep(2100); // EXPOSED_MS
     assert.equal((await get('secluded')).status, 200);
   });

@@ -34,6 +34,7 @@ const listenArguments = {
     valueHint: 'URL',
   },
   capability: { type: 'string', description: 'file of tunnel create; default: your operator key', valueHint: 'file' },
+  private: { type: 'boolean', description: 'no public URL: reached by tunnel access only' },
   sockets: {
     type: 'string',
     description: 'connections to the edge that are kept',
@@ -59,7 +60,7 @@ export default defineCommand({
     const connector = new Connector({
       edge: edge.url,
       name,
-      credentials: await rightsOf(args.capability, [name]),
+      credentials: await rightsOf(args.capability, [name], [], args.private === true ? 'private' : null),
       targets: new Targets(targets),
       sockets: integer(args.sockets, '--sockets', 1, MAX_CONNECTOR_SOCKETS),
       capture: inspection === 'heads' ? 0 : MAX_CAPTURE,

@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { given, issued, type PrivateJwk } from '../../tunnel/connector/credentials.ts';
+import type { Exposure } from '../../tunnel/capability.ts';
 import type { Credentials } from '../../tunnel/connector/connector.ts';
 import { Failure, sentence } from '../failure.ts';
 import { ensureOperatorKey, readOperatorKey } from '../operator.ts';
@@ -11,11 +12,14 @@ export async function rightsOf(
   file: string | undefined,
   names: readonly string[],
   reach: readonly string[] = [],
+  exposure: Exposure | null = null,
 ): Promise<Credentials> {
   if (file === undefined) {
     await ensureOperatorKey();
-    return issued(readOperatorKey(), names, reach);
+    return issued(readOperatorKey(), names, reach, exposure);
   }
+  if (exposure !== null)
+    throw new Failure('how the tunnel of a capability is exposed is said by sallyport tunnel create --access');
   const { capability, key } = readRights(file);
   return given(capability, key);
 }
