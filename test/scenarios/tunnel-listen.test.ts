@@ -192,7 +192,7 @@ test(
       env: { ...process.env, ...environment() },
     });
     const followedExit = once(followed, 'exit');
-  const followedLines: string[] = [];
+    const followedLines: string[] = [];
     const found = new Promise<void>((resolve) =>
       readLines(followed.stdout, (line) => {
         followedLines.push(line);
