@@ -31,7 +31,7 @@ import {
 } from './abi';
 import { checkBin, checkMoves } from './bins';
 import { checkPositions } from './positions';
-import { beyond, checkPrefilter } from './prefilter';
+import { beyond, checkPrefilter, narrowPrefilter } from './prefilter';
 import { unpackBin } from './unpack';
 
 /** Bin of a matcher that has none. */
@@ -87,6 +87,7 @@ export function openMatchers(at: usize, size: i32, wanted: usize, to: usize, roo
   for (let i: u32 = 0; i < filters; i++) {
     const offset = word(<usize>(word(MATCHERS_PREFILTERS) + (i << 2)));
     if (!holdsAt(offset, 0) || !checkPrefilter(section + <usize>offset, length - offset, vectors << 4, count)) return false;
+    if (wanted != 0 && !narrowPrefilter(section + <usize>offset, <usize>(vectors << 4), wanted)) return false;
   }
   for (let i: u32 = 0; i < count; i++) if (!checkRecord(recordOf(i))) return false;
   return unpackBins(wanted, to, room) && attachBins();

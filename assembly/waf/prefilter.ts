@@ -280,6 +280,64 @@ export function phraseOf(filter: usize, bytesOfSet: usize, matcher: u32, at: usi
   return phraseLength > 0;
 }
 
+/**
+ * Leaves out, for good, the literals of matchers that nobody looks for; `set`: those that somebody does. Once checked;
+ * false when the tiers do not follow one another.
+ */
+// PERF: a literal that no rule of the level asks for still stops the scan where it stands: at level 1 of CRS 4.28 that was
+// every second stop.
+export function narrowPrefilter(filter: usize, bytesOfSet: usize, set: usize): bool {
+  begin(filter, bytesOfSet, 0, 0, set, 0);
+  memory.fill(filter + PREFILTER_QUADS, 0, PREFILTER_QUAD_FIRST - PREFILTER_QUADS);
+  for (let byte: u32 = 0; byte < 256; byte++) {
+    const place = filter + PREFILTER_SINGLES + <usize>(byte >> 3);
+    if (!holds(filter + PREFILTER_SINGLES, byte)) continue;
+    if (!isWanted(records + <usize>load<u16>(filter + <usize>(byte << 1), PREFILTER_SINGLE_RECORDS) * bytesOfSet)) {
+      store<u8>(place, load<u8>(place) & ~(1 << <u8>(byte & 7)));
+    }
+  }
+  let kept: u32 = 0;
+  let before: u32 = 0; // end of the tier before
+  for (let tier = 0; tier < 3; tier++) {
+    const first = filter + (tier == 0 ? PREFILTER_QUAD_FIRST : tier == 1 ? PREFILTER_TRIPLE_FIRST : PREFILTER_PAIR_FIRST);
+    const buckets: usize = tier == 0 ? PREFILTER_QUAD_BUCKETS : tier == 1 ? PREFILTER_TRIPLE_BUCKETS : 256;
+    let index = <u32>load<u16>(first);
+    if (index < before) return false;
+    for (let i: usize = 0; i < buckets; i++) {
+      const last = <u32>load<u16>(first + (i << 1), 2);
+      store<u16>(first + (i << 1), <u16>kept);
+      for (; index < last; index++) {
+        const entry = entries + <usize>index * PREFILTER_ENTRY_BYTES;
+        if (!isWanted(records + <usize>load<u16>(entry, 12) * bytesOfSet)) continue;
+        const value = load<u32>(entry);
+        if (tier == 0) mark(filter + PREFILTER_QUADS, quad(value));
+        else if (tier == 1) mark(filter + PREFILTER_TRIPLES, triple(value));
+        else mark(filter + PREFILTER_PAIRS, value & 0xffff);
+        // SAFETY: each tier begins behind the one before it, so what is kept is never ahead of what is read.
+        memory.copy(entries + <usize>kept * PREFILTER_ENTRY_BYTES, entry, PREFILTER_ENTRY_BYTES);
+        kept++;
+      }
+    }
+    store<u16>(first + (buckets << 1), <u16>kept);
+    before = index;
+  }
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function mark(bits: usize, index: u32): void {
+  store<u8>(bits + <usize>(index >> 3), load<u8>(bits + <usize>(index >> 3)) | (1 << <u8>(index & 7)));
+}
+
+/** The record names a matcher that is wanted. */
+function isWanted(record: usize): bool {
+  for (let i: usize = 0; i < setBytes; i += 16) {
+    if (v128.any_true(v128.and(v128.load(record + i), v128.load(wanted + i)))) return true;
+  }
+  return false;
+}
+
 /** Every number in the prefilter, so that the scan needs no checks. `count` bounds the matchers. */
 export function checkPrefilter(filter: usize, room: u32, bytesOfSet: u32, count: u32): bool {
   if (room < <u32>PREFILTER_SET + bytesOfSet) return false;
