@@ -25,6 +25,7 @@ import {
   MATCHER_PHRASES,
   MATCHER_POSITIONS,
   MATCHER_REGEX,
+  MATCHER_SET_BYTES,
   MATCHER_SHORTEST,
   MAX_CLAUSES,
   MAX_MATCHERS,
@@ -77,6 +78,7 @@ export function openMatchers(at: usize, size: i32, wanted: usize, to: usize, roo
   if (word(MATCHERS_RECORDS) != <u32>MATCHERS_HEADER_BYTES || word(MATCHERS_BINS) != directory || front > length) return false;
   if (!holdsAt(word(MATCHERS_PREFILTERS), filters << 2) || !holdsAt(word(MATCHERS_PACKED), bins << 3)) return false;
   const setAt = word(MATCHERS_UNFILTERED);
+  if (!holdsAt(setAt, vectors << 4) || (wanted != 0 && !narrow(wanted, filters, vectors << 4))) return false;
   if (!holdsAt(setAt, vectors << 4) || beyond(section + <usize>setAt, count, vectors << 4)) return false;
   const clauses = word(MATCHERS_CLAUSE_COUNT);
   const clauseBytes = (vectors << 4) + 8;
@@ -87,10 +89,36 @@ export function openMatchers(at: usize, size: i32, wanted: usize, to: usize, roo
   for (let i: u32 = 0; i < filters; i++) {
     const offset = word(<usize>(word(MATCHERS_PREFILTERS) + (i << 2)));
     if (!holdsAt(offset, 0) || !checkPrefilter(section + <usize>offset, length - offset, vectors << 4, count)) return false;
-    if (wanted != 0 && !narrowPrefilter(section + <usize>offset, <usize>(vectors << 4), wanted)) return false;
   }
   for (let i: u32 = 0; i < count; i++) if (!checkRecord(recordOf(i))) return false;
   return unpackBins(wanted, to, room) && attachBins();
+}
+
+const KEPT = memory.data(MATCHER_SET_BYTES, 16);
+
+/**
+ * Takes the literals of regexes that are not wanted from the prefilters; should one be asked for after all, it is looked for
+ * without. Phrases stay: nothing else finds them.
+ */
+// SAFETY: before all other checks, since in a damaged image what is written to may be anything.
+function narrow(wanted: usize, filters: u32, bytes: u32): bool {
+  memory.fill(KEPT, 0, MATCHER_SET_BYTES);
+  for (let i: u32 = 0; i < count; i++) {
+    const place = <usize>(i >> 3);
+    const bit: u8 = 1 << <u8>(i & 7);
+    if ((load<u8>(wanted + place) & bit) != 0 || load<u32>(recordOf(i), MATCHER_KIND) == MATCHER_PHRASES) {
+      store<u8>(KEPT + place, load<u8>(KEPT + place) | bit);
+    } else {
+      const unfiltered = section + <usize>word(MATCHERS_UNFILTERED) + place;
+      store<u8>(unfiltered, load<u8>(unfiltered) | bit);
+    }
+  }
+  for (let i: u32 = 0; i < filters; i++) {
+    const offset = word(<usize>(word(MATCHERS_PREFILTERS) + (i << 2)));
+    if (!holdsAt(offset, 0) || !checkPrefilter(section + <usize>offset, length - offset, bytes, count)) return false;
+    if (!narrowPrefilter(section + <usize>offset, <usize>bytes, KEPT)) return false;
+  }
+  return true;
 }
 
 function checkRecord(record: usize): bool {

@@ -118,13 +118,14 @@ test('captures of long texts are found where they match first, with what stands 
 });
 
 test('a matcher whose bin is not wanted finds the same, more slowly', async () => {
-  const sources = [rx('(?i)sel(?:ect)?\\b.{1,20}from'), rx('^[a-z]+$'), rx('(?:a|b){3,9}c'), rx('x$')];
+  const phrases = { kind: 'pm', phrases: ['abbb', 'elect', 'x'], group } as const;
+  const sources = [rx('(?i)sel(?:ect)?\\b.{1,20}from'), rx('^[a-z]+$'), rx('(?:a|b){3,9}c'), rx('x$'), phrases];
   const texts = ['', 'SELECT a from b', 'abc', 'abcabbbaac etc', 'x'.repeat(70), 'select '.repeat(50), 'ab\nx'];
   for (const limits of [{}, { completeStates: 8, partialStates: 8 }, { binStates: 0 }]) {
     const { section, count } = await compileMatchers(sources, { limits });
     assert.ok(engine.open(section, count));
     const expected = texts.map((text) => [engine.match(text), engine.captures(0, text)]);
-    for (const wanted of [[], [0], [1, 2], [3], [0, 1, 2, 3]]) {
+    for (const wanted of [[], [0], [1, 2], [3], [4], [0, 1, 2, 3, 4]]) {
       assert.ok(engine.open(section, count, wanted));
       assert.deepEqual(
         texts.map((text) => [engine.match(text), engine.captures(0, text)]),

@@ -2,7 +2,7 @@
  * Part of the automaton of a regex whose complete one would be too large: the states that texts are likely to reach. Where
  * it ends, the engine goes on with the positions, from where no attempt was under way, and comes back when none is.
  *
- * Which states those are is found out by walking: from the start along the likeliest bytes first.
+ * Which states those are is found out by walking: over ordinary texts, then from all that was reached along the likeliest bytes.
  */
 import { BEFORE_EDGE, BEFORE_LINE, BEFORE_OTHER, BEFORE_WORD, BIN_UNSURE } from '../../../assembly/waf/abi.ts';
 import type { Dfa } from '../regex/dfa.ts';
@@ -10,6 +10,7 @@ import { minimize } from '../regex/minimize.ts';
 import type { Nfa } from '../regex/nfa.ts';
 import { DEAD, Determinization, MATCHED } from './automaton.ts';
 import type { Machine } from './bins.ts';
+import { ORDINARY } from './ordinary.ts';
 import { chance } from './literals.ts';
 
 export interface PartialMachine extends Machine {
@@ -24,6 +25,11 @@ export interface PartialMachine extends Machine {
 }
 
 const KINDS = [BEFORE_EDGE, BEFORE_WORD, BEFORE_LINE, BEFORE_OTHER];
+const encoder = new TextEncoder();
+/** Of the states, how many may be such that ordinary texts have led to. */
+const SEEN_SHARE = 0.6;
+/** How much likelier than by chance a state is that a text has led to. */
+const SEEN_WEIGHT = 1;
 const UNSURE = 2; // label of a state that is not made
 
 /** `nfa` is the one whose positions the engine has. Null when the pattern can match without a byte, or has more columns than a row may have. */
@@ -76,6 +82,14 @@ function explore(walk: Determinization, first: readonly number[], budget: number
   const buckets: number[][] = Array.from({ length: 256 }, () => []);
   const bucketOf = (weight: number): number => Math.min(255, Math.floor(-Math.log2(weight) * 4));
   const weights = new Map<number, number>();
+  const known = new Map<number, Int32Array>();
+  const seen = walkTexts(walk, first, budget, known);
+  const [start] = first;
+  for (const [id, share] of seen) {
+    if (id === start) continue;
+    weights.set(id, share);
+    buckets[bucketOf(share)]!.push(id);
+  }
   for (const id of first) {
     weights.set(id, 1);
     buckets[0]!.push(id);
@@ -87,7 +101,7 @@ function explore(walk: Determinization, first: readonly number[], budget: number
       continue;
     }
     if (rows.has(id) || id === DEAD || id === MATCHED) continue;
-    const row = walk.row(id);
+    const row = known.get(id) ?? walk.row(id);
     rows.set(id, row);
     const weight = weights.get(id)!;
     for (let column = 0; column < walk.columns - 1; column++) {
@@ -101,6 +115,34 @@ function explore(walk: Determinization, first: readonly number[], budget: number
     }
   }
   return rows;
+}
+
+/** How likely the states are that ordinary texts enter, of those that are entered most; adds the rows that it needed. */
+function walkTexts(
+  walk: Determinization,
+  [start, ...roots]: readonly number[],
+  budget: number,
+  rows: Map<number, Int32Array>,
+): Map<number, number> {
+  const entered = new Map<number, number>();
+  let bytes = 0;
+  for (const text of ORDINARY) {
+    let state = start!;
+    for (const byte of encoder.encode(text)) {
+      let row = rows.get(state);
+      if (!row) {
+        if (rows.size === budget * 4) break;
+        rows.set(state, (row = walk.row(state)));
+      }
+      const next = row[walk.classes[byte]!]!;
+      // What has matched or died is of no interest: on from where no attempt is under way.
+      state = next === DEAD || next === MATCHED ? roots.at(-1)! : next;
+      entered.set(state, (entered.get(state) ?? 0) + 1);
+      bytes++;
+    }
+  }
+  const most = [...entered].sort((a, b) => b[1] - a[1]).slice(0, Math.floor(budget * SEEN_SHARE));
+  return new Map(most.map(([id, times]) => [id, Math.min(1, (times / bytes) * SEEN_WEIGHT)]));
 }
 
 function convert(
