@@ -282,7 +282,7 @@ export const MAX_RULE_PATTERN_BYTES = 65536; // source text of one @rx; the long
 // LIMITS
 export const MAX_MATCHERS = 1024; // of one rule set; a bitset of them is MATCHER_SET_BYTES
 export const MATCHER_SET_BYTES = 128;
-export const MAX_WAF_VALUES = 65536; // values of all collections of one request; more is the verdict `limit`
+export const MAX_WAF_VALUES = 49152; // values of all collections of one request, one in 22 bytes of the longest body; more is the verdict `limit`
 export const MAX_WAF_PROGRAMS = 16; // distinct effective `waf:` settings of one policy
 export const MAX_WAF_EVENTS = 64; // of one call; more only count
 export const MAX_JSON_DEPTH = 64;
