@@ -11,7 +11,7 @@ interface Exports {
   classify(image: number, at: number, length: number): number;
   agentTextAt(image: number, agent: number, field: number): number;
   agentTextLength(image: number, agent: number, field: number): number;
-  checkImage(image: number, length: number): number;
+  checkImage(image: number, length: number, room: number, wanted: number): number;
   checkAgents(image: number): number;
   reset(): void;
   stepsUsed(): number;
@@ -31,7 +31,7 @@ before(async () => {
   `);
   at = engine.place(image);
   engine.exports.reset();
-  assert.equal(engine.exports.checkImage(at, image.length), 0);
+  assert.equal(engine.exports.checkImage(at, image.length, image.length, 0), 0);
   assert.equal(engine.exports.checkAgents(at), -1);
 });
 
