@@ -9,10 +9,10 @@
  *   GET  /metrics      Prometheus text, summed over the processes
  *   GET  /v1/openapi.json   this API, described (openapi.ts)
  */
-import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Gateway } from './gateway.ts';
 import { OPENAPI } from './openapi.ts';
+import { openPrivateSocket, sendJson } from './private-socket.ts';
 import type { Supervisor } from './supervisor.ts';
 
 const MAX_BODY = 65_536; // bytes of a request
@@ -24,33 +24,8 @@ interface Parts {
 }
 
 /** Opens the socket; the answer closes it. */
-export async function openControl(path: string, parts: Parts): Promise<() => void> {
-  rmSync(path, { force: true });
-  const server = createServer((request, response) => {
-    answer(parts, request, response).catch((error: unknown) => {
-      send(response, 500, { ok: false, reason: error instanceof Error ? error.message : String(error) });
-    });
-  });
-  // SAFETY: the socket is created under this mask, so it is never open to others, not even for a moment.
-  const mask = process.umask(0o177);
-  try {
-    await listening(server, path);
-  } finally {
-    process.umask(mask);
-  }
-  chmodSync(path, 0o600);
-  server.unref();
-  return () => {
-    server.close();
-    server.closeAllConnections();
-  };
-}
-
-function listening(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, () => resolve());
-  });
+export function openControl(path: string, parts: Parts): Promise<() => void> {
+  return openPrivateSocket(path, (request, response) => answer(parts, request, response));
 }
 
 async function answer(
@@ -61,7 +36,7 @@ async function answer(
   const { method = '', url = '' } = request;
   const [path = ''] = url.split('?');
   const body = await textOf(request);
-  if (body === null) return send(response, 413, { ok: false, reason: 'the body is too large' });
+  if (body === null) return sendJson(response, 413, { ok: false, reason: 'the body is too large' });
   if (/^\/v1\/(?:tunnels|offers)(?:\/|$)/.test(path)) return await forward(supervisor, method, url, body, response);
   const call = `${method} ${path}`;
   const ask = (path: string) =>
@@ -70,22 +45,22 @@ async function answer(
     const own = await ask('/v1/status');
     const status = gateway.status();
     const workers = status.workers.map((worker, index) => ({ ...worker, reports: parsed(own[index]?.body) }));
-    send(response, 200, { ...status, workers });
+    sendJson(response, 200, { ...status, workers });
   } else if (call === 'POST /v1/reload') {
     const result = await gateway.reload();
-    send(response, result.ok ? 200 : 409, result);
+    sendJson(response, result.ok ? 200 : 409, result);
   } else if (call === 'GET /healthz' || call === 'GET /readyz') {
     const answers = (await ask(call.slice(4))).map((one) => one?.status === 200);
     const good = call === 'GET /healthz' ? answers.includes(true) : !answers.includes(false);
-    send(response, good ? 200 : 503, { ok: good, workers: answers });
+    sendJson(response, good ? 200 : 503, { ok: good, workers: answers });
   } else if (call === 'GET /metrics') {
     const texts = (await ask('/metrics')).flatMap((one) => (one?.status === 200 ? [one.body] : []));
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
     response.end(sumMetrics(texts));
   } else if (call === 'GET /v1/openapi.json') {
-    send(response, 200, OPENAPI);
+    sendJson(response, 200, OPENAPI);
   } else {
-    send(response, 404, { ok: false, reason: `there is no ${call}` });
+    sendJson(response, 404, { ok: false, reason: `there is no ${call}` });
   }
 }
 
@@ -103,7 +78,7 @@ async function forward(
     response.writeHead(given.status, { 'content-type': 'application/json' });
     return void response.end(given.body);
   }
-  send(response, 503, { ok: false, reason: 'no process is up' });
+  sendJson(response, 503, { ok: false, reason: 'no process is up' });
 }
 
 /** The whole body; null: it is too long. */
@@ -115,11 +90,6 @@ async function textOf(request: IncomingMessage): Promise<string | null> {
     if (size <= MAX_BODY) parts.push(part);
   }
   return size > MAX_BODY ? null : Buffer.concat(parts).toString('utf8');
-}
-
-function send(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(`${JSON.stringify(body)}\n`);
 }
 
 function parsed(text: string | undefined): unknown {

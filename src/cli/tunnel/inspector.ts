@@ -6,10 +6,10 @@
  *   GET  /v1/exchanges/ID            one with its heads, and bodies where they were kept
  *   POST /v1/exchanges/ID/replay     sends its request again, to the same target; the answer and the id of the new one
  */
-import { chmodSync, rmSync } from 'node:fs';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Connector } from '../../tunnel/connector/connector.ts';
 import type { Exchange } from '../../tunnel/connector/exchange.ts';
+import { openPrivateSocket, sendJson } from '../private-socket.ts';
 import { Ring, shown, shownWhole, type ShownWhole } from './ring.ts';
 
 export interface ConnectorStatus {
@@ -40,35 +40,10 @@ export interface Inspected {
 }
 
 /** Opens the socket; the answer closes it. */
-export async function openInspector(path: string, inspected: Inspected): Promise<() => void> {
-  rmSync(path, { force: true });
-  const server = createServer((request, response) => {
+export function openInspector(path: string, inspected: Inspected): Promise<() => void> {
+  return openPrivateSocket(path, (request, response) => {
     request.resume();
-    answer(inspected, request.method ?? '', request.url ?? '', response).catch((error: unknown) => {
-      if (response.headersSent) response.destroy();
-      else send(response, 500, { ok: false, reason: error instanceof Error ? error.message : String(error) });
-    });
-  });
-  // SAFETY: the socket is created under this mask, so it is never open to others, not even for a moment.
-  const mask = process.umask(0o177);
-  try {
-    await listening(server, path);
-  } finally {
-    process.umask(mask);
-  }
-  chmodSync(path, 0o600);
-  server.unref();
-  return () => {
-    server.close();
-    server.closeAllConnections();
-    rmSync(path, { force: true });
-  };
-}
-
-function listening(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, () => resolve());
+    return answer(inspected, request.method ?? '', request.url ?? '', response);
   });
 }
 
@@ -76,7 +51,7 @@ async function answer(inspected: Inspected, method: string, target: string, resp
   const { ring } = inspected;
   const url = URL.parse(target, 'http://connector');
   const call = `${method} ${url?.pathname ?? ''}`;
-  if (call === 'GET /v1/status') return send(response, 200, inspected.status());
+  if (call === 'GET /v1/status') return sendJson(response, 200, inspected.status());
   if (call === 'GET /v1/exchanges') {
     const whole = url!.searchParams.has('whole');
     return list(ring, response, url!.searchParams.has('follow'), (exchange) =>
@@ -85,11 +60,11 @@ async function answer(inspected: Inspected, method: string, target: string, resp
   }
   const [, id, again] = /^(?:GET|POST) \/v1\/exchanges\/(\d{1,15})(\/replay)?$/.exec(call) ?? [];
   if (id === undefined || (again === undefined) !== (method === 'GET'))
-    return send(response, 404, { ok: false, reason: `there is no ${call}` });
+    return sendJson(response, 404, { ok: false, reason: `there is no ${call}` });
   const exchange = ring.find(Number(id));
   if (exchange === null)
-    return send(response, 404, { ok: false, reason: `exchange ${id} is not, or not any more, among those kept` });
-  if (again === undefined) return send(response, 200, shownWhole(exchange, ring.inspection));
+    return sendJson(response, 404, { ok: false, reason: `exchange ${id} is not, or not any more, among those kept` });
+  if (again === undefined) return sendJson(response, 200, shownWhole(exchange, ring.inspection));
   await replay(inspected, exchange, response);
 }
 
@@ -106,7 +81,7 @@ function list(ring: Ring, response: ServerResponse, follow: boolean, show: (exch
 }
 
 async function replay({ connector, ring }: Inspected, exchange: Exchange, response: ServerResponse): Promise<void> {
-  const refuse = (reason: string): void => send(response, 409, { ok: false, reason });
+  const refuse = (reason: string): void => sendJson(response, 409, { ok: false, reason });
   if (exchange.kind !== 'http' || exchange.request === null)
     return refuse(`a ${exchange.kind} stream is not repeatable`);
   const { requestBody, bytesIn, request } = exchange;
@@ -119,13 +94,8 @@ async function replay({ connector, ring }: Inspected, exchange: Exchange, respon
     // The connector watches it as any other.
     const whole = made.exchange === null ? null : shownWhole(made.exchange, ring.inspection);
     const { status, reason } = made.answer;
-    send(response, 200, { id: whole?.id ?? 0, status, reason, exchange: whole } satisfies Replayed);
+    sendJson(response, 200, { id: whole?.id ?? 0, status, reason, exchange: whole } satisfies Replayed);
   } catch (error) {
-    send(response, 502, { ok: false, reason: (error as Error).message });
+    sendJson(response, 502, { ok: false, reason: (error as Error).message });
   }
-}
-
-function send(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(`${JSON.stringify(body)}\n`);
 }
