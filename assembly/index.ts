@@ -1,5 +1,5 @@
-// The engine's exports. Each is one crossing: bytes in the memory map of abi.ts in, RESULT words out. Nothing is kept
-// between calls; images and the generation are arguments.
+// The engine's exports. Each is one crossing: bytes in the memory map of abi.ts in, RESULT words out. Nothing of a
+// request is kept between calls (waf/kept.ts says what is); images and the generation are arguments.
 import {
   AGENT_CATEGORY,
   BODY_AT,

@@ -5,6 +5,7 @@ import { program, setAt, setCount } from './program';
 
 // Of whom it is. An instance begins with nobody, as memory may hold what another one left.
 let owner: u64 = 0;
+let next: u64 = 0; // ... once all of it is made
 let fresh: bool = true;
 let top: usize = SCAN_AT;
 
@@ -13,13 +14,22 @@ export function forgetKept(): void {
   owner = 0;
 }
 
-/** Begins a call of the current program. */
+/**
+ * Begins a call of the current program. What is fresh belongs to nobody until `finishKept`: a call that runs out of the arena
+ * in between would leave to the next one what another program made.
+ */
 export function startKept(): void {
   let key: u64 = <u64>program;
   for (let i = 0; i < setCount; i++) key = key * 0x9e3779b97f4a7c15 + <u64>setAt(i);
   fresh = key != owner;
-  owner = key;
+  if (fresh) owner = 0;
+  next = key;
   top = SCAN_AT;
+}
+
+/** All that is taken in a call has been taken and readied. */
+export function finishKept(): void {
+  owner = next;
 }
 
 /** Nothing of what is taken in this call was kept. */

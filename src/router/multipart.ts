@@ -3,7 +3,7 @@
  * `body.limit`, and the engine need not see them. It is the engine that judges the body; this only follows it, and where it
  * is not certain that the engine will take a byte for the content of a file, the byte counts.
  *
- * In TypeScript since the engine keeps nothing between calls, and `indexOf` finds the dashes faster than it could.
+ * In TypeScript since the engine keeps nothing of a request between calls, and `indexOf` finds the dashes faster than it could.
  */
 import {
   MAX_MULTIPART_TYPE_BYTES,

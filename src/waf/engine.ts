@@ -1,6 +1,6 @@
 /**
  * The host half of the engine's interface (assembly/abi.ts): writes a head into the one memory, makes one call, and
- * reads the answer out before anything else can run. The engine keeps nothing between calls.
+ * reads the answer out before anything else can run. The engine keeps nothing of a request between calls (assembly/waf/kept.ts).
  */
 import {
   BODY_AT,

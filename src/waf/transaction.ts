@@ -106,7 +106,7 @@ export interface WafEvent {
   readonly action: string;
 }
 
-/** A WAF program with its rule sets, loaded. One call at a time; nothing is kept between calls. */
+/** A WAF program with its rule sets, loaded. One call at a time; nothing of a transaction is kept between calls. */
 export interface Waf {
   inspect(transaction: RawTransaction): WafVerdict;
   /** Bytes of linear memory. */
