@@ -20,8 +20,10 @@ async function webSocketOrigin(onSocket: (socket: WebSocket, request: IncomingMe
 
 test('texts, binaries, the subprotocol and fields go through', async () => {
   let asked: string[] = [];
+  let path: string | undefined;
   const { edge } = await webSocketOrigin((socket, request) => {
     asked = request.rawHeaders;
+    path = request.url;
     socket.on('message', (data, binary) => socket.send(data, { binary }));
   });
   const fields = [
@@ -30,8 +32,13 @@ test('texts, binaries, the subprotocol and fields go through', async () => {
     ['Sec-WebSocket-Extensions', 'permessage-deflate'],
     ['Origin', 'https://app.test'],
     ['Cookie', 'a=1'],
+    ['constructor', 'of nothing'],
+    ['__proto__', 'a client may say so'],
+    ['X-Twice', '1'],
+    ['X-Twice', '2'],
   ] as const;
-  const socket = await edge.webSocket({ target: '/live?x=1', fields });
+  const target = "/a/../live//%2e%2e/\\x?x=1|'#y";
+  const socket = await edge.webSocket({ target, fields });
   assert.equal(socket.head.status, 101);
   const head = new Map(socket.head.fields.map(([name, value]) => [name, value]));
   assert.deepEqual([head.get('Sec-WebSocket-Protocol'), head.get('X-Extra')], ['b', 'Yes']);
@@ -40,6 +47,12 @@ test('texts, binaries, the subprotocol and fields go through', async () => {
     asked.flatMap((name, i) => (i % 2 === 0 ? [[name.toLowerCase(), asked[i + 1]]] : [])) as [string, string][],
   );
   assert.deepEqual([sent.get('host'), sent.get('origin'), sent.get('cookie')], ['app.test', 'https://app.test', 'a=1']);
+  assert.equal(path, target);
+  assert.deepEqual([sent.get('constructor'), sent.get('__proto__')], ['of nothing', 'a client may say so']);
+  assert.deepEqual(
+    asked.filter((_, i) => asked[i - 1]?.toLowerCase() === 'x-twice'),
+    ['1', '2'],
+  );
   assert.equal(sent.has('sec-websocket-extensions'), false);
   assert.notEqual(sent.get('sec-websocket-key'), 'of the hop before');
   const large = new Uint8Array(1_500_000).map((_, i) => i % 251);
