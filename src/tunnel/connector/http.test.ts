@@ -304,6 +304,27 @@ test('a kept connection that has died costs a request nothing that may be sent a
   assert.equal(post.code, RESET_CODE.internal, 'it may have been acted on');
 });
 
+test('what is sent again is framed by what is known by then', async () => {
+  const seen: string[] = [];
+  const { edge } = await rawOrigin((socket) => {
+    const at = seen.push('') - 1;
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => {
+      seen[at] += bytes.toString('latin1');
+      // Chunked, as its end was not there with its head; the connection dies once it is.
+      if (at === 0 && seen[at]!.endsWith('\r\n0\r\n\r\n')) return socket.destroy();
+      if (at === 1 || !seen[at]!.includes('chunked')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+    });
+  });
+  assert.equal((await edge.request({ target: '/1' })).status, 200);
+  const late = edge.exchange({ target: '/2' });
+  await until(() => /\/2 .*chunked\r\n\r\n$/s.test(seen[0]!));
+  late.stream.end();
+  assert.equal((await late.answer).status, 200);
+  assert.equal((await edge.request({ target: '/3' })).status, 200);
+  assert.equal(seen[1], 'GET /2 HTTP/1.1\r\nHost: app.test\r\n\r\nGET /3 HTTP/1.1\r\nHost: app.test\r\n\r\n');
+});
+
 test('what is no HTTP, and heads that do not fit', async () => {
   const answers: Record<string, string> = {
     '/no': 'SSH-2.0-OpenSSH_9.9\r\n',

@@ -87,11 +87,14 @@ class Forward implements OriginExchange {
   #take(): void {
     if (!this.#stream.open) return;
     this.#tries++;
-    this.#target.pool.take(this.#tries > 1, (connection) => {
-      if (!this.#stream.open) return connection.release();
-      this.#connection = connection;
-      this.#begin(connection);
-    });
+    this.#target.pool.take(
+      this.#tries > 1,
+      () => this.#stream.open,
+      (connection) => {
+        this.#connection = connection;
+        this.#begin(connection);
+      },
+    );
   }
 
   #begin(connection: OriginConnection): void {
@@ -99,6 +102,7 @@ class Forward implements OriginExchange {
     let text = `${method} ${target} HTTP/1.1\r\n`;
     let length: number | null = null;
     let expects = false;
+    this.#chunked = false; // of the try before
     for (const [name, value] of fields) {
       const kind = kindOf(name);
       if (kind === CONTENT_LENGTH) {

@@ -140,11 +140,16 @@ export class OriginConnection {
   }
 }
 
+interface Waiting {
+  readonly wanted: () => boolean;
+  readonly got: (connection: OriginConnection) => void;
+}
+
 export class OriginPool {
   readonly #dial: () => Duplex;
   #idle: OriginConnection[] = [];
   #open = 0;
-  #waiting: ((connection: OriginConnection) => void)[] = [];
+  readonly #waiting: Waiting[] = [];
   #sweeper: NodeJS.Timeout | null = null;
   #closed = false;
 
@@ -152,18 +157,21 @@ export class OriginPool {
     this.#dial = dial;
   }
 
-  /** Calls back with a connection, at once unless there are MAX_CONNECTIONS. `fresh`: one that carried nothing yet. */
-  take(fresh: boolean, got: (connection: OriginConnection) => void): void {
+  /**
+   * Calls back with a connection, at once unless there are MAX_CONNECTIONS, and never when it is not `wanted` by then.
+   * `fresh`: one that carried nothing yet.
+   */
+  take(fresh: boolean, wanted: () => boolean, got: (connection: OriginConnection) => void): void {
     for (let idle = fresh ? undefined : this.#idle.pop(); idle !== undefined; idle = this.#idle.pop())
       if (idle.usable) return got(idle);
-    if (this.#open >= MAX_CONNECTIONS) return void this.#waiting.push(got);
+    if (this.#open >= MAX_CONNECTIONS) return void this.#waiting.push({ wanted, got });
     this.#open++;
     got(new OriginConnection(this, this.#dial()));
   }
 
   keep(connection: OriginConnection, said: number | null): void {
-    const next = this.#waiting.shift();
-    if (next !== undefined) return next(connection);
+    const next = this.#next();
+    if (next !== undefined) return next.got(connection);
     // A second before the server would close it, by its own word.
     const life = Math.min(IDLE_TIMEOUT, said === null ? IDLE_TIMEOUT : said - 1000);
     if (this.#closed || life <= 0 || this.#idle.length >= MAX_IDLE) return connection.destroy();
@@ -179,8 +187,15 @@ export class OriginPool {
     this.#open--;
     const at = this.#idle.indexOf(connection);
     if (at >= 0) this.#idle.splice(at, 1);
-    const next = this.#waiting.shift();
-    if (next !== undefined) this.take(true, next);
+    const next = this.#next();
+    if (next !== undefined) this.take(true, next.wanted, next.got);
+  }
+
+  /** Who waits longest and is still there. */
+  #next(): Waiting | undefined {
+    let next = this.#waiting.shift();
+    while (next?.wanted() === false) next = this.#waiting.shift();
+    return next;
   }
 
   /** Closes what is idle; what is in use ends with its exchange. */
