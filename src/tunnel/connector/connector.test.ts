@@ -131,6 +131,22 @@ test('close: what is open may end, nothing new comes, and then the sockets close
   assert.equal(edge.dials, 1);
 });
 
+test('close while the edge drains: what is open may end', async () => {
+  let response: ServerResponse | null = null;
+  const { edge, connector } = await origin((_request, answer) => void (response = answer));
+  const waiting = edge.exchange();
+  waiting.stream.end();
+  await until(() => response !== null);
+  // Before the next lane is dialled: the machine goes down, with both on it.
+  const closing = new Promise<void>((resolve) => connector.once('reconnecting', () => connector.close().then(resolve)));
+  edge.lanes[0]!.lane.goaway(CLOSE.draining, 'restart');
+  await until(() => edge.lanes[0]!.draining);
+  response!.end('the last word');
+  assert.equal(String((await waiting.answer).body), 'the last word');
+  await closing;
+  assert.equal(edge.dials, 1);
+});
+
 test('close at once ends what is open, on both sides', async () => {
   let response: ServerResponse | null = null;
   const { edge, connector } = await origin((_request, answer) => void (response = answer));

@@ -127,7 +127,8 @@ export class Uplink {
     this.#stopped = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    if (this.#dialled !== this.#held?.socket) this.#dialled?.terminate();
+    // What is dialled and carries no lane; one that drains has streams.
+    if (![this.#held, ...this.#draining].some((held) => held?.socket === this.#dialled)) this.#dialled?.terminate();
   }
 
   async #dial(): Promise<void> {
