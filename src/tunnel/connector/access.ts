@@ -25,6 +25,8 @@ export interface AccessOptions {
   readonly name: string;
   readonly service: string; // '' for the default one
   readonly credentials: Credentials;
+  /** ms between pings; default 20 s. */
+  readonly ping?: number;
 }
 
 export interface AccessResult {
@@ -39,7 +41,7 @@ export function accessDialer(options: AccessOptions): (socket: Socket) => Promis
     for (let tries = 1; ; tries++) {
       try {
         const remote = await dial(options);
-        return await join(socket, remote);
+        return await join(socket, remote, options.ping ?? PING);
       } catch (error) {
         const again = error instanceof DialError && (error.code === 0 || error.code >= 500) && tries < MAX_DIALS;
         if (!again || socket.destroyed) {
@@ -83,16 +85,18 @@ async function dial({ edge, name, service, credentials }: AccessOptions): Promis
   });
 }
 
-function join(socket: Socket, remote: WebSocket): Promise<AccessResult> {
+function join(socket: Socket, remote: WebSocket, interval: number): Promise<AccessResult> {
   return new Promise((resolve, reject) => {
     let [bytesIn, bytesOut] = [0, 0];
     let credit = ACCESS_WINDOW;
     let [localEnded, remoteEnded, heard] = [false, false, true];
     const ping = setInterval(() => {
+      // Answers lie behind what the local side has not taken yet.
+      if (remote.isPaused) return void (heard = true);
       if (!heard) return remote.terminate();
       heard = false;
       remote.ping();
-    }, PING);
+    }, interval);
     const over = (error: Error | null): void => {
       clearInterval(ping);
       if (error === null) {
