@@ -23,7 +23,8 @@ export interface Exchange {
 /** The beginning of a body. */
 export class Capture {
   readonly #most: number;
-  readonly #parts: Uint8Array[] = [];
+  // SAFETY: one piece of memory, so that a body of single bytes costs no object for each.
+  #kept = new Uint8Array(0);
   #size = 0;
   truncated = false;
 
@@ -36,13 +37,19 @@ export class Capture {
     if (chunk.byteLength > room) this.truncated = true;
     if (room <= 0) return;
     // A copy: the chunk may be a view into something much larger.
-    const part = chunk.slice(0, room);
-    this.#parts.push(part);
-    this.#size += part.byteLength;
+    const part = chunk.subarray(0, room);
+    const size = this.#size + part.byteLength;
+    if (size > this.#kept.byteLength) {
+      const larger = new Uint8Array(Math.min(this.#most, Math.max(size, 2 * this.#kept.byteLength)));
+      larger.set(this.#kept);
+      this.#kept = larger;
+    }
+    this.#kept.set(part, this.#size);
+    this.#size = size;
   }
 
   get bytes(): Buffer {
-    return Buffer.concat(this.#parts);
+    return Buffer.from(this.#kept.subarray(0, this.#size));
   }
 }
 
