@@ -6,6 +6,7 @@ import WebSocket, { type ClientOptions, type RawData } from 'ws';
 import { CLOSE, MAX_MESSAGE, SUBPROTOCOL } from '../frame.ts';
 import { PING_TEXT } from '../welcome.ts';
 import { DialError } from './dial-error.ts';
+import { isLoopback } from './loopback.ts';
 import { PINGS, type Pings } from './pings.ts';
 
 export const HANDSHAKE_TIMEOUT = 10_000; // ms for the upgrade, and then for the welcome
@@ -168,10 +169,6 @@ const SEND = { binary: true, compress: false, fin: true };
 /** SPEC: RFC 6761 section 6.3: names under localhost are this machine, whatever the resolver knows of them. */
 const lookup: LookupFunction = (hostname, options, callback) =>
   resolve(/(^|\.)localhost$/.test(hostname) ? 'localhost' : hostname, options, callback);
-
-function isLoopback(host: string): boolean {
-  return host === '[::1]' || host.startsWith('127.') || /(^|\.)localhost$/.test(host);
-}
 
 /** The edge's problem details, or the beginning of whatever else was answered. */
 function reasonOf(text: string): string {

@@ -12,6 +12,7 @@ import { BlockList, connect, isIP, type LookupFunction, type NetConnectOpts, typ
 import { duplexPair, type Duplex } from 'node:stream';
 import { connect as connectSecure } from 'node:tls';
 import { SERVICE } from '../opening.ts';
+import { isLoopback } from './loopback.ts';
 import { OriginPool } from './origin.ts';
 
 export const CONNECT_TIMEOUT = 10_000; // ms for a connection to a target
@@ -221,8 +222,4 @@ function embeddedIpv4(address: string): string | null {
     tail === undefined ? left : [...left, ...new Array<string>(8 - left.length - right.length).fill('0'), ...right];
   const [high, low] = [parseInt(groups[found.at]!, 16), parseInt(groups[found.at + 1]!, 16)];
   return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
-}
-
-function isLoopback(host: string): boolean {
-  return host === '::1' || host.startsWith('127.') || /(^|\.)localhost$/i.test(host);
 }
