@@ -48,7 +48,8 @@ export interface Asked {
 export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
   readonly #options: ConnectorOptions;
   readonly #uplinks: readonly Uplink[];
-  readonly #began = performance.now();
+  /** Since when there has been no socket. */
+  #began = performance.now();
   readonly #observer: Observer;
   #url = '';
   #ready = false;
@@ -173,7 +174,10 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
 
   #down(socket: number, reason: string, delay: number): void {
     const left = this.sockets;
-    if (left === 0) this.#ready = false;
+    if (left === 0 && this.#ready) {
+      this.#ready = false;
+      this.#began = performance.now();
+    }
     this.emit('reconnecting', { socket, reason, delay, left });
   }
 

@@ -4,7 +4,7 @@ import type { DialError } from './dial-error.ts';
 import type { Exchange } from './exchange.ts';
 
 export interface ConnectorEvents {
-  /** The tunnel is up: the first socket is, or one again after there was none. `url` is '' for a private tunnel. */
+  /** The tunnel is up: the first socket is, or one again after there was none. `url` is '' for a private tunnel. `after`: ms without one. */
   ready: [{ readonly name: string; readonly url: string; readonly after: number }];
   request: [Exchange];
   response: [Exchange];
