@@ -80,7 +80,8 @@ export async function connect(options: ConnectOptions): Promise<Tunnel> {
 
 function connectorOptions(options: ConnectOptions): ConnectorOptions {
   const { edge, name, sockets, capture } = options;
-  const url = URL.parse(String(edge));
+  // Node 20 has no URL.parse.
+  const url = URL.canParse(String(edge)) ? new URL(String(edge)) : null;
   if (url === null || !/^(https?|wss?):$/.test(url.protocol) || url.pathname !== '/')
     throw new TypeError(`edge is the URL of an edge without path, not ${String(edge)}`);
   if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) throw new TypeError(`${name} is no name of a tunnel`);
