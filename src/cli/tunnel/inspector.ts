@@ -55,7 +55,7 @@ async function answer(inspected: Inspected, method: string, target: string, resp
   if (call === 'GET /v1/exchanges') {
     const whole = url!.searchParams.has('whole');
     return list(ring, response, url!.searchParams.has('follow'), (exchange) =>
-      whole ? shownWhole(exchange, ring.inspection) : shown(exchange),
+      whole ? shownWhole(exchange, ring.inspection) : shown(exchange, ring.inspection),
     );
   }
   const [, id, again] = /^(?:GET|POST) \/v1\/exchanges\/(\d{1,15})(\/replay)?$/.exec(call) ?? [];

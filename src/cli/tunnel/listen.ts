@@ -4,7 +4,7 @@
  */
 import { defineCommand } from 'citty';
 import { Connector, DEFAULT_SOCKETS, DRAIN, MAX_CONNECTOR_SOCKETS } from '../../tunnel/connector/connector.ts';
-import { parseTarget, TargetError, Targets, type AddressTarget } from '../../tunnel/connector/targets.ts';
+import { MAX_SERVICES, parseTarget, TargetError, Targets, type AddressTarget } from '../../tunnel/connector/targets.ts';
 import { SERVICE } from '../../tunnel/opening.ts';
 import { Failure } from '../failure.ts';
 import { every, integer } from '../options.ts';
@@ -55,7 +55,7 @@ export default defineCommand({
     const { targets, name } = destination(args, every(rawArgs, listenArguments, 'service'));
     const inspection = inspectionOf(rawArgs, args.inspect === true);
     const edge = edgeOf(args.edge);
-    const listener = args.json === true ? jsonListener() : humanListener();
+    const listener = args.json === true ? jsonListener(inspection) : humanListener(inspection);
     listener.connecting(name, edge.url);
     const connector = new Connector({
       edge: edge.url,
@@ -177,6 +177,7 @@ function destination(
   } catch (error) {
     throw error instanceof TargetError ? new Failure(error.message) : error;
   }
+  if (targets.size > MAX_SERVICES) throw new Failure(`${targets.size} services; the limit is ${MAX_SERVICES}`);
   if (targets.size === 0) throw new Failure('what is to be published? Such as sallyport tunnel listen 3000');
   if (positional.length > 1) throw new Failure(`one name is enough; "${positional[1]}" is another one`);
   const [given] = positional;

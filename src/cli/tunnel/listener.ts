@@ -4,7 +4,7 @@ import type { ConnectorEvents } from '../../tunnel/connector/tunnel.ts';
 import type { Exchange } from '../../tunnel/connector/exchange.ts';
 import { printable } from '../accesslog.ts';
 import { exchangeLine } from './exchange-line.ts';
-import { shown } from './ring.ts';
+import { shown, type Inspection } from './ring.ts';
 
 type ReadyEvent = ConnectorEvents['ready'][0] & {
   readonly edge: URL;
@@ -23,23 +23,23 @@ export interface Listener {
   closed(reason: string): void;
 }
 
-export function jsonListener(): Listener {
+export function jsonListener(inspection: Inspection): Listener {
   const write = (event: string, fields: object): void =>
     void process.stdout.write(`${JSON.stringify({ event, time: new Date().toISOString(), ...fields })}\n`);
   return {
     connecting: (name, edge) => write('connecting', { name, edge: edge.origin }),
     ready: ({ name, url, after, edge, services }) =>
       write('ready', { name, url, edge: edge.origin, milliseconds: Math.round(after), services, pid: process.pid }),
-    request: (exchange) => write('request', shown(exchange)),
-    response: (exchange) => write('response', shown(exchange)),
-    end: (exchange) => write('end', shown(exchange)),
+    request: (exchange) => write('request', shown(exchange, inspection)),
+    response: (exchange) => write('response', shown(exchange, inspection)),
+    end: (exchange) => write('end', shown(exchange, inspection)),
     reconnecting: (event) => write('reconnecting', event),
     draining: (streams, milliseconds) => write('draining', { streams, milliseconds }),
     closed: (reason) => write('closed', { reason }),
   };
 }
 
-export function humanListener(): Listener {
+export function humanListener(inspection: Inspection): Listener {
   const progress = process.stdout.isTTY === true;
   let pending = false; // a line of progress stands there
   const say = (line: string): void => {
@@ -70,7 +70,7 @@ export function humanListener(): Listener {
     },
     request: () => {},
     response: () => {},
-    end: (exchange) => say(exchangeLine(shown(exchange))),
+    end: (exchange) => say(exchangeLine(shown(exchange, inspection))),
     reconnecting: ({ reason, delay, left }) => {
       const wording = `connection lost: ${printable(reason)}; dialling again in ${delay} ms`;
       if (left > 0) return say(`${pc.yellow('note')} ${wording}, ${left} left`);

@@ -37,7 +37,7 @@ export async function connectorNamed(name: string | undefined): Promise<LocalCon
     throw new Failure(
       name === undefined
         ? 'no connector of yours is running on this machine; sallyport tunnel listen 3000 starts one'
-        : `no connector of yours on this machine is called ${name}; sallyport tunnel ps lists them`,
+        : `no connector of yours on this machine is called ${name} (sallyport tunnel ps lists them); requests are kept where the connector runs, and seen there only. From where ${name} is connected: sallyport tunnel status ${name}`,
     );
   const choices = fitting.map((one) => (name === undefined ? one.name : String(one.pid))).join(', ');
   throw new Failure(
@@ -64,5 +64,5 @@ export function followConnector(one: LocalConnector, path: string, onLine: (line
   });
 }
 
-/** Characters of an exchange with both its bodies, as base64 at worst. */
-const MAX_LINE = 1_048_576;
+/** Characters of an exchange with two heads and both its bodies, where JSON escapes each byte. */
+const MAX_LINE = 2_097_152;

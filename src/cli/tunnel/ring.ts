@@ -4,6 +4,7 @@
  */
 import type { Exchange } from '../../tunnel/connector/exchange.ts';
 import type { Fields } from '../../tunnel/head.ts';
+import { redactedFields, redactedTarget } from './redact.ts';
 
 export const MAX_EXCHANGES = 200;
 export const MAX_CAPTURE = 65_536; // bytes of each body
@@ -82,7 +83,7 @@ export class Ring {
   }
 }
 
-export function shown(exchange: Exchange): Shown {
+export function shown(exchange: Exchange, inspection: Inspection = 'heads'): Shown {
   const { id, kind, service, request, response, started, answeredAfter, endedAfter, bytesIn, bytesOut, error } =
     exchange;
   const host = request?.fields.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? '';
@@ -92,7 +93,7 @@ export function shown(exchange: Exchange): Shown {
     service,
     started: new Date(started).toISOString(),
     method: request?.method ?? '',
-    target: request?.target ?? '',
+    target: inspection === 'all' ? (request?.target ?? '') : redactedTarget(request?.target ?? ''),
     host,
     status: response?.status ?? null,
     milliseconds: response === null ? null : round(answeredAfter),
@@ -104,24 +105,16 @@ export function shown(exchange: Exchange): Shown {
 }
 
 export function shownWhole(exchange: Exchange, inspection: Inspection): ShownWhole {
-  const clear = inspection === 'all';
+  const visible = (fields: Fields): Fields => (inspection === 'all' ? fields : redactedFields(fields));
   const { request, response, requestBody, responseBody, bytesIn, bytesOut } = exchange;
   return {
-    ...shown(exchange),
-    requestFields: redacted(request?.fields ?? [], clear),
+    ...shown(exchange, inspection),
+    requestFields: visible(request?.fields ?? []),
     reason: response?.reason ?? '',
-    responseFields: redacted(response?.fields ?? [], clear),
+    responseFields: visible(response?.fields ?? []),
     requestBody: requestBody === null ? null : shownBody(requestBody.bytes, bytesIn, requestBody.truncated),
     responseBody: responseBody === null ? null : shownBody(responseBody.bytes, bytesOut, responseBody.truncated),
   };
-}
-
-const SECRET =
-  /^(?:authorization|proxy-authorization|cookie|set-cookie|.*(?:api-?key|secret|token|password|credential|signature|session).*)$/i;
-export const REDACTED = '(hidden)';
-
-function redacted(fields: Fields, clear: boolean): Fields {
-  return clear ? fields : fields.map(([name, value]) => [name, SECRET.test(name) ? REDACTED : value] as const);
 }
 
 function shownBody(bytes: Buffer, size: number, truncated: boolean): ShownBody {
