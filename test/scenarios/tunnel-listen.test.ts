@@ -249,6 +249,7 @@ test('only its user reaches what it keeps, and nothing is left of it', { timeout
     [],
   );
   assert.match((await command('logs')).stderr, /no connector of yours is running/);
+  assert.match((await command('logs', 'desk')).stderr, /kept where the connector runs.* sallyport tunnel status desk/);
 });
 
 test('the first signal lets requests end, the second does not', { timeout: 60_000 }, async () => {

@@ -89,8 +89,11 @@ async function replay({ connector, ring }: Inspected, exchange: Exchange, respon
     return refuse('its body was not kept; start the connector with --inspect to keep bodies');
   if (requestBody?.truncated === true) return refuse(`of its ${bytesIn} bytes of body only the beginning was kept`);
   const { service } = exchange;
+  // An answer without an end lasts as long as somebody waits for it.
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
   try {
-    const made = await connector.ask(service, request, requestBody?.bytes ?? new Uint8Array(0));
+    const made = await connector.ask(service, request, requestBody?.bytes ?? new Uint8Array(0), gone.signal);
     // The connector watches it as any other.
     const whole = made.exchange === null ? null : shownWhole(made.exchange, ring.inspection);
     const { status, reason } = made.answer;

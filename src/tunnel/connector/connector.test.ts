@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { TestEdge } from '../../../test/support/tunnel-edge.ts';
-import { connectorTo, later, origin, pause, rawOrigin, until } from '../../../test/support/tunnel-pair.ts';
+import { connectorTo, later, origin, pause, rawOrigin, resetOf, until } from '../../../test/support/tunnel-pair.ts';
 import { generateConnectorKey } from '../capability.ts';
 import { LANE_WINDOW } from '../credit.ts';
-import { CLOSE, frame, DATA } from '../frame.ts';
+import { CLOSE, frame, DATA, RESET_CODE } from '../frame.ts';
 import { Backoff, MAX_BACKOFF, MIN_BACKOFF } from './backoff.ts';
 import { Connector, MAX_CONNECTOR_SOCKETS } from './connector.ts';
 import { issued } from './credentials.ts';
@@ -267,6 +267,27 @@ test('exchanges are told to who listens, with the beginning of bodies where aske
     Buffer.from('xyz'),
   );
   assert.deepEqual([answer.status, String(answer.body), exchange?.request?.target], [200, 'xyz', '/y']);
+});
+
+test('a request of our own ends with who waits for it', async () => {
+  let response: ServerResponse | null = null;
+  const { connector } = await origin((_request, answer) => {
+    answer.write('the first of many');
+    response = answer;
+  });
+  const gone = new AbortController();
+  const asked = connector.ask(
+    '',
+    { method: 'GET', target: '/', fields: [['Host', 'a']] },
+    Buffer.alloc(0),
+    gone.signal,
+  );
+  const refused = resetOf(asked);
+  await until(() => response !== null);
+  const closed = new Promise((resolve) => response!.once('close', resolve));
+  gone.abort();
+  assert.equal((await refused).code, RESET_CODE.cancelled);
+  await closed;
 });
 
 test('as many sockets as asked for, within the limit', async () => {

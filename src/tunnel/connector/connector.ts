@@ -108,8 +108,8 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
     return this;
   }
 
-  /** Sends a request to a service as if it came through the tunnel. Rejects with StreamReset. */
-  async ask(service: string, head: RequestHead, body: Uint8Array): Promise<Asked> {
+  /** Sends a request to a service as if it came through the tunnel; `signal` ends it. Rejects with StreamReset. */
+  async ask(service: string, head: RequestHead, body: Uint8Array, signal?: AbortSignal): Promise<Asked> {
     let exchange: Exchange | null = null;
     const observer = {
       ...this.#observer,
@@ -118,7 +118,8 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
         this.#observer.began(begun);
       },
     };
-    const answer = await askLocally(this.#options.targets, this.#observed ? observer : null, service, head, body);
+    const watched = this.#observed ? observer : null;
+    const answer = await askLocally(this.#options.targets, watched, service, head, body, signal);
     return { answer, exchange };
   }
 

@@ -2,6 +2,7 @@
  * A request that no edge sent: through the same code to the same targets, over two lanes that are joined in memory. It is
  * how a captured request is sent again.
  */
+import { RESET_CODE } from '../frame.ts';
 import { decodeFields, decodeResponse, type Fields, type RequestHead, type ResponseHead } from '../head.ts';
 import { Lane } from '../lane.ts';
 import { encodeOpening, HTTP } from '../opening.ts';
@@ -26,6 +27,7 @@ export function askLocally(
   service: string,
   head: RequestHead,
   body: Uint8Array,
+  signal?: AbortSignal,
 ): Promise<LocalAnswer> {
   const options = { now: () => performance.now(), onGoaway: () => {} };
   const edge = new Lane({ ...options, role: 'edge', onStream: (stream) => stream.reset(2, 'not here') });
@@ -53,6 +55,7 @@ export function askLocally(
         resolve({ ...answered, body: Buffer.concat(parts), bytes, trailers: decodeFields(trailers) });
     };
     stream.onReset = reject;
+    signal?.addEventListener('abort', () => stream.abort(RESET_CODE.cancelled, 'nobody waits for the answer'));
     stream.write(body).then(
       () => stream.end(),
       () => {},
