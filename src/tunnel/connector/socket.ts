@@ -1,6 +1,7 @@
 /** A WebSocket to the edge: how it is dialled, what it may hold, and how its silence is noticed. */
 import { lookup as resolve } from 'node:dns';
 import type { Agent, IncomingMessage } from 'node:http';
+import { Agent as SecureAgent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import WebSocket, { type ClientOptions, type RawData } from 'ws';
 import { CLOSE, MAX_MESSAGE, SUBPROTOCOL } from '../frame.ts';
@@ -26,7 +27,9 @@ export function edgeSocketOptions(
     perMessageDeflate: false,
     skipUTF8Validation: true, // what is text here is read as JSON or compared
     maxPayload: MAX_MESSAGE,
-    agent: false as unknown as Agent, // @types/ws forgets it. No connection of a refused upgrade is kept for another
+    // No connection of a refused upgrade is kept for another. HTTPS_PROXY and NO_PROXY are Node's to read (from 24.5 on); by a
+    // proxy for plain HTTP no upgrade goes. @types/ws forgets `false`.
+    agent: url.protocol === 'wss:' ? new SecureAgent({ proxyEnv: process.env }) : (false as unknown as Agent),
     handshakeTimeout: HANDSHAKE_TIMEOUT,
     followRedirects: false, // the handshake was signed for one host
     lookup,
