@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { test } from 'node:test';
-import { checkedLookup, isForbidden, MAX_SERVICES, parseTarget, TargetError, Targets, type Target } from './targets.ts';
+import { listening } from '../../../test/support/tunnel-pair.ts';
+import {
+  checkedLookup,
+  CONNECT_TIMEOUT,
+  isForbidden,
+  MAX_SERVICES,
+  parseTarget,
+  TargetError,
+  Targets,
+  type Target,
+} from './targets.ts';
 
 test('targets are read', () => {
   assert.deepEqual(parseTarget('3000'), { protocol: 'any', host: 'localhost', port: 3000 });
@@ -62,4 +74,19 @@ test('services are found by name and have a limit', () => {
   const many = (count: number) => new Targets(new Map(Array.from({ length: count }, (_, i) => [`s${i}`, target])));
   many(MAX_SERVICES);
   assert.throws(() => many(MAX_SERVICES + 1), TargetError);
+});
+
+test('a target that takes the connection and never begins TLS has no longer than one that takes none', async (context) => {
+  const server = createServer((socket) => void socket.on('error', () => {}));
+  const port = await listening(server);
+  const targets = new Targets(new Map([['', { protocol: 'https', host: '127.0.0.1', port }]]));
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const socket = targets.find('')!.dial();
+  const failed = once(socket, 'error');
+  failed.catch(() => {});
+  await Promise.all([once(server, 'connection'), once(socket, 'connect')]);
+  context.mock.timers.tick(CONNECT_TIMEOUT);
+  assert.equal(socket.destroyed, true);
+  socket.destroy();
+  assert.equal(((await failed)[0] as NodeJS.ErrnoException).code, 'ETIMEDOUT');
 });

@@ -94,6 +94,7 @@ function addressTarget({ protocol, host, port }: AddressTarget): Dialable {
       secure
         ? connectSecure({ ...options, ...tls })
         : connect({ ...options, noDelay: true, keepAlive: true, allowHalfOpen: true } as NetConnectOpts),
+      secure ? 'secureConnect' : 'connect',
     );
   return {
     label: `${isIP(host) === 6 ? `[${host}]` : host}:${port}`,
@@ -142,12 +143,12 @@ const SOCKET_LIKE = {
   encrypted: false,
 };
 
-function withTimeout(socket: ReturnType<typeof connect>): ReturnType<typeof connect> {
+function withTimeout(socket: ReturnType<typeof connect>, ready: string): ReturnType<typeof connect> {
   const timer = setTimeout(() => {
     socket.destroy(Object.assign(new Error('the target does not answer'), { code: 'ETIMEDOUT' }));
   }, CONNECT_TIMEOUT);
   const done = (): void => clearTimeout(timer);
-  socket.once('connect', done).once('close', done);
+  socket.once(ready, done).once('close', done);
   return socket;
 }
 
