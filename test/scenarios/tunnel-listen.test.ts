@@ -277,6 +277,22 @@ test('the first signal lets requests end, the second does not', { timeout: 60_00
   assert.equal(await two.exited, 130);
 });
 
+test('who reads its output no more ends it, and cuts nothing', { timeout: 60_000 }, async () => {
+  const one = listen(String(port), 'laptop', '--edge', edge.url, '--json');
+  await one.event('ready');
+  waiting.length = 0;
+  const open = Array.from({ length: 3 }, () => edge.request({ target: '/wait' }));
+  await until(() => waiting.length === 3);
+  one.child.stdout!.destroy();
+  for (let left = 3; left > 0; left--) {
+    waiting.shift()!.end('whole');
+    // What is printed now fails again, later than two signals that are one.
+    if (left > 1) await new Promise((resolve) => setTimeout(resolve, 600));
+  }
+  for (const answer of open) assert.equal(String((await answer).body), 'whole');
+  assert.equal(await one.exited, 0, one.errors);
+});
+
 test('what is wrong is said in one sentence', { timeout: 60_000 }, async () => {
   const refused = async (...args: string[]): Promise<string> => {
     const { code, stderr } = await command(...args);

@@ -128,7 +128,12 @@ async function run(connector: Connector, { edge, guessed, services, inspection, 
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
   process.on('SIGHUP', stop);
-  process.stdout.on('error', stop);
+  // Nobody reads what is printed any more. Each line fails then, and none of them is a second Ctrl-C.
+  let unread = false;
+  process.stdout.on('error', () => {
+    if (!unread) stop();
+    unread = true;
+  });
   connector.start();
   const failure = await over;
   closeInspector();
