@@ -20,6 +20,7 @@ let folder = '';
 let edge: TestEdge;
 let port = 0;
 const waiting: ServerResponse[] = [];
+const children = new Set<ChildProcess>();
 const origin = createServer((request, response) => {
   if (request.url === '/wait') return void waiting.push(response);
   response.setHeader('Set-Cookie', 'session=secret');
@@ -34,6 +35,8 @@ before(async () => {
   ({ port } = origin.address() as AddressInfo);
 });
 after(async () => {
+  // What a failed test left would keep this file from ending.
+  for (const child of children) child.kill('SIGKILL');
   origin.close();
   origin.closeAllConnections();
   await edge.close();
@@ -64,6 +67,7 @@ function listen(...args: string[]): Listening {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1', ...environment() },
   });
+  children.add(child);
   const exited = once(child, 'exit').then(([code, signal]) => code ?? signal);
   let wake: () => void = () => {};
   let at = 0;
