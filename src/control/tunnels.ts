@@ -95,9 +95,7 @@ tunnels.delete('/v1/tunnels/:name', async (c) => {
   const record = done(await registry.read(labelOf(c.req.param('name'))));
   const bound = boundOf(undefined);
   const closed = await revoke(record, bound, session);
-  await onEach(record, session, (one) => one.forget());
-  // What is forgotten is the owner; that is not.
-  await session(record.name, 0).revoke(bound);
+  await onEach(record, session, (one) => one.forget(bound));
   done(await registry.remove(record.name));
   log('tunnel deleted', { project, name: record.name, closed });
   return c.json({ name: record.name, revoked: bound, closed });

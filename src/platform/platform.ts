@@ -19,6 +19,9 @@ export interface Platform {
   secret(name: string): string | undefined;
 }
 
+/** A dial has nobody to go to now, and may have a moment later: 503. */
+export class Unavailable extends Error {}
+
 export interface AgentPlatform {
   /** Reaches public addresses only, and follows no redirect. */
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;

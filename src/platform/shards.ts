@@ -6,7 +6,7 @@
  *
  * HTTP between the processes, no RPC: `fetch` passes bodies and WebSockets as they are, a method travels as JSON.
  */
-import type { TunnelSessionStub } from '../tunnel/objects.ts';
+import type { TunnelSessionMethods, TunnelSessionStub } from '../tunnel/objects.ts';
 import { ownerOf, shardOf } from '../tunnel/shard.ts';
 import type { Env, Fetcher } from './bindings.ts';
 import { requestInit, responseInit, webSocketOf } from './runtime.ts';
@@ -16,10 +16,11 @@ const METHOD_HEADER = 'x-sallyport-method';
 const MAX_ARGUMENTS = 65_536; // characters
 
 /** What one process may ask another to do to an object. */
-const METHODS: ReadonlySet<string> = new Set([
-  ...['admit', 'revoke', 'reserve', 'expose', 'exposed', 'cut', 'drain', 'spread', 'status', 'forget'],
-  'exists',
-]);
+const CALLS: Readonly<Record<keyof TunnelSessionMethods | 'exists', true>> = {
+  ...{ admit: true, revoke: true, reserve: true, expose: true, exposed: true, cut: true, drain: true, spread: true },
+  ...{ listed: true, retire: true, status: true, forget: true, exists: true },
+};
+const METHODS: ReadonlySet<string> = new Set(Object.keys(CALLS));
 
 /** A namespace as the runtime has it. */
 interface Namespace {
@@ -100,6 +101,8 @@ function remote(peer: Fetcher, binding: Binding, name: string): TunnelSessionStu
         return (url: string, init: RequestInit = {}) => {
           const headers = new Headers(init.headers);
           headers.set(OBJECT_HEADER, `${binding} ${name}`);
+          // SAFETY: a client's word must not become a call, whatever stood before this dial.
+          headers.delete(METHOD_HEADER);
           return peer.fetch(url, requestInit({ ...init, headers, redirect: 'manual', encodeResponseBody: 'manual' }));
         };
       return (...args: readonly unknown[]) => call(peer, binding, name, String(property), args);

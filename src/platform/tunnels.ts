@@ -10,6 +10,7 @@ import {
   type TunnelSessionNamespace,
 } from '../tunnel/objects.ts';
 import { authorityOf } from './authority.ts';
+import { Unavailable } from './platform.ts';
 import { responseInit } from './runtime.ts';
 
 /** Goes through a tunnel; null: `dial` names no tunnel. Rejects when the tunnel has no answer of an origin. */
@@ -110,9 +111,15 @@ async function send(
     if (said !== null) learn(spreads, tunnel, Number(said));
     const reason = answer.status >= 400 ? answer.headers.get(FAILURE_HEADER) : null;
     if (reason === null) return said === null ? answer : withoutNote(answer);
-    if (waits || answer.status !== 503) throw new Error(reason);
+    if (waits || answer.status !== 503) throw failureOf(answer.status, reason);
     spread!.absent[index] = Date.now() + ABSENT;
   }
+}
+
+function failureOf(status: number, reason: string): Error {
+  if (status === 503) return new Unavailable(reason);
+  // The request can not be sent, so no origin is to blame: as the runtime says it of a fetch.
+  return status === 431 ? new TypeError(reason) : new Error(reason);
 }
 
 /** The sessions from any of them on, those that had no connector last. */

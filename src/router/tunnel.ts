@@ -15,6 +15,7 @@ import {
   type Admission,
   type Claim,
   FAILURE_HEADER,
+  type Guest,
   GUEST_HEADER,
   LANE_HEADER,
   type LaneRequest,
@@ -22,6 +23,7 @@ import {
   sessionName,
   type TunnelSessionNamespace,
 } from '../tunnel/objects.ts';
+import { isRefused } from '../tunnel/register.ts';
 import { readResume, RESUME_HEADER } from '../tunnel/welcome.ts';
 import { type TunnelPolicy, tunnelPolicy } from './tunnel-policy.ts';
 
@@ -67,14 +69,14 @@ async function consent(
 async function admit(request: Request, env: Env, peer: string, policy: TunnelPolicy, now: number): Promise<Response> {
   const namespace = env.TUNNEL_SESSION;
   if (namespace === undefined) return refusal(501, CLOSE.unauthorised, 'this deployment holds no tunnels');
-  if (request.method !== 'GET' || request.headers.get('upgrade') !== 'websocket')
+  if (request.method !== 'GET' || request.headers.get('upgrade')?.toLowerCase() !== 'websocket')
     return refusal(426, CLOSE.malformed, 'a tunnel is opened by a WebSocket upgrade');
   const { host, pathname, protocol } = new URL(request.url);
   const rights = await verifyHandshake(request.headers, host, pathname, policy.operators, now);
   if (typeof rights === 'string')
     return refusal(rights === 'foreign' || rights === 'unnamed' ? 403 : 401, CLOSE.unauthorised, DENIALS[rights]);
   const { capability, handshake } = rights;
-  const { project, generation } = capability;
+  const { project, generation, expires } = capability;
   const { name: tunnel, service, nonce, time } = handshake;
   const purpose = pathname === ACCESS_PATH ? 'access' : 'serve';
   if (purpose === 'access' && !policy.permits(capability, tunnel, service))
@@ -85,25 +87,44 @@ async function admit(request: Request, env: Env, peer: string, policy: TunnelPol
   const admission = await admitted(namespace, env, claim, service);
   if (!admission.admitted) return refusal(admission.status, admission.code, admission.reason);
   const { sessions } = admission;
-  if (purpose === 'access') {
-    const session = namespace.getByName(sessionName(tunnel, Math.floor(Math.random() * sessions)));
-    const answer = await session.fetch(`http://session/a:${service}`, {
-      headers: { upgrade: 'websocket', [GUEST_HEADER]: JSON.stringify({ project, service, generation }) },
-    });
-    const reason = answer.headers.get(FAILURE_HEADER);
-    return reason === null ? answer : refusal(answer.status, CLOSE.draining, reason);
-  }
+  if (purpose === 'access') return await visit(namespace, tunnel, sessions, { project, service, generation, expires });
   const resume = resumeOf(request.headers.get(RESUME_HEADER), rights);
   if (resume === null) return refusal(401, CLOSE.unauthorised, 'the handshake is for the resume of another lane');
-  if (admission.fresh) await registryOf(env, project)?.claim(tunnel, now);
+  if (admission.fresh) {
+    // A tunnel that its project's registry does not have could be neither listed nor revoked.
+    const record = await registryOf(env, project)?.claim(tunnel, now);
+    if (record !== undefined && isRefused(record)) return refusal(429, CLOSE.limit, record.reason);
+    await namespace.getByName(sessionName(tunnel, 0)).listed();
+  }
   const url = publicUrl(protocol, host, rights, policy);
-  const { connector, expires } = capability;
+  const { connector } = capability;
   const lane: LaneRequest = { tunnel, project, connector, generation, expires, peer, resume, url, sessions };
   const session = namespace.getByName(sessionName(tunnel, handshake.socket % sessions));
   // A request of its own: nothing of the connector's goes further but what was read of it.
   return await session.fetch('http://session/l:', {
     headers: { upgrade: 'websocket', [LANE_HEADER]: JSON.stringify(lane) },
   });
+}
+
+/** A guest's socket: sessions in turn, from any on; the first is asked again at last, and may wait for a connector. */
+async function visit(
+  namespace: TunnelSessionNamespace,
+  tunnel: string,
+  sessions: number,
+  guest: Guest,
+): Promise<Response> {
+  const headers = { upgrade: 'websocket', [GUEST_HEADER]: JSON.stringify(guest) };
+  const first = Math.floor(Math.random() * sessions);
+  for (let turn = 0; ; turn++) {
+    const waits = sessions === 1 || turn === sessions;
+    const session = namespace.getByName(sessionName(tunnel, (first + turn) % sessions));
+    const known = sessions === 1 ? '' : `${sessions}${waits ? 'w' : ''}`;
+    const answer = await session.fetch(`http://session/a${known}:${guest.service}`, { headers });
+    const reason = answer.headers.get(FAILURE_HEADER);
+    if (reason === null) return answer;
+    if (waits || answer.status !== 503)
+      return refusal(answer.status, answer.status === 403 ? CLOSE.revoked : CLOSE.draining, reason);
+  }
 }
 
 /** Tells every connector of this process to go elsewhere; what is open goes on. How many sockets were told. */

@@ -5,6 +5,7 @@
  */
 import { DEFAULT_BODY_LIMIT, LONG_WAIT_MS } from '../../assembly/abi.ts';
 import type { Backend, Plan } from '../plan.ts';
+import { Unavailable } from '../platform/platform.ts';
 import { requestInit } from '../platform/runtime.ts';
 import { pick } from './balance.ts';
 import { declaredLength, HeldBody } from './body.ts';
@@ -132,7 +133,7 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
     }
     if (backend.health !== null && !streamed) note(state, endpointsOf(backend), backend.health, 0, Date.now());
     log.error = messageOf(error);
-    return FAILURE;
+    return error instanceof Unavailable ? { ...UNAVAILABLE, reason: messageOf(error) } : FAILURE;
   } finally {
     hangUp(exchange);
   }

@@ -416,3 +416,12 @@ test('an idle lane is continued by another one, with its streams and offsets', a
   assert.ok(later.open(new Uint8Array([1])).id > first.id);
   assert.equal(later.snapshot().sent > snapshot.sent, true);
 });
+
+test('a DATA without a byte, which no credit would bound, reaches nobody', async () => {
+  const sizes: number[] = [];
+  const pair = new Pair((stream) => (stream.onData = (chunk) => void sizes.push(chunk.byteLength)));
+  const stream = pair.edge.open(new Uint8Array([1]));
+  for (const size of [1, 0, 0, 2]) pair.edge.send(DATA, stream.id, new Uint8Array(size));
+  await pair.deliver();
+  assert.deepEqual(sizes, [1, 2]);
+});

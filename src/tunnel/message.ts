@@ -41,6 +41,16 @@ export function encodeClose(code: number, reason: string): Uint8Array<ArrayBuffe
   return encodeMessage(CLOSING, payload.subarray(0, 2 + written));
 }
 
+/**
+ * A reason as a close frame may carry it: whole characters, at most MAX_CLOSE - 2 bytes. SPEC: RFC 6455 section 5.5. What
+ * is longer makes the runtime throw and leaves the socket open. Bytes that are no UTF-8 were replaced by three each.
+ */
+export function closeReason(text: string): string {
+  const bytes = new Uint8Array(MAX_CLOSE - 2);
+  const { read } = new TextEncoder().encodeInto(text, bytes);
+  return text.slice(0, read);
+}
+
 /** The code and reason; 1005 where there was none, or one that only a runtime may report. */
 export function decodeClose(payload: Uint8Array): { readonly code: number; readonly reason: string } {
   if (payload.byteLength < 2) return { code: 1005, reason: '' };

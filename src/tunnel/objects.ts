@@ -30,6 +30,7 @@ export interface Guest {
   readonly project: string;
   readonly service: string;
   readonly generation: number; // of its capability
+  readonly expires: number; // of the same, ms since the epoch
 }
 
 /** What a worker has proven of a connector before it asks an object anything. */
@@ -52,7 +53,7 @@ export interface Claim {
 
 /** Session 0's word on a claim. `status` and `code`: of the refused upgrade, and the close code that says the same. */
 export type Admission =
-  /** `fresh`: the name was nobody's before. */
+  /** `fresh`: the registry of the project may not know of the tunnel. */
   | { readonly admitted: true; readonly sessions: number; readonly fresh: boolean }
   | {
       readonly admitted: false;
@@ -108,6 +109,8 @@ export interface TunnelSessionMethods {
   revoke(until: number): Promise<number>;
   /** Session 0 only: takes the name for the project, ahead of any connector. False: another project has it. */
   reserve(project: string): Promise<boolean>;
+  /** Session 0 only: the registry of the project has the tunnel; until then each admission is fresh. */
+  listed(): Promise<void>;
   /** Session 0 only: who may use the tunnel by its host, beside what the policy says; null: no word. */
   expose(rule: AccessRule | null): Promise<void>;
   /** Session 0 only: as `expose` was told, and null where the tunnel is nobody's. */
@@ -124,8 +127,8 @@ export interface TunnelSessionMethods {
   /** Of a session that the tunnel does without from now on: closes its sockets, whose connectors dial again. */
   retire(): Promise<void>;
   status(): Promise<SessionStatus>;
-  /** Closes every socket and gives the name back. */
-  forget(): Promise<void>;
+  /** Closes every socket and gives the name back; capabilities issued up to `until` (ms since the epoch) are refused. */
+  forget(until: number): Promise<void>;
 }
 
 export interface TunnelSessionStub extends TunnelSessionMethods {

@@ -149,6 +149,17 @@ describe('offers', () => {
     assert.deepEqual(register.offers(), []);
   });
 
+  test('of a tunnel that was deleted can not be played back to the next of its name', () => {
+    const register = registerWith('office');
+    const spoken = 1_000_000;
+    register.speak('owner', place, true, spoken);
+    register.remove('office');
+    register.create('office', null, 1, spoken + 60_001);
+    assert.equal(refusal(register.speak('owner', place, true, spoken)), 'stale');
+    // The clock of who speaks may be a minute behind.
+    assert.equal(refusal(register.speak('owner', place, true, spoken + 1)), 'done');
+  });
+
   test('are as many as the limit and no more', () => {
     const register = registerWith('office');
     for (let index = 0; index < MAX_OFFERS; index++)

@@ -9,6 +9,7 @@ export const MAX_TUNNELS = 2048; // of one project
 export const MAX_OFFERS = 1024; // of one project, in either direction
 export const MAX_TUNNEL_SESSIONS = 64; // as objects.ts has it
 export const MAX_REGISTER_BYTES = 1_572_864; // of all of it as JSON; a value of the storage has at most 2 MB
+const SPOKEN_BEFORE = 60_000; // ms by which the clock of who speaks may be behind the edge's
 const PROJECT = /^[A-Za-z0-9_-]{43}$/;
 
 /** Times are milliseconds since the epoch. */
@@ -162,6 +163,10 @@ export class Register {
       if (this.#offers.size >= MAX_OFFERS)
         return { refused: 'limit', reason: `the project has ${MAX_OFFERS} offers already` };
     }
+    // Its offers went with a tunnel of that name before it: what was said of that one can not be played back.
+    const since = this.#tunnels.get(tunnel)?.created ?? 0;
+    if (time < since - SPOKEN_BEFORE)
+      return { refused: 'stale', reason: 'the word is older than the tunnel; speak it again' };
     const before = known ?? { owner, guest, tunnel, service, offered: SILENT, accepted: SILENT };
     const field = side === 'owner' ? 'offered' : 'accepted';
     if (time <= before[field].time) return { refused: 'stale', reason: 'a later word has been spoken' };

@@ -2,13 +2,14 @@
  * A request through a lane: what the edge has of it becomes OPEN and DATA, what comes back becomes a Response. TCP goes
  * the same way, with request and response bodies for its two directions.
  */
-import { lengthStream, responseInit } from '../platform/runtime.ts';
+import { lengthStream, responseInit, webSocketOf } from '../platform/runtime.ts';
 import { RESET_CODE } from './frame.ts';
 import { decodeResponse, type Fields, type ResponseHead } from './head.ts';
-import { FAILURE_HEADER } from './objects.ts';
+import { FAILURE_HEADER, SESSIONS_HEADER } from './objects.ts';
 import { TCP } from './opening.ts';
 import type { EdgeLane } from './session-lanes.ts';
 import { StreamReset, type TunnelStream } from './stream.ts';
+import { WaitingChunks } from './session-chunks.ts';
 
 const READ_BYTES = 65_536; // of a request body at a time
 
@@ -34,7 +35,7 @@ export async function ask(
   const stream = edge.lane.open(request.opening);
   const answer = new Answer(stream, request);
   const { body, signal } = request;
-  if (body !== null) keep(sendBody(body, stream));
+  if (body !== null) keep(sendBody(body, stream, answer));
   else if (request.join === null) stream.end();
   const move = request.movable ? () => answer.fail(RESET_CODE.lost, 'the socket was lost') : null;
   if (move !== null) edge.movable.add(move);
@@ -54,13 +55,22 @@ export function failure(status: number, reason: string): Response {
   return new Response(null, { status, headers: { [FAILURE_HEADER]: reason.replaceAll(/[^ -~]/g, '?') } });
 }
 
+/** The answer, with a note for the dial of how many sessions the tunnel has. A socket's answer goes as it is. */
+export function noted(answer: Response, sessions: number): Response {
+  if (webSocketOf(answer) !== null) return answer;
+  const { body, status, statusText } = answer;
+  const headers = new Headers(answer.headers);
+  headers.set(SESSIONS_HEADER, String(sessions));
+  return new Response(body, responseInit({ status, statusText, headers, encodeBody: 'manual' }));
+}
+
 /** What arrives on a stream, until somebody takes it. */
 class Answer {
   readonly head: Promise<ResponseHead | StreamReset>;
   readonly #stream: TunnelStream;
   #headed = false;
   #settle: (head: ResponseHead | StreamReset) => void = () => {};
-  #chunks: Uint8Array[] = [];
+  readonly #chunks = new WaitingChunks();
   #ended = false;
   #reset: StreamReset | null = null;
   #wake: (() => void) | null = null;
@@ -130,29 +140,13 @@ class Answer {
     }
     // PERF: head and body came in one message: no stream, no pump, one chunk.
     if (this.#ended) {
-      const body = this.#take();
+      const body = this.#chunks.take();
       this.#stream.consumed(body.byteLength);
       return new Response(body as Uint8Array<ArrayBuffer>, init);
     }
     const { readable, writable } = lengthStream(length);
     keep(this.#pump(writable.getWriter()));
     return new Response(readable as ReadableStream<Uint8Array<ArrayBuffer>>, init);
-  }
-
-  /** All that is there, as one chunk. */
-  #take(): Uint8Array {
-    const chunks = this.#chunks;
-    this.#chunks = [];
-    if (chunks.length === 1) return chunks[0]!;
-    let length = 0;
-    for (const { byteLength } of chunks) length += byteLength;
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const chunk of chunks) {
-      bytes.set(chunk, at);
-      at += chunk.byteLength;
-    }
-    return bytes;
   }
 
   async #pump(writer: WritableStreamDefaultWriter<Uint8Array>): Promise<void> {
@@ -163,8 +157,8 @@ class Answer {
     writer.closed.catch(gone);
     try {
       for (;;) {
-        if (this.#chunks.length > 0) {
-          const chunk = this.#take();
+        if (this.#chunks.count > 0) {
+          const chunk = this.#chunks.take();
           const { byteLength } = chunk;
           await writer.write(chunk);
           // Consumed: the client's side has taken it.
@@ -183,10 +177,10 @@ class Answer {
   /** Of an answer that may have no body: what comes is let go. */
   async #drain(): Promise<void> {
     while (!this.#ended && this.#reset === null) {
-      this.#stream.consumed(this.#take().byteLength);
+      this.#stream.consumed(this.#chunks.take().byteLength);
       await new Promise<void>((wake) => (this.#wake = wake));
     }
-    this.#stream.consumed(this.#take().byteLength);
+    this.#stream.consumed(this.#chunks.take().byteLength);
   }
 }
 
@@ -228,7 +222,7 @@ export function fromLatin1(text: string): string {
   return new TextDecoder().decode(Uint8Array.from(text, (character) => character.charCodeAt(0)));
 }
 
-async function sendBody(body: ReadableStream<Uint8Array>, stream: TunnelStream): Promise<void> {
+async function sendBody(body: ReadableStream<Uint8Array>, stream: TunnelStream, answer: Answer): Promise<void> {
   const source = body as unknown as { getReader(options: { mode: 'byob' }): ReadableStreamBYOBReader };
   const reader = source.getReader({ mode: 'byob' });
   try {
@@ -241,6 +235,7 @@ async function sendBody(body: ReadableStream<Uint8Array>, stream: TunnelStream):
     if (stream.open) stream.end();
   } catch (error) {
     if (error instanceof StreamReset) await reader.cancel(error).catch(() => {});
-    else stream.reset(RESET_CODE.cancelled, 'the client broke off its request');
+    // Whoever waits for the answer is told too: a connection may break in one direction, and nobody else would notice.
+    else answer.fail(RESET_CODE.cancelled, 'the client broke off its request');
   }
 }

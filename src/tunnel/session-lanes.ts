@@ -4,6 +4,7 @@
  */
 import { CLOSE, FrameError } from './frame.ts';
 import { Lane, type LaneSnapshot } from './lane.ts';
+import { closeReason } from './message.ts';
 import type { LaneRequest, LaneStatus } from './objects.ts';
 import { GRACE, readResume, writeWelcome } from './welcome.ts';
 
@@ -246,8 +247,7 @@ export class EdgeLanes {
     if (socket === null) return;
     this.#bySocket.delete(socket);
     try {
-      // SPEC: RFC 6455 section 5.5: a reason has at most 123 bytes.
-      socket.close(code, reason.slice(0, 120));
+      socket.close(code, closeReason(reason));
     } catch {
       // closed already
     }

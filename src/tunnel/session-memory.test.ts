@@ -3,7 +3,7 @@ import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { test } from 'node:test';
 import { CLOSE } from './frame.ts';
 import type { Claim } from './objects.ts';
-import { MAX_NONCES, SessionMemory, type Sql } from './session-memory.ts';
+import { MAX_GUEST_NONCES, MAX_NONCES, SessionMemory, type Sql } from './session-memory.ts';
 
 const NOW = 1_000_000;
 
@@ -48,11 +48,22 @@ test('a nonce works once, until it could not be used any more', () => {
   assert.equal(codeOf(memory, { nonce: 'twice' }), 0);
 });
 
-test(`${MAX_NONCES} nonces and no more are remembered`, () => {
+test(`${MAX_NONCES} nonces and those of guests are remembered, and guests keep no connector out`, () => {
   const memory = new SessionMemory(database());
+  assert.equal(codeOf(memory, {}), 0);
+  for (let i = 1; i < MAX_GUEST_NONCES; i++) assert.equal(codeOf(memory, { purpose: 'access' }), 0);
+  assert.equal(codeOf(memory, { purpose: 'access' }), CLOSE.limit);
   for (let i = 0; i < MAX_NONCES; i++) assert.equal(codeOf(memory, {}), 0);
   assert.equal(codeOf(memory, {}), CLOSE.limit);
   assert.equal(codeOf(memory, { time: NOW + 200_000 }, NOW + 200_000), 0);
+});
+
+test('a tunnel is fresh until its registry has it', () => {
+  const memory = new SessionMemory(database());
+  const fresh = (): boolean => (memory.admit(claim(), NOW) as { fresh: boolean }).fresh;
+  assert.deepEqual([fresh(), fresh()], [true, true]);
+  memory.listed();
+  assert.equal(fresh(), false);
 });
 
 test('what was issued up to a revocation is refused, and no revocation takes another back', () => {

@@ -6,6 +6,8 @@ import { type Admission, type Claim } from './objects.ts';
 
 /** Of one tunnel within two minutes: 256 lanes may be dialled again eight times each. */
 export const MAX_NONCES = 2048;
+/** Of guests beside them. They leave the others free: no guest keeps a connector out. */
+export const MAX_GUEST_NONCES = 2048;
 
 /** A Durable Object's SQL storage, as far as it is used here. */
 export interface Sql {
@@ -70,15 +72,16 @@ export class SessionMemory {
     this.#open();
     this.#sql.exec('DELETE FROM nonce WHERE expires < ?', now);
     const [count] = this.#sql.exec('SELECT COUNT(*) AS count FROM nonce').toArray();
-    if (Number(count?.['count']) >= MAX_NONCES)
-      return refused(429, CLOSE.limit, `more than ${MAX_NONCES} dials of the tunnel within two minutes`);
+    const most = purpose === 'access' ? MAX_GUEST_NONCES : MAX_GUEST_NONCES + MAX_NONCES;
+    if (Number(count?.['count']) >= most)
+      return refused(429, CLOSE.limit, `more than ${most} dials of the tunnel within two minutes`);
     const [used] = this.#sql.exec('SELECT 1 FROM nonce WHERE nonce = ?', nonce).toArray();
     if (used !== undefined) return refused(401, CLOSE.unauthorised, 'the handshake was used before');
     this.#sql.exec('INSERT INTO nonce VALUES (?, ?)', nonce, time + 2000 * HANDSHAKE_SECONDS);
     if (owner === '') this.#remember('project', project);
     // The last connector's word, which is the operator's: a capability says how its tunnels are exposed.
     if (purpose === 'serve' && (exposure ?? '') !== this.#fact('exposure')) this.#remember('exposure', exposure ?? '');
-    return { admitted: true, sessions: this.sessions, fresh: owner === '' };
+    return { admitted: true, sessions: this.sessions, fresh: this.#fact('listed') === '' };
   }
 
   /** False: another project has the name. */
@@ -86,6 +89,10 @@ export class SessionMemory {
     const owner = this.project;
     if (owner === '') this.#remember('project', project);
     return owner === '' || owner === project;
+  }
+
+  listed(): void {
+    this.#remember('listed', '1');
   }
 
   get access(): AccessRule | null {

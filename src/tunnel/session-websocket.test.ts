@@ -46,6 +46,35 @@ function setUp() {
   return { context, lanes, clients, edge, accepted };
 }
 
+test('a reason that is longer in bytes than in characters closes all the same', async () => {
+  const { far, socket } = await joined();
+  // Bytes that are no UTF-8: each is read as a character of three.
+  const payload = new Uint8Array(125).fill(0xff);
+  new DataView(payload.buffer).setUint16(0, 4000);
+  await far.write(encodeMessage(8, payload));
+  await settle();
+  const [code, reason = ''] = socket.closed ?? [];
+  assert.equal(code, 4000);
+  assert.ok(reason.length > 0 && new TextEncoder().encode(reason).byteLength <= 123, reason);
+});
+
+test('a guest whose right ends while it waits for its stream is not let in', async () => {
+  const { clients, edge } = setUp();
+  const guest = { project: 'p', service: 'db', generation: 5, expires: 9 };
+  const other = { ...guest, generation: 7 };
+  for (const one of [guest, other]) clients.arrive(one);
+  clients.cut(({ generation }) => generation <= 5, 4403, 'revoked');
+  const open = () => edge.open(new Uint8Array([1]));
+  assert.equal(clients.accept(new FakeSocket(), 'lane', open(), true, guest), false);
+  const socket = new FakeSocket();
+  assert.equal(clients.accept(socket, 'lane', open(), true, other), true);
+  assert.equal(
+    clients.cut(({ expires }) => expires <= 9, 4401, 'expired'),
+    1,
+  );
+  assert.deepEqual(socket.closed, [4401, 'expired']);
+});
+
 async function joined(raw = false) {
   const parts = setUp();
   const socket = new FakeSocket();

@@ -5,7 +5,16 @@
  */
 import { ACCESS_WINDOW } from './credit.ts';
 import { RESET_CODE } from './frame.ts';
-import { BINARY, decodeClose, encodeClose, encodeMessage, MAX_SOCKET_MESSAGE, MessageReader, TEXT } from './message.ts';
+import {
+  BINARY,
+  closeReason,
+  decodeClose,
+  encodeClose,
+  encodeMessage,
+  MAX_SOCKET_MESSAGE,
+  MessageReader,
+  TEXT,
+} from './message.ts';
 import type { Guest } from './objects.ts';
 import type { EdgeLanes, HibernatingSocket, SocketContext } from './session-lanes.ts';
 import type { StreamReset, StreamSnapshot, TunnelStream } from './stream.ts';
@@ -148,7 +157,7 @@ class Client {
     this.#closed = true;
     try {
       if (code === 1005) this.socket.close();
-      else this.socket.close(code, reason.slice(0, 120));
+      else this.socket.close(code, closeReason(reason));
     } catch {
       // closed already
     }
@@ -258,6 +267,8 @@ export class Clients {
   readonly #context: SocketContext;
   readonly #clients = new Map<HibernatingSocket, Client>();
   readonly #queues = { bytes: 0 };
+  /** Guests whose stream is not open yet: a right may end while they wait for it. */
+  readonly #arriving = new Set<Guest>();
 
   /** Takes up the sockets that slept; the lanes have theirs already. */
   constructor(context: SocketContext, lanes: EdgeLanes) {
@@ -282,10 +293,18 @@ export class Clients {
     return true;
   }
 
-  /** Joins a client's socket and a stream whose head said yes. */
-  accept(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean, guest: Guest | null): void {
+  /** A guest asks for a stream. Calls back with what says that it does so no more. */
+  arrive(guest: Guest): () => void {
+    this.#arriving.add(guest);
+    return () => this.#arriving.delete(guest);
+  }
+
+  /** Joins a client's socket and a stream whose head said yes. False: the guest's right has ended meanwhile. */
+  accept(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean, guest: Guest | null): boolean {
+    if (guest !== null && !this.#arriving.has(guest)) return false;
     this.#context.acceptWebSocket(socket, [TAG]);
     this.#add(socket, lane, stream, raw, guest);
+    return true;
   }
 
   #add(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean, guest: Guest | null): Client {
@@ -294,8 +313,9 @@ export class Clients {
     return client;
   }
 
-  /** Ends those that guests have open whose right has ended. How many. */
+  /** Ends those that guests have open whose right has ended, and lets none in that was on its way. How many. */
   cut(ended: (guest: Guest) => boolean, code: number, reason: string): number {
+    for (const guest of this.#arriving) if (ended(guest)) this.#arriving.delete(guest);
     const cut = [...this.#clients.values()].filter(({ guest }) => guest !== null && ended(guest));
     for (const client of cut) client.end(code, reason);
     return cut.length;

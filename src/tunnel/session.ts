@@ -18,11 +18,10 @@ import {
   MAX_SESSIONS,
   openSessions,
   type SessionStatus,
-  SESSIONS_HEADER,
   type TunnelSessionMethods,
 } from './objects.ts';
 import { encodeOpening, HTTP, TCP, WEBSOCKET } from './opening.ts';
-import { type Ask, ask, failure, fieldsOf, fromLatin1, toLatin1 } from './session-http.ts';
+import { type Ask, ask, failure, fieldsOf, fromLatin1, noted, toLatin1 } from './session-http.ts';
 import { type EdgeLane, EdgeLanes } from './session-lanes.ts';
 import { SessionMemory } from './session-memory.ts';
 import { Clients, MAX_CLIENTS } from './session-websocket.ts';
@@ -36,6 +35,7 @@ const MISSED = 30_000; // ms for which a connector that is gone is expected back
 const DRAINED = 30_000; // ms for which a session of a process that ends takes no sockets
 export const MAX_WAITING = 1024; // requests that wait for a connector
 const MAX_TRIES = 4;
+const REVOKED = 'the capability was revoked';
 
 /** SPEC: RFC 9110 section 9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY']);
@@ -72,18 +72,14 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     const wants = kind === 'a' || (kind === 's' && request.headers.get('upgrade') === 'websocket');
     // A dial that knows of other sessions asks them first.
     const patience = sessions === '' || waits === 'w' ? PATIENCE : 0;
-    const answer = this.#send(request, service, host, target || '/', wants, kind !== 's', kind === 'a', patience);
+    const guest = kind === 'a' ? (JSON.parse(request.headers.get(GUEST_HEADER) ?? '') as Guest) : null;
+    if (guest !== null && guest.generation <= this.#memory.revoked) return failure(403, REVOKED);
+    const decided = guest === null ? null : this.#clients.arrive(guest);
+    const sent = this.#send(request, service, host, target || '/', wants, kind !== 's', guest, patience);
+    const answer = decided === null ? sent : sent.finally(decided);
     // One without sockets has not been told.
     const told = this.#lanes.count === 0 || this.#lanes.sessions === Number(sessions || 1);
-    return told ? answer : answer.then((one) => this.#corrected(one));
-  }
-
-  /** Tells a dial how many sessions there are. */
-  #corrected(answer: Response): Response {
-    if (answer.webSocket !== null && answer.webSocket !== undefined) return answer;
-    const told = new Response(answer.body, { ...answer, headers: answer.headers, encodeBody: 'manual' });
-    told.headers.set(SESSIONS_HEADER, String(this.#lanes.sessions));
-    return told;
+    return told ? answer : answer.then((one) => noted(one, this.#lanes.sessions));
   }
 
   async #send(
@@ -93,11 +89,10 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     target: string,
     wants: boolean,
     raw: boolean,
-    invited: boolean,
+    guest: Guest | null,
     patience: number,
   ): Promise<Response> {
     const { method, headers, signal } = request;
-    const guest = invited ? (JSON.parse(headers.get(GUEST_HEADER) ?? '') as Guest) : null;
     const body = wants ? null : request.body;
     const kind = raw ? TCP : wants ? WEBSOCKET : HTTP;
     if (wants && this.#clients.count >= MAX_CLIENTS) return failure(503, `more than ${MAX_CLIENTS} WebSockets`);
@@ -158,7 +153,10 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   /** The origin, or the TCP target, agreed: joins the client's socket and the stream. */
   #join(edge: EdgeLane, stream: TunnelStream, head: ResponseHead, raw: boolean, guest: Guest | null): Response {
     const { 0: client, 1: ours } = new WebSocketPair();
-    this.#clients.accept(ours, edge.id, stream, raw, guest);
+    if (!this.#clients.accept(ours, edge.id, stream, raw, guest)) {
+      stream.reset(RESET_CODE.cancelled, 'the right of the guest has ended');
+      return failure(403, 'the right to the service has ended');
+    }
     const headers = new Headers(raw ? { 'sec-websocket-protocol': SUBPROTOCOL } : {});
     for (const [name, value] of head.fields)
       if (!OF_HANDSHAKE.has(name.toLowerCase()) && !name.toLowerCase().startsWith('x-sallyport-'))
@@ -170,7 +168,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   #connect(request: Request): Response {
     const lane = JSON.parse(request.headers.get(LANE_HEADER) ?? '') as LaneRequest;
     if (Date.now() < this.#drainedUntil) return refusal(503, CLOSE.draining, 'this edge is restarting');
-    if (lane.generation <= this.#memory.revoked) return refusal(403, CLOSE.revoked, 'the capability was revoked');
+    if (lane.generation <= this.#memory.revoked) return refusal(403, CLOSE.revoked, REVOKED);
     const { 0: client, 1: ours } = new WebSocketPair();
     if (this.#lanes.accept(ours, lane) === null)
       return refusal(429, CLOSE.limit, 'the session has as many sockets of connectors as it can have');
@@ -209,6 +207,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   #tick(): void {
     const now = Date.now();
     this.#lanes.check(now);
+    this.#clients.cut(({ expires }) => expires <= now, CLOSE.unauthorised, 'the capability has expired');
     const requests = this.#lanes.streams - this.#clients.count;
     const busy = this.#active || requests > 0 || this.#lanes.waiting > 0 || !this.#clients.quiet;
     this.#active = false;
@@ -227,8 +226,8 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   async revoke(until: number): Promise<number> {
     this.#memory.revoke(until);
     const revoked = this.#lanes.all().filter(({ request }) => request.generation <= until);
-    for (const edge of revoked) this.#lanes.close(edge, CLOSE.revoked, 'the capability was revoked');
-    this.#clients.cut(({ generation }) => generation <= until, CLOSE.revoked, 'the capability was revoked');
+    for (const edge of revoked) this.#lanes.close(edge, CLOSE.revoked, REVOKED);
+    this.#clients.cut(({ generation }) => generation <= until, CLOSE.revoked, REVOKED);
     return revoked.length;
   }
 
@@ -276,11 +275,17 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     return { project, sessions, revoked, lanes, streams: this.#lanes.streams };
   }
 
-  async forget(): Promise<void> {
+  async listed(): Promise<void> {
+    this.#memory.listed();
+  }
+
+  async forget(until: number): Promise<void> {
     for (const edge of this.#lanes.all()) this.#lanes.close(edge, CLOSE.revoked, 'the tunnel was deleted');
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
     this.#memory.forget();
+    // What is forgotten is the owner; that is not, or a connector that comes back would take the name again.
+    this.#memory.revoke(until);
   }
 }
 

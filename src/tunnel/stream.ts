@@ -215,6 +215,8 @@ export class TunnelStream {
 
   gotData(payload: Uint8Array): void {
     if (this.#finished) return this.#protocol('DATA after END');
+    // SAFETY: no credit would bound how many of these wait for a consumer; nobody sends any.
+    if (payload.byteLength === 0) return;
     this.#receive.arrived(payload.byteLength, `stream ${this.id}`);
     if (this.#unconsumed === 0) this.#takenAt = this.#lane.now();
     this.#unconsumed += payload.byteLength;

@@ -482,7 +482,7 @@ describe('dials of connectors', () => {
       act(one);
       assert.equal((await one.closed).code, code, what);
     }
-    assert.equal((await asked('/', { host: 'other.example.com' })).status, 502);
+    assert.equal((await asked('/', { host: 'other.example.com' })).status, 503);
   });
 
   test('more bytes than were granted close the socket', { timeout: 20_000 }, async () => {
