@@ -1,9 +1,11 @@
 /**
  * Runs the tests: builds what is stale, checks types, then every *.test.ts with node:test, and closes with
- * `N passed, N failed, N skipped`. Run: npm test [-- FILE-OR-FOLDER ...] [--no-types] [--seed NUMBER|random]
+ * `N passed, N failed, N skipped`. Scenarios run beside other tests, over real processes and the clock of a machine that may
+ * be busy: a file of them that fails is run once more with the machine to itself. What fails again has failed; what then
+ * passes is named as unsteady, with what it said at first, so that it is mended and not forgotten. Run: npm test [-- FILE-OR-FOLDER ...] [--no-types] [--seed NUMBER|random]
  */
 import { existsSync, globSync, statSync } from 'node:fs';
-import { relative, resolve } from 'node:path';
+import { relative, resolve, sep } from 'node:path';
 import { run } from 'node:test';
 import { parseArgs } from 'node:util';
 import { build, root } from './build.ts';
@@ -26,9 +28,10 @@ interface Failed {
   readonly why: string;
 }
 
-const passed: string[] = [];
-const failed: Failed[] = [];
-const skipped: { readonly name: string; readonly why: string }[] = [];
+let passed: string[] = [];
+let failed: Failed[] = [];
+let skipped: { readonly name: string; readonly why: string }[] = [];
+let unsteady: Failed[] = [];
 
 const { values: options, positionals: args } = parseArgs({
   options: { 'no-types': { type: 'boolean' }, seed: { type: 'string' } },
@@ -49,10 +52,13 @@ try {
   fail('build', 'scripts/build.ts', error instanceof Error ? error.message : String(error));
 }
 if (withTypes) PROJECTS.forEach(types);
-await tests();
+await tests(files, CONCURRENCY);
+await again();
 
+for (const { name, file, why } of unsteady) console.log(`\nunsteady: ${name}\n  ${file}\n${why.replace(/^/gm, '  ')}`);
 for (const { name, why } of skipped) console.log(`skipped: ${name} (${why})`);
 for (const { name, file, why } of failed) console.log(`\nFAILED: ${name}\n  ${file}\n${why.replace(/^/gm, '  ')}`);
+if (unsteady.length > 0) console.log(`\n${unsteady.length} unsteady: failed beside other tests, passed alone`);
 console.log(`\n${passed.length} passed, ${failed.length} failed, ${skipped.length} skipped`);
 process.exit(failed.length === 0 ? 0 : 1);
 
@@ -86,10 +92,30 @@ function types(project: string): void {
   else fail(`types ${project}`, project, errors);
 }
 
-function tests(): Promise<void> {
+/** Scenario files that failed, a second time and one at a time; what they say now counts. */
+async function again(): Promise<void> {
+  const scenarios = `test${sep}scenarios${sep}`;
+  const names = new Set(
+    failed.map(({ file }) => file.replace(/:\d+$/, '')).filter((file) => file.startsWith(scenarios)),
+  );
+  if (names.size === 0) return;
+  const ofThem = (label: string): boolean => names.has(label.slice(0, label.indexOf(':')));
+  const first = failed.filter(({ file }) => ofThem(file));
+  passed = passed.filter((label) => !ofThem(label));
+  failed = failed.filter(({ file }) => !ofThem(file));
+  skipped = skipped.filter(({ name }) => !ofThem(name));
+  console.log(`once more, alone: ${[...names].join(', ')}`);
+  await tests(
+    [...names].map((name) => resolve(root, name)),
+    1,
+  );
+  unsteady = first.filter((one) => !failed.some(({ name, file }) => name === one.name && file === one.file));
+}
+
+function tests(files: readonly string[], concurrency: number): Promise<void> {
   const stream = run({
-    files,
-    concurrency: CONCURRENCY,
+    files: [...files],
+    concurrency,
     timeout: TIMEOUT,
     cwd: root,
     execArgv: ['--import', new URL('../test/support/seed.ts', import.meta.url).href],

@@ -163,7 +163,8 @@ describe('registry of tunnels [workerd]', { skip: process.env['SALLYPORT_TARGET'
       while ((await attached(name)) < 2) await new Promise((resolve) => setTimeout(resolve, 50));
       const ended = once(connectors[NAMES.indexOf(name)]!, 'closed');
       const { closed } = await control<{ closed: number }>('POST', `/v1/tunnels/${name}/revoke`);
-      assert.equal(closed, 2, name);
+      // A dial that the connector gave up, when processes were killed, may still be open at the edge.
+      assert.ok(closed >= 2, name);
       await ended;
     }
     for (const name of NAMES.slice(5)) {
