@@ -28,7 +28,6 @@ import {
   FUNCTION_WILDCARD_REPLACE,
   MAX_STACK,
   REASON_NONE,
-  REGEX_UNSET,
   SECTION_STRINGS,
   TYPE_ADDRESS,
   TYPE_ARRAY,
@@ -36,6 +35,7 @@ import {
   TYPE_INT,
   TYPE_STRING,
 } from './abi';
+import { REGEX_UNSET } from './regex/abi';
 import { alloc, failure, spend } from './arena';
 import { equalBytes } from './hash';
 import { sectionAt } from './image';
@@ -43,7 +43,18 @@ import { jsonValue, lookup, putCodePoint } from './json';
 import { hexDigit } from './pairs';
 import { regexAt } from './regexes';
 import { captures, groupCount } from './regex/search';
-import { atOf, element, equalStrings, formatAddress, formatInteger, lengthOf, newArray, room, search, span } from './values';
+import {
+  atOf,
+  element,
+  equalStrings,
+  formatAddress,
+  formatInteger,
+  lengthOf,
+  newArray,
+  room,
+  search,
+  span,
+} from './values';
 import { groupAt, groups, matchWildcard, replaced } from './wildcard';
 
 /** The value stack: payloads, and whether each is there. */

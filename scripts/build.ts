@@ -48,7 +48,13 @@ const parts: readonly Part[] = [
   },
   {
     name: 'agents.img',
-    inputs: ['assembly/abi.ts', 'src/compiler/agents/*.ts', 'src/compiler/regex/*.ts', 'src/compiler/image.ts'],
+    inputs: [
+      'assembly/**/abi.ts',
+      'assembly/regex/abi.ts',
+      'src/compiler/agents/*.ts',
+      'src/compiler/regex/*.ts',
+      'src/compiler/image.ts',
+    ],
     outputs: ['dist/agents.img'],
     async make() {
       const { compileAgents } = await import('../src/compiler/agents/agents.ts');
@@ -58,7 +64,7 @@ const parts: readonly Part[] = [
   {
     name: 'core.img',
     inputs: [
-      ...['rules/**/*', 'assembly/abi.ts', 'assembly/waf/abi.ts', 'src/compiler/image.ts'],
+      ...['rules/**/*', 'assembly/**/abi.ts', 'src/compiler/image.ts'],
       ...['src/compiler/{regex,seclang,waf}/*.ts', 'src/cli/{archive,rulesets,rule-images}.ts'],
     ],
     outputs: ['dist/core.img', 'dist/core.ir.json'],
@@ -70,7 +76,7 @@ const parts: readonly Part[] = [
   },
   {
     name: 'worker.js',
-    inputs: ['src/**/*.ts', 'assembly/abi.ts'],
+    inputs: ['src/**/*.ts', 'assembly/**/abi.ts'],
     outputs: ['dist/worker.js'],
     async make() {
       const { metafile } = await bundle({
@@ -87,7 +93,7 @@ const parts: readonly Part[] = [
   },
   {
     name: 'explain.js',
-    inputs: ['src/**/*.ts', 'assembly/abi.ts'],
+    inputs: ['src/**/*.ts', 'assembly/**/abi.ts'],
     outputs: ['dist/explain.js'],
     async make() {
       const { metafile } = await bundle({
@@ -153,7 +159,7 @@ const parts: readonly Part[] = [
   },
   {
     name: 'cli.js',
-    inputs: ['src/**/*.ts', 'assembly/abi.ts'],
+    inputs: ['src/**/*.ts', 'assembly/**/abi.ts'],
     outputs: ['dist/cli.js'],
     async make() {
       await bundle({

@@ -1,5 +1,6 @@
 // Runs DFAs: one load for the byte's class, one for the next state. See DFA in abi.ts.
 import { spend } from '../arena';
+import { MAX_DFA_STATES } from '../abi';
 import {
   DFA_ACCEPTS,
   DFA_CLASSES,
@@ -9,9 +10,8 @@ import {
   DFA_START,
   DFA_STATES,
   DFA_TABLE,
-  MAX_DFA_STATES,
   REGEX_CHUNK,
-} from '../abi';
+} from './abi';
 
 // @ts-ignore: decorator
 @inline

@@ -14,7 +14,7 @@ import {
   LITERALS_TABLE,
   MAX_LITERAL_STATES,
   REGEX_CHUNK,
-} from '../abi';
+} from './abi';
 
 // Registers of the scan at hand; set by `begin`.
 let automaton: usize = 0;

@@ -24,7 +24,7 @@ import {
   NFA_TRANSITIONS,
   NFA_TRANSITION_BYTES,
   REGEX_UNSET,
-} from '../abi';
+} from './abi';
 
 // Registers of the run at hand; set at the start of each run, so nothing lives on between calls.
 let table: usize = 0; // states

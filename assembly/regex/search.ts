@@ -8,7 +8,7 @@ import {
   REGEX_NFA,
   REGEX_PATTERN,
   REGEX_PATTERNS,
-} from '../abi';
+} from './abi';
 import { checkDfa, findDfa, matchSetDfa } from './dfa';
 import { checkNfa, runNfa } from './nfa';
 

@@ -1,7 +1,7 @@
 // Runs bins: one load for the byte's class, one for the next state. Several run side by side, since each waits for its own
 // memory. See BIN in abi.ts.
 import { spend } from '../arena';
-import { REGEX_CHUNK } from '../abi';
+import { REGEX_CHUNK } from '../regex/abi';
 import {
   BIN_CLASSES,
   BIN_DEAD,

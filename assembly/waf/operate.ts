@@ -1,6 +1,6 @@
 // Asking one operator about one value, and what it captures.
 import { alloc, mark, outlives, release, room } from '../arena';
-import { REGEX_UNSET } from '../abi';
+import { REGEX_UNSET } from '../regex/abi';
 import { listAt } from '../cidr';
 import { regexAt } from '../regexes';
 import {

@@ -9,7 +9,7 @@ import {
   ASSERT_START_LINE,
   ASSERT_WORD,
   MAX_NFA_STATES,
-} from '../abi';
+} from '../regex/abi';
 import {
   BEFORE_EDGE,
   BEFORE_LINE,

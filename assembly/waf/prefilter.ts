@@ -1,6 +1,6 @@
 // Which matchers may match a text, by the literals and phrases that it holds. See PREFILTER in abi.ts.
 import { spend } from '../arena';
-import { REGEX_CHUNK } from '../abi';
+import { REGEX_CHUNK } from '../regex/abi';
 import {
   MAX_PREFILTER_ENTRIES,
   PREFILTER_ENTRIES,

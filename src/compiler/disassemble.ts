@@ -1,5 +1,6 @@
 /** An image as text, for people: what the engine will do, section by section. Nothing reads it back. */
 import * as abi from '../../assembly/abi.ts';
+import * as regex from '../../assembly/regex/abi.ts';
 import { disassembleCode } from './expression/disassemble.ts';
 
 const KINDS = ['', 'policy', 'hosts', 'agents'];
@@ -305,13 +306,13 @@ class Disassembler {
     if (section.bytes.length === 0) return;
     this.#line('\nregexes');
     for (const [index, [at, end]] of this.#parts(section).entries()) {
-      const dfa = section.at(at + abi.REGEX_DFA);
-      const nfa = section.at(at + abi.REGEX_NFA);
+      const dfa = section.at(at + regex.REGEX_DFA);
+      const nfa = section.at(at + regex.REGEX_NFA);
       const machines = [
-        ...(dfa === 0 ? [] : [`DFA of ${section.at(at + dfa + abi.DFA_STATES)} states`]),
-        ...(nfa === 0 ? [] : [`NFA of ${section.at(at + nfa + abi.NFA_STATES)} states`]),
+        ...(dfa === 0 ? [] : [`DFA of ${section.at(at + dfa + regex.DFA_STATES)} states`]),
+        ...(nfa === 0 ? [] : [`NFA of ${section.at(at + nfa + regex.NFA_STATES)} states`]),
       ];
-      const groups = section.at(at + abi.REGEX_GROUPS);
+      const groups = section.at(at + regex.REGEX_GROUPS);
       this.#line(`  ${index}: ${machines.join(', ')}, ${end - at} bytes${groups > 0 ? `, ${groups} groups` : ''}`);
     }
   }

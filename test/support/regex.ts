@@ -1,6 +1,7 @@
 /** Runs compiled programs in the engine, and makes up patterns with texts that tend to match them. */
 import fc from 'fast-check';
-import { BODY_AT, REGEX_UNSET } from '../../assembly/abi.ts';
+import { BODY_AT } from '../../assembly/abi.ts';
+import { REGEX_UNSET } from '../../assembly/regex/abi.ts';
 import { compileAssembly } from './assembly.ts';
 
 interface Exports {

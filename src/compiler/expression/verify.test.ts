@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as abi from '../../../assembly/abi.ts';
+import * as regex from '../../../assembly/regex/abi.ts';
 import { requestHead, testEngine } from '../../../test/support/engine.ts';
 import { loadOne } from '../../../test/support/image.ts';
 import { judge, rulePolicy, withRules } from '../../../test/support/rules.ts';
@@ -157,12 +158,12 @@ test('groups whose ends an image never saves are empty, and nothing traps', () =
   const view = new DataView(image.buffer, image.byteOffset);
   const regexes = view.getUint32(24 + abi.SECTION_REGEXES * 8, true);
   const program = regexes + view.getUint32(regexes + 4, true);
-  const nfa = program + view.getUint32(program + abi.REGEX_NFA, true);
+  const nfa = program + view.getUint32(program + regex.REGEX_NFA, true);
   // Every place that saves the end of a group saves its start again.
   let changed = 0;
-  for (let id = 0; id < view.getUint32(nfa + abi.NFA_STATES, true); id++) {
-    const state = nfa + abi.NFA_TABLE + id * abi.NFA_STATE_BYTES;
-    if (view.getUint32(state, true) !== abi.NFA_SAVE) continue;
+  for (let id = 0; id < view.getUint32(nfa + regex.NFA_STATES, true); id++) {
+    const state = nfa + regex.NFA_TABLE + id * regex.NFA_STATE_BYTES;
+    if (view.getUint32(state, true) !== regex.NFA_SAVE) continue;
     const slot = view.getUint32(state + 8, true);
     view.setUint32(state + 8, slot & ~1, true);
     changed += slot & 1;

@@ -5,6 +5,7 @@
  * An unanchored search begins a new attempt at every byte. Those start states belong to every DFA state, so they are
  * left out of its key and their successors are made once per column; a set of a thousand literals stays cheap so.
  */
+import { MAX_DFA_STATES } from '../../../assembly/abi.ts';
 import {
   ASSERT_END,
   ASSERT_END_LINE,
@@ -13,12 +14,11 @@ import {
   ASSERT_START,
   ASSERT_START_LINE,
   ASSERT_WORD,
-  MAX_DFA_STATES,
   NFA_ASSERT,
   NFA_MATCH,
   NFA_RANGES,
   NFA_SPLIT,
-} from '../../../assembly/abi.ts';
+} from '../../../assembly/regex/abi.ts';
 import type { Effort } from './effort.ts';
 import type { Nfa } from './nfa.ts';
 import { contains, WORD_BYTES } from './ranges.ts';

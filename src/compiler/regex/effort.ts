@@ -1,5 +1,5 @@
 /** What the patterns of one policy may cost together, so that a few lines of text can't keep a compiler busy for long. */
-import { MAX_DFA_WORK, MAX_POLICY_DFA_WORK, MIN_DFA_WORK } from '../../../assembly/abi.ts';
+import { MAX_DFA_WORK, MAX_POLICY_DFA_WORK, MIN_DFA_WORK } from '../../../assembly/regex/abi.ts';
 
 /**
  * A common budget of elementary steps. When it is spent, each pattern still gets what ordinary ones need for their DFA;

@@ -1,5 +1,5 @@
 /** Regex text to programs that assembly/regex/ runs in linear time. */
-import { MAX_CAPTURE_BYTES, NFA_MATCH, NFA_RANGES } from '../../../assembly/abi.ts';
+import { MAX_CAPTURE_BYTES, NFA_MATCH, NFA_RANGES } from '../../../assembly/regex/abi.ts';
 import { determinize } from './dfa.ts';
 import { Effort } from './effort.ts';
 import { RegexError } from './error.ts';

@@ -12,7 +12,7 @@ import {
   LITERALS_TABLE,
   MAX_LITERAL_DENSE_BYTES,
   MAX_LITERAL_STATES,
-} from '../../../assembly/abi.ts';
+} from '../../../assembly/regex/abi.ts';
 import { contains } from './ranges.ts';
 import type { Node, Regex } from './syntax.ts';
 

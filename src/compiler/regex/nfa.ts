@@ -8,7 +8,7 @@ import {
   NFA_RANGES,
   NFA_SAVE,
   NFA_SPLIT,
-} from '../../../assembly/abi.ts';
+} from '../../../assembly/regex/abi.ts';
 import { RegexError } from './error.ts';
 import type { Node, Regex } from './syntax.ts';
 import type { Ranges } from './ranges.ts';

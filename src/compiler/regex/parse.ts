@@ -8,6 +8,7 @@
  * - `[` inside a class is a literal unless it opens `[:name:]` (RE2, PCRE); Rust's nested classes and `&&` are not read.
  * - `{` that opens no repeat is a literal (RE2, PCRE).
  */
+import { MAX_PATTERN_BYTES } from '../../../assembly/abi.ts';
 import {
   ASSERT_END,
   ASSERT_END_LINE,
@@ -16,11 +17,10 @@ import {
   ASSERT_START,
   ASSERT_START_LINE,
   ASSERT_WORD,
-  MAX_PATTERN_BYTES,
   MAX_REGEX_DEPTH,
   MAX_REGEX_GROUPS,
   MAX_REGEX_REPEAT,
-} from '../../../assembly/abi.ts';
+} from '../../../assembly/regex/abi.ts';
 import { RegexError } from './error.ts';
 import { Characters, LINEAR } from './characters.ts';
 import { negate, type Ranges } from './ranges.ts';

@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  BODY_AT,
-  IMAGES_AT,
-  MAX_NFA_STATES,
-  MAX_PATTERN_BYTES,
-  MIN_DFA_WORK,
-  REASON_NONE,
-} from '../../../assembly/abi.ts';
+import { BODY_AT, IMAGES_AT, MAX_PATTERN_BYTES, REASON_NONE } from '../../../assembly/abi.ts';
+import { MAX_NFA_STATES, MIN_DFA_WORK } from '../../../assembly/regex/abi.ts';
 import { regexEngine, type Groups } from '../../../test/support/regex.ts';
 import { compileRegex, compileRegexSet, Effort, RegexError, type RegexFlags } from './index.ts';
 import { compileLiterals, requiredLiterals } from './literals.ts';

@@ -27,7 +27,7 @@ import {
   REGEX_NFA,
   REGEX_PATTERN,
   REGEX_PATTERNS,
-} from '../../../assembly/abi.ts';
+} from '../../../assembly/regex/abi.ts';
 import type { Dfa } from './dfa.ts';
 import type { Nfa } from './nfa.ts';
 

@@ -13,7 +13,7 @@ import {
   NFA_MATCH,
   NFA_RANGES,
   NFA_SPLIT,
-} from '../../../assembly/abi.ts';
+} from '../../../assembly/regex/abi.ts';
 import { RegexError } from '../regex/index.ts';
 import { buildNfa, type Nfa } from '../regex/nfa.ts';
 import { parse } from '../regex/parse.ts';

@@ -18,7 +18,7 @@ import {
   NFA_MATCH,
   NFA_RANGES,
   NFA_SPLIT,
-} from '../../../assembly/abi.ts';
+} from '../../../assembly/regex/abi.ts';
 import type { Dfa } from '../regex/dfa.ts';
 import type { Nfa } from '../regex/nfa.ts';
 import { EDGE, LINE, OTHER, partition, WORD } from './columns.ts';

@@ -2,7 +2,7 @@
  * Sees through `t:lowercase`: what looks for letters in either case finds the same in a value and in the value in lower
  * case, so the scan need not make the second string and search it too.
  */
-import { ASSERT_END } from '../../../assembly/abi.ts';
+import { ASSERT_END } from '../../../assembly/regex/abi.ts';
 import * as abi from '../../../assembly/waf/abi.ts';
 import { parse } from '../regex/parse.ts';
 import { foldAscii, type Ranges } from '../regex/ranges.ts';

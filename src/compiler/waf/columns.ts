@@ -1,5 +1,11 @@
 /** The columns of an automaton's table. */
-import { ASSERT_END_LINE, ASSERT_NOT_WORD, ASSERT_START_LINE, ASSERT_WORD, NFA_RANGES } from '../../../assembly/abi.ts';
+import {
+  ASSERT_END_LINE,
+  ASSERT_NOT_WORD,
+  ASSERT_START_LINE,
+  ASSERT_WORD,
+  NFA_RANGES,
+} from '../../../assembly/regex/abi.ts';
 import type { Nfa } from '../regex/nfa.ts';
 import { contains, WORD_BYTES } from '../regex/ranges.ts';
 

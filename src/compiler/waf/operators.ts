@@ -1,5 +1,5 @@
 /** Operators as what the automata are made of: a regex tree, or phrases. */
-import { ASSERT_END, ASSERT_START } from '../../../assembly/abi.ts';
+import { ASSERT_END, ASSERT_START } from '../../../assembly/regex/abi.ts';
 import { MAX_CAPTURES, MAX_RULE_PATTERN_BYTES } from '../../../assembly/waf/abi.ts';
 import { RegexError } from '../regex/index.ts';
 import { parse } from '../regex/parse.ts';

@@ -1,5 +1,5 @@
 /** Writes the machine of positions of one regex; the layout is in assembly/waf/abi.ts. */
-import { NFA_ASSERT, NFA_MATCH, NFA_RANGES, NFA_SAVE, NFA_SPLIT } from '../../../assembly/abi.ts';
+import { NFA_ASSERT, NFA_MATCH, NFA_RANGES, NFA_SAVE, NFA_SPLIT } from '../../../assembly/regex/abi.ts';
 import {
   POSITIONS_CLASS_COUNT,
   POSITIONS_FIRST,

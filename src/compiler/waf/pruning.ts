@@ -1,5 +1,5 @@
 /** Which positions of a pattern others stand in for, when only "matches or not" is asked. See automaton.ts. */
-import { NFA_MATCH, NFA_RANGES, NFA_SAVE, NFA_SPLIT } from '../../../assembly/abi.ts';
+import { NFA_MATCH, NFA_RANGES, NFA_SAVE, NFA_SPLIT } from '../../../assembly/regex/abi.ts';
 import type { Nfa } from '../regex/nfa.ts';
 
 const MAX_LOOPS = 31; // that are looked at; bits of a number

@@ -1,5 +1,5 @@
 /** Builds SECTION_MATCHERS: the automata of all matchers and what says which of them to run; the layout is in assembly/waf/abi.ts. */
-import { ASSERT_END, ASSERT_START, MAX_CAPTURE_BYTES } from '../../../assembly/abi.ts';
+import { ASSERT_END, ASSERT_START, MAX_CAPTURE_BYTES } from '../../../assembly/regex/abi.ts';
 import {
   MATCHERS_BINS,
   MATCHERS_BIN_COUNT,
