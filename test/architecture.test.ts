@@ -64,7 +64,7 @@ interface Row {
 }
 
 const ABI = 'assembly/(?:waf/|regex/)?abi';
-const LEAVES = `${ABI}|src/plan`;
+const LEAVES = `${ABI}|src/plan|src/bytes`;
 const SIGNATURE = 'src/control/(?:signature|openapi-tunnels)';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';
 const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame|access|register|registry|consent|shard)';
@@ -73,7 +73,7 @@ const CONNECTOR = 'src/tunnel/(?:connector/.*|access|capability|consent|frame|he
 const RUNTIME = 'src/(router|waf|agents|observe|platform|control)/.*';
 const TABLE: readonly Row[] = [
   { name: 'assembly', files: /^assembly\//, local: /^assembly\//, packages: [], node: false },
-  { name: 'src/plan.ts is a leaf', files: /^src\/plan\.ts$/, local: /^$/, packages: [], node: false },
+  { name: 'leaves of src/', files: /^src\/(plan|bytes)\.ts$/, local: /^$/, packages: [], node: false },
   {
     name: 'src/compiler',
     files: /^src\/compiler\//,
@@ -112,7 +112,7 @@ const TABLE: readonly Row[] = [
   {
     name: 'src/tunnel: the edge',
     files: /^src\/tunnel\/(objects|session[\w-]*)\.ts$/,
-    local: /^src\/(tunnel\/[\w-]+|platform\/(runtime|bindings))$/,
+    local: /^src\/(bytes|tunnel\/[\w-]+|platform\/(runtime|bindings))$/,
     packages: ['cloudflare:workers'],
     node: false,
   },
@@ -141,7 +141,7 @@ const TABLE: readonly Row[] = [
   {
     name: 'src/agents: proof of identity, for the worker, the command line and everybody',
     files: /^src\/agents\//,
-    local: /^src\/agents\/.*/,
+    local: /^src\/(bytes|agents\/.*)/,
     packages: [],
     node: false,
   },

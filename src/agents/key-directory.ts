@@ -7,6 +7,7 @@
  *
  * SPEC: draft-ietf-webbotauth-httpsig-protocol sections 4.5, 5.8, 5.10 and appendix C.
  */
+import { raced, readBytes } from '../bytes.ts';
 import { type PublicKey, readPublicKey, thumbprint } from './json-web-key.ts';
 import {
   DEFAULT_DIRECTORY_SECONDS,
@@ -212,7 +213,7 @@ export class KeyDirectories {
       response.body?.cancel().catch(ignore);
       return 'directory-type';
     }
-    const bytes = await readBounded(response, signal);
+    const bytes = await readBytes(response.body, MAX_DIRECTORY_BYTES, signal);
     if (bytes === null) return 'directory-too-large';
     try {
       const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes));
@@ -271,46 +272,11 @@ function freshness(headers: Headers): number {
   return Math.floor(bounded * (1 - Math.random() / 10));
 }
 
-/** At most MAX_DIRECTORY_BYTES, null when there are more. Never more than one chunk beyond them is held. */
-async function readBounded(response: Response, signal: AbortSignal): Promise<Uint8Array | null> {
-  const reader = (response.body as ReadableStream<Uint8Array> | null)?.getReader();
-  if (reader === undefined) return new Uint8Array(0);
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for (;;) {
-      const { done, value } = await raced(reader.read(), signal);
-      if (done) break;
-      length += value.byteLength;
-      if (length > MAX_DIRECTORY_BYTES) return null;
-      chunks.push(value);
-    }
-  } finally {
-    reader.cancel().catch(ignore);
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return bytes;
-}
-
 /** For those who wait for the fetch of somebody else. */
 function withinTime(work: Promise<Directory | DirectoryFault>): Promise<Directory | DirectoryFault> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve('directory-slow'), DIRECTORY_TIMEOUT_MS);
     work.then(resolve, () => resolve('directory-unreachable')).finally(() => clearTimeout(timer));
-  });
-}
-
-/** Rejects once the signal is aborted, also where whatever is waited for does not listen to it. */
-function raced<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = (): void => reject(new Error('too slow'));
-    signal.addEventListener('abort', late, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', late));
   });
 }
 

@@ -9,7 +9,7 @@ import { ManifestError, readManifest } from '../platform/images.ts';
 import { bytesHeld } from '../router/body.ts';
 import { drainTunnels } from '../router/tunnel.ts';
 import { ImageError } from '../waf/engine.ts';
-import { log, readBytes, refuse, type ControlContext } from './call.ts';
+import { log, readBody, refuse, type ControlContext } from './call.ts';
 import { OPENAPI } from './openapi.ts';
 import { tunnels } from './tunnels.ts';
 
@@ -71,7 +71,7 @@ api.post('/v1/swap', async (c) => {
   }
   let manifest;
   try {
-    const bytes = await readBytes(c.req.raw, MAX_MANIFEST_BYTES);
+    const bytes = await readBody(c.req.raw, MAX_MANIFEST_BYTES);
     if (bytes === null) return refuse(c.req.raw, 413, 'the manifest is too large');
     manifest = readManifest(JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)));
   } catch (error) {

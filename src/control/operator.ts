@@ -12,7 +12,7 @@ import { registryOf } from '../platform/registry.ts';
 import { requestId } from '../router/exchange.ts';
 import { problem } from '../router/problem.ts';
 import { controlApi } from './api.ts';
-import { log, readBytes, type ControlContext } from './call.ts';
+import { log, readBody, type ControlContext } from './call.ts';
 import { contentDigest, publicKey, readClaim, thumbprint, type Claim, type Refusal } from './signature.ts';
 
 /** Signed calls within two minutes, at 100 bytes each; beyond it calls are refused until some have expired. */
@@ -80,7 +80,7 @@ export class Operator {
     if (!this.#note(claim, now)) return refuse(request, 503, 'too many signed calls');
 
     if (!METHODS.has(request.method)) return refuse(request, 405, 'the control API has no such method');
-    const body = await readBytes(request, MAX_MANIFEST_BYTES);
+    const body = await readBody(request, MAX_MANIFEST_BYTES);
     if (body === null) return refuse(request, 413, 'the body is too large');
     // A body that is not signed must not be there.
     const intact = claim.digest === null ? body.length === 0 : claim.digest === (await contentDigest(body));

@@ -10,7 +10,7 @@ import { LABEL } from '../tunnel/capability.ts';
 import { CONSENT_DENIALS, MAX_CONSENT_LENGTH, readConsent } from '../tunnel/consent.ts';
 import { sessionName, type SessionStatus, type TunnelSessionStub } from '../tunnel/objects.ts';
 import { holds, isRefused, type Offer, type Refused, type TunnelRecord } from '../tunnel/register.ts';
-import { log, readBytes, refuse, type ControlContext } from './call.ts';
+import { log, readBody, refuse, type ControlContext } from './call.ts';
 import { thumbprint } from './signature.ts';
 
 const MAX_BODY = 65_536; // bytes of a request
@@ -203,7 +203,7 @@ function done<T extends object>(result: T | Refused): T {
 
 /** The members of a JSON object, all of which are known; none for no body. */
 async function fieldsOf(request: Request, known: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
-  const bytes = await readBytes(request, MAX_BODY);
+  const bytes = await readBody(request, MAX_BODY);
   if (bytes === null) throw new Refusal(413, 'the body is too large');
   if (bytes.length === 0) return {};
   let value: unknown;

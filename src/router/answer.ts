@@ -2,8 +2,9 @@
  * Holds the answer of an origin while it is judged: its beginning, up to a number of bytes and a time, and then all of it
  * goes on unchanged, or none. Not a byte, no header either, has reached the client before.
  */
+import { joinBytes } from '../bytes.ts';
 import { lengthStream } from '../platform/runtime.ts';
-import { declaredLength, join, releaseHeld, reserveHeld } from './body.ts';
+import { declaredLength, releaseHeld, reserveHeld } from './body.ts';
 
 export class HeldAnswer {
   /** What has come, as the origin encoded it. */
@@ -50,7 +51,7 @@ export class HeldAnswer {
     } finally {
       if (timer !== null) clearTimeout(timer);
     }
-    this.bytes = chunks.length === 1 ? chunks[0]! : join(chunks, length);
+    this.bytes = chunks.length === 1 ? chunks[0]! : joinBytes(chunks);
   }
 
   /** The body to send on: what is held, then what is still to come. `length` is its Content-Length, '' for none. */

@@ -13,6 +13,7 @@ import {
   MAX_INFLATE_RATIO,
 } from '../../assembly/abi.ts';
 import { MAX_HELD_BODY_BYTES } from '../../assembly/waf/abi.ts';
+import { joinBytes } from '../bytes.ts';
 import { lengthStream } from '../platform/runtime.ts';
 import type { FileTracker } from './multipart.ts';
 
@@ -104,7 +105,7 @@ export class HeldBody {
       clearTimeout(timer);
       signal.removeEventListener('abort', gone);
     }
-    this.bytes = chunks.length === 1 ? (chunks[0] ?? EMPTY) : join(chunks, length);
+    this.bytes = chunks.length === 1 ? (chunks[0] ?? EMPTY) : joinBytes(chunks);
     if (failure !== null) {
       this.release();
       reader.cancel().catch(ignore);
@@ -210,17 +211,6 @@ function forgetAbandoned(): void {
 const EMPTY = new Uint8Array(0);
 const ignore = (): void => {};
 
-export function join(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  if (length === 0) return EMPTY;
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return bytes;
-}
-
 const DIGITS = /^[0-9]{1,15}$/;
 
 /** Content-Length as a number, -1 when there is none (or none that can be believed). */
@@ -266,7 +256,7 @@ export async function inflate(
   try {
     while (length <= most) {
       const next = drained === null ? await reader.read() : await Promise.race([reader.read(), drained]);
-      if (next === null || next.done) return { bytes: join(chunks, length), truncated: !whole };
+      if (next === null || next.done) return { bytes: joinBytes(chunks), truncated: !whole };
       chunks.push(next.value);
       length += next.value.byteLength;
     }
@@ -277,7 +267,7 @@ export async function inflate(
     reader.cancel().catch(ignore);
   }
   if (length > ratio) return 'ratio';
-  return { bytes: join(chunks, length).subarray(0, most), truncated: true };
+  return { bytes: joinBytes(chunks).subarray(0, most), truncated: true };
 }
 
 /** SPEC: RFC 1952 section 2.3.1: two magic bytes, then the one method there is. */

@@ -3,7 +3,7 @@
  * those who reach a private service. What a dial may do is proven here, with keys alone; only then is an object asked,
  * which refuses what takes memory to refuse: a nonce that was used, a capability that was revoked, a name that is taken.
  */
-import { readBytes } from '../control/call.ts';
+import { readBody } from '../control/call.ts';
 import { speak } from '../control/tunnels.ts';
 import type { Plan } from '../plan.ts';
 import type { Env } from '../platform/bindings.ts';
@@ -61,7 +61,7 @@ async function consent(
   apps: readonly Pick<Plan, 'tunnels'>[],
   now: number,
 ): Promise<Response> {
-  const bytes = request.method === 'POST' ? await readBytes(request, MAX_CONSENT_LENGTH) : null;
+  const bytes = request.method === 'POST' ? await readBody(request, MAX_CONSENT_LENGTH) : null;
   if (bytes === null) return refusal(400, CLOSE.malformed, `POST a word of at most ${MAX_CONSENT_LENGTH} characters`);
   return await speak(new TextDecoder().decode(bytes), env, apps, now);
 }

@@ -1,3 +1,5 @@
+import { joinBytes } from '../bytes.ts';
+
 /**
  * Bytes that came and that nobody has taken yet. SAFETY: credit counts bytes, and a chunk of one byte costs a hundred: so
  * one that is not larger than the next is joined to it, up to JOINED. Of those that could still be joined each is larger
@@ -19,7 +21,7 @@ export class WaitingChunks {
       if (before === undefined || before.byteLength > last.byteLength || before.byteLength + last.byteLength > JOINED)
         break;
       this.#chunks.pop();
-      last = join([before, last]);
+      last = joinBytes([before, last]);
     }
     this.#chunks.push(last);
   }
@@ -28,18 +30,6 @@ export class WaitingChunks {
   take(): Uint8Array {
     const chunks = this.#chunks;
     this.#chunks = [];
-    return chunks.length === 1 ? chunks[0]! : join(chunks);
+    return chunks.length === 1 ? chunks[0]! : joinBytes(chunks);
   }
-}
-
-function join(chunks: readonly Uint8Array[]): Uint8Array {
-  let length = 0;
-  for (const { byteLength } of chunks) length += byteLength;
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return bytes;
 }
