@@ -1,12 +1,20 @@
 /** Sallyport as `sallyport serve` runs it, supervisor apart: the same configuration, the images in a directory. */
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Deployment } from '../../src/cli/deployment.ts';
 import { artefact, workerdConfig } from '../../src/cli/workerd.ts';
 import { deployment } from './deployment.ts';
 
 /** Puts worker, engine and the images of a table of `size` routes into `folder`; answers its configuration for a port. */
 export async function gateway(folder: string, origin: string, size: number): Promise<(port: number) => string> {
-  const { manifest, images, dials } = await deployment(size, origin, true);
+  return worker(folder, await deployment(size, origin, true));
+}
+
+/** The same for images that are compiled already. */
+export function worker(
+  folder: string,
+  { manifest, images, dials }: Pick<Deployment, 'manifest' | 'images' | 'dials'>,
+): (port: number) => string {
   const directory = join(folder, 'images');
   mkdirSync(directory, { recursive: true });
   for (const [hash, bytes] of images) writeFileSync(join(directory, `${hash}.img`), bytes);

@@ -1,17 +1,18 @@
 /** The parts of `waf` that need whole servers: requests a second and core, start, sizes. */
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { compile } from '../../src/compiler/index.ts';
 import { requireDeployment, ruleSetFinder } from '../../src/cli/deployment.ts';
 import { compiledRules } from '../../src/cli/rule-images.ts';
 import { addRules } from '../../src/cli/rulesets.ts';
-import { artefact, workerdBinary, workerdConfig } from '../../src/cli/workerd.ts';
+import { artefact, workerdBinary } from '../../src/cli/workerd.ts';
 import { dataFolder } from '../../test/data.ts';
 import { ROOT } from '../../test/gateway.ts';
 import { Bursts } from '../harness/bursts.ts';
 import { cpuMicros, freePort, installed, Processes, type Server } from '../harness/processes.ts';
 import type { Options, Report } from '../harness/runner.ts';
+import { worker } from '../peers/gateway.ts';
 import { peerConfiguration } from '../peers/waf/rules.ts';
 import { gets, post } from './traffic.ts';
 import type { Octets, RawTransaction } from '../../src/waf/transaction.ts';
@@ -33,8 +34,6 @@ async function project(): Promise<string> {
 async function gateway(processes: Processes, origin: string, level: number): Promise<(port: number) => string> {
   const name = `sallyport-pl${level}`;
   const folder = join(processes.folder, name);
-  const directory = join(folder, 'images');
-  mkdirSync(directory, { recursive: true });
   const policy = `app: bench
 backends: { origin: { url: "http://${origin}" } }
 routes: [{ backend: origin }]
@@ -47,21 +46,7 @@ waf: { ruleset: ${RULESET}, mode: enforce, paranoia: { blocking: ${level} } }
     rulesets: ruleSetFinder(await project()),
   });
   if (manifest === null) return requireDeployment({ diagnostics, deployment: null }, false) as never;
-  for (const [hash, bytes] of images) writeFileSync(join(directory, `${hash}.img`), bytes);
-  writeFileSync(join(directory, 'current.json'), JSON.stringify(manifest));
-  for (const file of ['worker.js', 'engine.wasm'] as const) copyFileSync(artefact(file), join(folder, file));
-  const origins = dials.map((key) => ({ key, address: '127.0.0.1', problem: null }));
-  return (port) =>
-    workerdConfig({
-      origins,
-      secrets: new Map(),
-      tls: null,
-      authorities: [],
-      v8Flags: [],
-      images: { directory },
-      listen: `127.0.0.1:${port}`,
-      control: null,
-    });
+  return worker(folder, { manifest, images, dials });
 }
 
 const nginx = (body: string, head = ''): string => `${head}
