@@ -4,7 +4,7 @@
  * `workerd`: `sallyport serve --json` in a process of its own, as an operator runs it.
  * `cloudflare`: the bundle of `sallyport deploy --dry-run --outdir`, as wrangler would upload it, run by Miniflare.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -135,9 +135,57 @@ export class Listener extends EventEmitter {
   }
 }
 
+/** One of our commands, in a process of its own. */
+export interface CommandProcess {
+  readonly pid: number;
+  readonly events: readonly GatewayEvent[];
+  readonly stderr: () => string;
+  event(kind: string, test?: (event: GatewayEvent) => boolean, since?: number): Promise<GatewayEvent>;
+  signal(name: NodeJS.Signals): void;
+  readonly exited: Promise<number | null>;
+  /** Ends it, at once by SIGKILL, and after ten seconds in any case. */
+  kill(name?: NodeJS.Signals): Promise<void>;
+}
+
+export function startCommand(words: readonly string[], cwd: string, env: Record<string, string> = {}): CommandProcess {
+  const child = spawn(process.execPath, [BIN, ...words], {
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'], // the channel ends it when the test process is gone
+    env: { ...process.env, ...env },
+  });
+  child.channel?.unref();
+  const [out, err] = [new Listener(), new Listener()];
+  child.stdout?.on('data', (chunk: Buffer) => out.feed(chunk));
+  child.stderr?.on('data', (chunk: Buffer) => err.feed(chunk));
+  const gone = new AbortController();
+  const exited = once(child, 'exit').then(([code]) => {
+    gone.abort();
+    return code as number | null;
+  });
+  return {
+    pid: child.pid as number,
+    events: out.events,
+    stderr: () => err.text + out.text + JSON.stringify(err.events),
+    event: async (kind, test = () => true, since = 0) => {
+      try {
+        return await out.until(kind, test, since, gone.signal);
+      } catch (error) {
+        throw new Error(`${(error as Error).message}\n${err.text}${JSON.stringify(err.events)}`, { cause: error });
+      }
+    },
+    signal: (name) => void child.kill(name),
+    exited,
+    kill: async (name = 'SIGKILL') => {
+      if (child.exitCode === null && child.signalCode === null) child.kill(name);
+      const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      await exited;
+      clearTimeout(late);
+    },
+  };
+}
+
 async function startServe(options: GatewayOptions, files: readonly string[], folder: string): Promise<Gateway> {
   const args = [
-    BIN,
     'serve',
     ...files,
     '--listen',
@@ -146,27 +194,13 @@ async function startServe(options: GatewayOptions, files: readonly string[], fol
     '--json',
     ...(options.args ?? []),
   ];
-  const child: ChildProcess = spawn(process.execPath, args, {
-    cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'], // the channel ends it when the test process is gone
-    env: { ...process.env, ...options.env },
-  });
-  child.channel?.unref();
-  const out = new Listener();
-  const err = new Listener();
-  child.stdout?.on('data', (chunk: Buffer) => out.feed(chunk));
-  child.stderr?.on('data', (chunk: Buffer) => err.feed(chunk));
-  const gone = new AbortController();
-  const exited = once(child, 'exit').then(([code]) => {
-    gone.abort();
-    return code as number | null;
-  });
+  const command = startCommand(args, folder, options.env);
   let ready: GatewayEvent;
   try {
-    ready = await out.until('ready', () => true, 0, gone.signal);
+    ready = await command.event('ready');
   } catch (error) {
-    child.kill('SIGKILL');
-    throw new Error(`${(error as Error).message}\n${err.text}${JSON.stringify(err.events)}`, { cause: error });
+    await command.kill();
+    throw error;
   }
   const url = String(ready['url']).replace(/\/$/, '').replace('[::]', '127.0.0.1');
   const agent = new Agent({ keepAlive: true, maxSockets: 32 });
@@ -175,23 +209,20 @@ async function startServe(options: GatewayOptions, files: readonly string[], fol
     url,
     port: Number(new URL(url).port),
     control: String(ready['control'] ?? ''),
-    events: out.events,
-    stderr: () => err.text + out.text,
-    pid: child.pid as number,
+    events: command.events,
+    stderr: command.stderr,
+    pid: command.pid,
     folder,
     agent,
-    event: (kind, test = () => true, since = 0) => out.until(kind, test, since, gone.signal),
+    event: command.event,
     write: async (...policies) => {
       await Promise.all(policies.map((text, index) => writeFile(files[index] as string, text)));
     },
-    signal: (name) => void child.kill(name),
-    exited,
+    signal: command.signal,
+    exited: command.exited,
     stop: async () => {
       agent.destroy();
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-      const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
-      await exited;
-      clearTimeout(late);
+      await command.kill('SIGTERM');
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -1,26 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { lanePair, settle } from '../../test/support/lane-pair.ts';
 import { RESET_CODE } from './frame.ts';
 import { encodeResponse } from './head.ts';
-import { Lane } from './lane.ts';
 import { SESSIONS_HEADER } from './objects.ts';
 import { encodeOpening, HTTP } from './opening.ts';
 import { type Ask, ask, noted } from './session-http.ts';
 import type { EdgeLane } from './session-lanes.ts';
-import { StreamReset, type TunnelStream } from './stream.ts';
-
-const settle = async (): Promise<void> => {
-  for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
-};
+import { StreamReset } from './stream.ts';
 
 /** A request on the edge's end of a lane, its stream on the connector's. */
 async function asking(more: Partial<Ask> = {}) {
-  const accepted: TunnelStream[] = [];
-  const options = { now: Date.now, onGoaway: () => {} };
-  const edge = new Lane({ ...options, role: 'edge', onStream: () => assert.fail() });
-  const connector = new Lane({ ...options, role: 'connector', onStream: (stream) => void accepted.push(stream) });
-  edge.attach((message) => connector.receive(message));
-  connector.attach((message) => edge.receive(message));
+  const { edge, accepted } = lanePair();
   const opening = encodeOpening({ kind: HTTP, service: '', head: { method: 'POST', target: '/', fields: [] } });
   const question: Ask = {
     ...{ kind: HTTP, opening, method: 'POST', body: null, signal: null, movable: false, join: null, ...more },

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FakeSocket } from '../../test/support/lane-pair.ts';
 import { CLOSE, frame, GOAWAY, OPEN, PING, readFrames, reasonFrame } from './frame.ts';
 import type { LaneRequest } from './objects.ts';
 import {
@@ -12,25 +13,8 @@ import {
 } from './session-lanes.ts';
 import { readWelcome, writeResume } from './welcome.ts';
 
-class FakeSocket implements HibernatingSocket {
-  readonly sent: (string | Uint8Array)[] = [];
-  closed: [code: number | undefined, reason: string | undefined] | null = null;
-  attachment: unknown = null;
-  pinged = 0;
-  bufferedAmount = 0;
-  send(message: string | Uint8Array): void {
-    if (this.closed !== null) throw new Error('closed');
-    this.sent.push(message);
-  }
-  close(code?: number, reason?: string): void {
-    this.closed ??= [code, reason];
-  }
-  serializeAttachment(value: unknown): void {
-    this.attachment = structuredClone(value);
-  }
-  deserializeAttachment(): unknown {
-    return this.attachment;
-  }
+/** A connector's socket at the edge. */
+class LaneSocket extends FakeSocket {
   get welcome() {
     return readWelcome(String(this.sent.find((message) => typeof message === 'string')));
   }
@@ -44,15 +28,15 @@ class FakeSocket implements HibernatingSocket {
 }
 
 class FakeContext implements SocketContext {
-  sockets: FakeSocket[] = [];
+  sockets: LaneSocket[] = [];
   acceptWebSocket(socket: HibernatingSocket): void {
-    this.sockets.push(socket as FakeSocket);
+    this.sockets.push(socket as LaneSocket);
   }
   getWebSockets(): HibernatingSocket[] {
     return this.sockets.filter(({ closed }) => closed === null);
   }
   getWebSocketAutoResponseTimestamp(socket: HibernatingSocket): Date | null {
-    const { pinged } = socket as FakeSocket;
+    const { pinged } = socket as LaneSocket;
     return pinged === 0 ? null : new Date(pinged);
   }
 }
@@ -73,7 +57,7 @@ const request = (more: Partial<LaneRequest> = {}): LaneRequest => ({
 /** What a connector sends once it has the welcome. */
 const GREETING = frame(PING, 0, new Uint8Array(8)).buffer as ArrayBuffer;
 
-function joined(lanes: EdgeLanes, more: Partial<LaneRequest> = {}, socket = new FakeSocket()) {
+function joined(lanes: EdgeLanes, more: Partial<LaneRequest> = {}, socket = new LaneSocket()) {
   const edge = lanes.accept(socket, request(more));
   assert.ok(edge !== null);
   lanes.message(edge, GREETING);
@@ -83,7 +67,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 test('a lane is used once its connector has spoken, and while its rights last', () => {
   const lanes = new EdgeLanes(new FakeContext());
-  const socket = new FakeSocket();
+  const socket = new LaneSocket();
   const edge = lanes.accept(socket, request());
   assert.equal(socket.welcome.resumed, false);
   assert.equal(lanes.pick(null), null);
@@ -107,7 +91,7 @@ test('the less busy of two takes a stream; one that drains takes none', () => {
 test(`more than ${MAX_LANES} sockets are refused`, () => {
   const lanes = new EdgeLanes(new FakeContext());
   for (let i = 0; i < MAX_LANES; i++) joined(lanes);
-  assert.equal(lanes.accept(new FakeSocket(), request()), null);
+  assert.equal(lanes.accept(new LaneSocket(), request()), null);
   assert.equal(lanes.count, MAX_LANES);
 });
 
@@ -158,12 +142,12 @@ test('a dropped socket: what is idle is gone, what has streams waits for a resum
     { project: 'another' },
     { resume: writeResume({ lane, token: 'guessed', received: 0 }) },
   ]) {
-    const thief = new FakeSocket();
+    const thief = new LaneSocket();
     lanes.accept(thief, request({ resume: writeResume({ lane, token, received: 0 }), ...more }));
     assert.equal(thief.welcome.resumed, false);
     lanes.dropped(thief);
   }
-  const next = new FakeSocket();
+  const next = new LaneSocket();
   assert.equal(lanes.accept(next, request({ resume: writeResume({ lane, token, received: 0 }) })), edge);
   assert.equal(next.welcome.resumed, true);
   // The welcome is first, then what the connector lacks: the OPEN.
@@ -181,7 +165,7 @@ test('a resume at an offset that was never sent is a new lane', async () => {
   stream.onReset = ({ message }) => (lost = message);
   await turn();
   const { lane, token } = socket.welcome;
-  const next = new FakeSocket();
+  const next = new LaneSocket();
   lanes.accept(next, request({ resume: writeResume({ lane, token, received: 1e9 }) }));
   assert.deepEqual([next.welcome.resumed, socket.closed !== null], [false, true]);
   assert.match(lost, /could not be resumed/);

@@ -1,31 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FakeSocket, lanePair, settle } from '../../test/support/lane-pair.ts';
 import { ACCESS_WINDOW, STREAM_WINDOW } from './credit.ts';
 import { RESET_CODE } from './frame.ts';
-import { Lane } from './lane.ts';
 import { BINARY, decodeClose, encodeClose, encodeMessage, MAX_SOCKET_MESSAGE, MessageReader, TEXT } from './message.ts';
-import type { EdgeLanes, HibernatingSocket, SocketContext } from './session-lanes.ts';
+import type { EdgeLanes, SocketContext } from './session-lanes.ts';
 import { Clients, MAX_GUEST_QUEUE, MAX_QUEUE } from './session-websocket.ts';
 import type { TunnelStream } from './stream.ts';
-
-class FakeSocket implements HibernatingSocket {
-  readonly sent: (string | Uint8Array)[] = [];
-  closed: [code: number | undefined, reason: string | undefined] | null = null;
-  bufferedAmount = 0;
-  attachment: unknown = null;
-  send(message: string | Uint8Array): void {
-    this.sent.push(message);
-  }
-  close(code?: number, reason?: string): void {
-    this.closed ??= [code, reason];
-  }
-  serializeAttachment(value: unknown): void {
-    this.attachment = structuredClone(value);
-  }
-  deserializeAttachment(): unknown {
-    return this.attachment;
-  }
-}
 
 /** A session's clients on one end of a lane, a connector on the other. */
 function setUp() {
@@ -35,12 +16,7 @@ function setUp() {
     getWebSockets: () => sockets.filter(({ closed }) => closed === null),
     getWebSocketAutoResponseTimestamp: () => null,
   };
-  const accepted: TunnelStream[] = [];
-  const options = { now: Date.now, onGoaway: () => {} };
-  const edge = new Lane({ ...options, role: 'edge', onStream: () => assert.fail() });
-  const connector = new Lane({ ...options, role: 'connector', onStream: (stream) => void accepted.push(stream) });
-  edge.attach((message) => connector.receive(message));
-  connector.attach((message) => edge.receive(message));
+  const { edge, accepted } = lanePair();
   const lanes = { get: (id: string) => (id === 'lane' ? { lane: edge } : null) } as unknown as EdgeLanes;
   const clients = new Clients(context, lanes);
   return { context, lanes, clients, edge, accepted };
@@ -85,10 +61,6 @@ async function joined(raw = false) {
   assert.ok(client !== null);
   return { ...parts, socket, far, client };
 }
-const settle = async (): Promise<void> => {
-  for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
-};
-
 test('texts, bytes and closes pass in both directions', async () => {
   const { socket, far, client, clients } = await joined();
   const got: string[] = [];

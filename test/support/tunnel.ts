@@ -2,13 +2,11 @@
  * A tunnel over real processes for a test: `sallyport serve`, `sallyport tunnel listen` in a process of its own, and
  * between the two a proxy that does what networks do.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ask, begin, type Answer, type Options } from '../client.ts';
-import { BIN, Listener, startGateway, type Gateway, type GatewayEvent } from '../gateway.ts';
+import { startCommand, startGateway, type CommandProcess, type Gateway } from '../gateway.ts';
 import { startFaultProxy, type FaultProxy } from './fault-proxy.ts';
 
 /** The host that the policies of these tests serve, and their tunnel. */
@@ -19,26 +17,15 @@ export const TUNNEL = 'laptop';
 export const tunnelPolicy = (more = '', backend = `{ tunnel: ${TUNNEL} }`): string =>
   `app: tunnelled\nhostnames: [${HOST}]\nbackends: { origin: ${backend} }\nroutes: [{ backend: origin }]\n${more}`;
 
-export interface ListenProcess {
-  readonly pid: number;
-  readonly events: readonly GatewayEvent[];
-  readonly stderr: () => string;
-  event(kind: string, test?: (event: GatewayEvent) => boolean, since?: number): Promise<GatewayEvent>;
-  signal(name: NodeJS.Signals): void;
-  readonly exited: Promise<number | null>;
-  /** Ends it at once. */
-  kill(): Promise<void>;
-}
-
 export interface Tunnel {
   readonly gateway: Gateway;
   /** Between the connectors and the edge. */
   readonly wire: FaultProxy;
-  readonly connectors: ListenProcess[];
+  readonly connectors: CommandProcess[];
   /** Another connector of the same tunnel; ready when it resolves. */
-  connect(options?: ConnectOptions): Promise<ListenProcess>;
+  connect(options?: ConnectOptions): Promise<CommandProcess>;
   /** Another command that runs until it is stopped, with the same keys, at the same edge, not through the proxy. */
-  run(words: readonly string[]): Promise<ListenProcess>;
+  run(words: readonly string[]): Promise<CommandProcess>;
   /** A whole request at the public end. */
   ask(path: string, options?: Options): Promise<Answer>;
   /** Begins one: the caller writes and reads. */
@@ -74,8 +61,8 @@ export async function startTunnel(origin: number, options: TunnelOptions = {}): 
     ...(options.serve ? { args: options.serve } : {}),
   });
   const wire = await startFaultProxy(gateway.port);
-  const connectors: ListenProcess[] = [];
-  const others: ListenProcess[] = [];
+  const connectors: CommandProcess[] = [];
+  const others: CommandProcess[] = [];
   const tunnel: Tunnel = {
     gateway,
     wire,
@@ -83,13 +70,13 @@ export async function startTunnel(origin: number, options: TunnelOptions = {}): 
     connect: async ({ target = origin, args = [], env: more = {}, straight = false } = {}) => {
       const edge = `${gateway.url.split(':')[0]}://127.0.0.1:${straight ? gateway.port : wire.port}`;
       const words = ['tunnel', 'listen', String(target), TUNNEL, '--edge', edge, '--json', ...args];
-      const connector = listen(words, { ...env, ...more }, home);
+      const connector = startCommand(words, home, { ...env, ...more });
       connectors.push(connector);
       await connector.event('ready');
       return connector;
     },
     run: async (words) => {
-      const command = listen([...words, '--edge', gateway.url, '--json'], env, home);
+      const command = startCommand([...words, '--edge', gateway.url, '--json'], home, env);
       others.push(command);
       return command;
     },
@@ -120,38 +107,4 @@ export async function startTunnel(origin: number, options: TunnelOptions = {}): 
     await tunnel.stop();
     throw error;
   }
-}
-
-function listen(words: readonly string[], env: Record<string, string>, cwd: string): ListenProcess {
-  const child: ChildProcess = spawn(process.execPath, [BIN, ...words], {
-    cwd,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
-  });
-  const [out, err] = [new Listener(), new Listener()];
-  child.stdout?.on('data', (chunk: Buffer) => out.feed(chunk));
-  child.stderr?.on('data', (chunk: Buffer) => err.feed(chunk));
-  const gone = new AbortController();
-  const exited = once(child, 'exit').then(([code]) => {
-    gone.abort();
-    return code as number | null;
-  });
-  return {
-    pid: child.pid as number,
-    events: out.events,
-    stderr: () => err.text + out.text + JSON.stringify(err.events),
-    event: async (kind, test = () => true, since = 0) => {
-      try {
-        return await out.until(kind, test, since, gone.signal);
-      } catch (error) {
-        throw new Error(`${(error as Error).message}\n${err.text}${JSON.stringify(err.events)}`, { cause: error });
-      }
-    },
-    signal: (name) => void child.kill(name),
-    exited,
-    kill: async () => {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-      await exited;
-    },
-  };
 }

@@ -57,17 +57,23 @@ test('a download and an upload survive sockets that are cut again and again', as
   assert.ok(edge.resumed > 0, `${edge.resumed} resumed of ${edge.dials} dials`);
 });
 
-test('an edge that has forgotten the lane: streams are lost at once, new ones go on', async () => {
-  let response: ServerResponse | null = null;
+/** An origin that answers at once, but for one exchange that is under way. */
+async function waitingOrigin() {
+  const held: ServerResponse[] = [];
   const { edge, connector } = await origin((request, answer) => {
-    if (request.url === '/wait') response = answer;
+    if (request.url === '/wait') held.push(answer);
     else answer.end('ok');
   });
   const waiting = edge.exchange({ target: '/wait' });
   waiting.stream.end();
-  await until(() => response !== null);
+  await until(() => held.length === 1);
+  return { edge, connector, waiting, response: held[0]! };
+}
+
+test('an edge that has forgotten the lane: streams are lost at once, new ones go on', async () => {
+  const { edge, connector, response } = await waitingOrigin();
   edge.keeps = false;
-  const gone = new Promise((resolve) => response!.once('close', resolve));
+  const gone = new Promise((resolve) => response.once('close', resolve));
   connector.interrupt();
   await gone;
   await until(() => connector.sockets === 1);
@@ -94,19 +100,12 @@ test('silence is noticed, and the lane goes on over another socket', async () =>
 });
 
 test('GOAWAY of the edge: another lane first, and what is open goes on', async () => {
-  let response: ServerResponse | null = null;
-  const { edge, connector } = await origin((request, answer) => {
-    if (request.url === '/wait') response = answer;
-    else answer.end('ok');
-  });
-  const waiting = edge.exchange({ target: '/wait' });
-  waiting.stream.end();
-  await until(() => response !== null);
+  const { edge, connector, waiting, response } = await waitingOrigin();
   edge.lanes[0]!.lane.goaway(CLOSE.draining, 'restart');
   await until(() => edge.lanes.length === 2 && edge.lanes[1]!.socket !== null);
   assert.equal((await edge.request()).status, 200);
   assert.notEqual(edge.lanes[0]!.socket, null);
-  response!.end('done');
+  response.end('done');
   assert.equal(String((await waiting.answer).body), 'done');
   await until(() => edge.lanes[0]!.socket === null);
   assert.deepEqual(edge.closes.at(-1), { code: 1000, reason: 'drained' });

@@ -1,0 +1,42 @@
+/** Two ends of a lane, and the sockets of a session object, without any network: for units of the tunnel. */
+import assert from 'node:assert/strict';
+import { Lane } from '../../src/tunnel/lane.ts';
+import type { HibernatingSocket } from '../../src/tunnel/session-lanes.ts';
+import type { TunnelStream } from '../../src/tunnel/stream.ts';
+
+/** `accepted`: streams that the edge opened, as the connector's end has them. */
+export function lanePair(): { edge: Lane; accepted: TunnelStream[] } {
+  const accepted: TunnelStream[] = [];
+  const options = { now: Date.now, onGoaway: () => {} };
+  const edge = new Lane({ ...options, role: 'edge', onStream: () => assert.fail() });
+  const connector = new Lane({ ...options, role: 'connector', onStream: (stream) => void accepted.push(stream) });
+  edge.attach((message) => connector.receive(message));
+  connector.attach((message) => edge.receive(message));
+  return { edge, accepted };
+}
+
+/** Until everything that was under way has come to rest. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+export class FakeSocket implements HibernatingSocket {
+  readonly sent: (string | Uint8Array)[] = [];
+  closed: [code: number | undefined, reason: string | undefined] | null = null;
+  attachment: unknown = null;
+  pinged = 0;
+  bufferedAmount = 0;
+  send(message: string | Uint8Array): void {
+    if (this.closed !== null) throw new Error('closed');
+    this.sent.push(message);
+  }
+  close(code?: number, reason?: string): void {
+    this.closed ??= [code, reason];
+  }
+  serializeAttachment(value: unknown): void {
+    this.attachment = structuredClone(value);
+  }
+  deserializeAttachment(): unknown {
+    return this.attachment;
+  }
+}
