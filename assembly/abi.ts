@@ -228,7 +228,6 @@ export const EFFECT_INSPECTION = 2; // header inspection; a = REASON_*, b = head
 export const EFFECT_WAF = 4; // a rule of the WAF matched a value, see EVENTS in waf/abi.ts
 export const EFFECT_VALUE = 3; // computed operand of a rule's action; a = VALUE_*, b = operand index, value = bytes
 
-export const MODE_OFF = 0;
 export const MODE_LOG = 1;
 export const MODE_ENFORCE = 2;
 
@@ -333,7 +332,6 @@ export const FAULT_MATCHERS = 17;
 
 // STAGES: the earliest moment at which all fields of an expression exist
 export const STAGE_HEAD = 0;
-export const STAGE_PROOF = 1;
 export const STAGE_BODY = 2;
 export const STAGE_RESPONSE = 3;
 

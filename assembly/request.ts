@@ -79,9 +79,6 @@ export let trusted: bool = false;
 export function clientAddress(): usize {
   return client;
 }
-export function clientIsV4(): bool {
-  return client != 0 && load<u64>(client) == 0 && load<u32>(client, 8) == 0xffff0000;
-}
 
 // Response head; responseHeaders is 0 outside of the response call.
 export let responseStatus: i32 = 0;

@@ -289,7 +289,6 @@ export const MAX_JSON_DEPTH = 64;
 export const MAX_XML_DEPTH = 64;
 export const MAX_PARTS = 256; // of one multipart body
 export const MAX_PART_HEADER_BYTES = 8192; // header lines of one part together
-export const MAX_TX_BYTES = 3072; // variables of a transaction in the state between two calls
 
 // LIMITS of `waf:` in a policy document and of what the host holds for it
 export const MAX_WAF_EXCLUSIONS = 1024; // of one app, and as many of one route
@@ -352,7 +351,6 @@ export const PROGRAM_FLAG_ENFORCE = 1; // SecRuleEngine On; else DetectionOnly
 export const PROGRAM_FLAG_RESPONSE = 2; // phases 3 and 4 run
 export const PROGRAM_FLAG_MATCHED = 4; // a rule looks at MATCHED_VAR of a rule before it
 export const PROGRAM_FLAG_CAPTURES = 16; // a rule looks at TX.0 to TX.9 of a rule before it
-export const PROGRAM_FLAG_BODY = 8; // a rule of phase 2 or later looks at the body
 
 // Words of rows
 export const RULE_ROW_WORDS = 12;
@@ -364,7 +362,6 @@ export const RULE_SEVERITY = 4; // 255 unset
 export const RULE_NEXT = 5; // row to go on at once it has matched: its own number + 1, or further for skipAfter and skip
 export const RULE_MESSAGE = 6; // macro, NONE where the message is plain text: the host has that
 export const RULE_LOCATION = 7; // macro of redirect
-export const RULE_ID = 8;
 export const RULE_QUICK = 9; // 1 + matcher of the first link, where no hit anywhere means no match; else 0
 export const DISRUPTIVE_PASS = 0;
 export const DISRUPTIVE_DENY = 1;

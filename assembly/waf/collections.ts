@@ -100,10 +100,6 @@ export function firstValue(variable: i32): usize {
 export function nextValue(record: usize): usize {
   return load<u32>(record);
 }
-/** Number of records of a variable. */
-export function countValues(variable: i32): i32 {
-  return load<i32>(HEADS + <usize>variable * 12, 8);
-}
 // @ts-ignore: decorator
 @inline
 export function nameAt(record: usize): usize {

@@ -10,7 +10,6 @@
 import { base64url } from './sealed.ts';
 
 export const MIN_SECRET_LENGTH = 12; // characters
-export const MAX_SECRET_LENGTH = 256;
 export const MAX_ADDRESSES = 256;
 export const MAX_CREDENTIALS = 64;
 const MAX_AUTHORIZATION = 1024; // characters of the header that are looked at

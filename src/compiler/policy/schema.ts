@@ -360,7 +360,6 @@ export const policySchema = z.strictObject({
 export const nameSchemas = { lists: listName, backends: name } as const;
 
 export type Match = z.output<typeof match>;
-export type BackendRef = z.output<typeof backendRef>;
 export type Route = z.output<typeof routeSchema>;
 export type Rule = z.output<typeof ruleSchema>;
 export type Backend = z.output<typeof backendSchema>;
