@@ -199,6 +199,23 @@ export interface TunnelAccessPlan {
   readonly keys: readonly string[]; // names of secrets
 }
 
+/** Several MCP servers behind one endpoint. */
+export interface McpJoinPlan {
+  /** At least one; names differ. */
+  readonly servers: readonly McpServerPlan[];
+  /** Most characters of a name that clients see; longer ones are cut and end in a hash. */
+  readonly nameLength: 64 | 128;
+}
+
+export interface McpServerPlan {
+  /** What comes before the names of its tools and prompts, with `_`, and before its URIs, with `+`: [a-z][a-z0-9-]*. */
+  readonly name: string;
+  readonly backend: number; // index into Plan.backends
+  readonly path: string; // of its endpoint, absolute
+  /** Milliseconds until the whole answer to a list, to `initialize` or to `server/discover` is there. */
+  readonly timeout: number;
+}
+
 /** One deployment at one moment; `current.json` on disk, the body of POST /v1/swap, and the answer of GET /v1/status. */
 export interface Manifest {
   readonly generation: string;

@@ -34,6 +34,7 @@ export const OBJECT_CLASSES = [
     uniqueKey: 'sallyport-tunnel-registry-1',
   },
   { part: 'agents', binding: 'REPLAY_GUARD', className: 'ReplayGuard', uniqueKey: 'sallyport-replay-guard-1' },
+  { part: 'mcp', binding: 'MCP_SESSIONS', className: 'McpSessions', uniqueKey: 'sallyport-mcp-sessions-1' },
 ] as const;
 
 /** TCP connections that go to a service of a tunnel as they are. */
@@ -95,7 +96,7 @@ export function workerdConfig(options: WorkerdOptions): string {
   modules.push({ name: './images.js', esModule: 'export default null;\n' });
 
   const { operator = null, agents = null } = options;
-  const parts = { tunnels: operator !== null, agents: agents !== null };
+  const parts = { tunnels: operator !== null, agents: agents !== null, mcp: operator !== null || agents !== null };
   const classes = OBJECT_CLASSES.filter(({ part }) => parts[part]);
   if (operator !== null) bindings.push({ name: 'OPERATOR_KEY', text: operator });
   bindings.push(agents === null ? { name: 'AGENTS', text: 'off' } : { name: 'AGENTS', json: JSON.stringify(agents) });

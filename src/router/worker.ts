@@ -21,6 +21,7 @@ import { problem } from './problem.ts';
 import { tcpConnection, type TcpSocket, type TcpTarget } from './tcp.ts';
 import { isTunnelUpgrade, tunnelUpgrade } from './tunnel.ts';
 
+export { McpSessions } from '../agents/mcp/sessions.ts';
 export { ReplayGuard } from '../agents/replay-guard.ts';
 export { TunnelRegistry } from '../tunnel/registry.ts';
 export { TunnelSession } from '../tunnel/session.ts';

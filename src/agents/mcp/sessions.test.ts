@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { test } from 'node:test';
+import {
+  MAX_MCP_SESSION_BYTES,
+  MAX_MCP_SESSIONS,
+  MCP_SESSION_SHARDS,
+  MCP_SESSION_SLOT_SECONDS,
+} from './join-limits.ts';
+import {
+  endSession,
+  findSession,
+  McpSessions,
+  openSession,
+  type SessionNamespace,
+  type SessionStorage,
+} from './sessions.ts';
+
+/** Storage of an object, by the SQLite of Node. */
+function storage(): SessionStorage & { alarm: number | null; rows(): number } {
+  let database = new DatabaseSync(':memory:');
+  const kept: SessionStorage & { alarm: number | null; rows(): number } = {
+    alarm: null,
+    rows: () => Number(database.prepare('SELECT count(*) AS n FROM session').get()?.['n']),
+    sql: {
+      exec(query, ...values) {
+        const rows = database.prepare(query).all(...(values as SQLInputValue[]));
+        return { toArray: () => rows };
+      },
+    },
+    getAlarm: () => Promise.resolve(kept.alarm),
+    setAlarm: (time) => Promise.resolve(void (kept.alarm = time)),
+    deleteAll: () => Promise.resolve(void (database = new DatabaseSync(':memory:'))),
+  };
+  return kept;
+}
+
+/** All objects of a deployment. */
+function deployment() {
+  const clock = { now: 1_000_000_000_000 };
+  const objects = new Map<string, { object: McpSessions; kept: ReturnType<typeof storage> }>();
+  const namespace: SessionNamespace = {
+    idFromName: (name) => name,
+    get: (name: string) => ({
+      fetch: (url, init) => {
+        let found = objects.get(name);
+        if (found === undefined) {
+          const kept = storage();
+          found = { kept, object: new McpSessions({ storage: kept }, undefined, () => clock.now) };
+          objects.set(name, found);
+        }
+        return found.object.fetch(new Request(url, init));
+      },
+    }),
+  };
+  return { clock, objects, namespace };
+}
+
+test('what is kept of a session is found until it is ended', async () => {
+  const { namespace } = deployment();
+  const one = await openSession(namespace, 'at endpoint 1', 60);
+  const two = await openSession(namespace, 'at endpoint 2', 60);
+  assert.match(one, /^[A-Za-z0-9_-]{43}$/);
+  assert.notEqual(one, two);
+  assert.equal(await findSession(namespace, one), 'at endpoint 1');
+  assert.equal(await findSession(namespace, two), 'at endpoint 2');
+  assert.equal(await endSession(namespace, one), 'at endpoint 1');
+  assert.equal(await findSession(namespace, one), null);
+  assert.equal(await endSession(namespace, one), null);
+  assert.equal(await findSession(namespace, two), 'at endpoint 2');
+});
+
+test('ids of others are nobody’s, and make no object', async () => {
+  const { namespace, objects } = deployment();
+  for (const id of ['', '1', 'a'.repeat(42), 'a'.repeat(44), `${'a'.repeat(42)}/`, `${'a'.repeat(42)}\u00e9`])
+    assert.equal(await findSession(namespace, id), null);
+  assert.equal(objects.size, 0);
+});
+
+test('sessions lie in as many objects as there are shards, by hash', async () => {
+  const { namespace, objects } = deployment();
+  const ids = await Promise.all(Array.from({ length: 400 }, (_, n) => openSession(namespace, String(n), 60)));
+  assert.equal(objects.size, MCP_SESSION_SHARDS);
+  assert.equal(new Set(ids).size, 400);
+  for (const [n, id] of ids.entries()) assert.equal(await findSession(namespace, id), String(n));
+});
+
+test('a session lives as long again after each use, then it is gone and its object empty', async () => {
+  const { namespace, objects, clock } = deployment();
+  const id = await openSession(namespace, 'x', 120);
+  for (let use = 0; use < 5; use++) {
+    clock.now += 110_000;
+    assert.equal(await findSession(namespace, id), 'x');
+  }
+  clock.now += (120 + 2 * MCP_SESSION_SLOT_SECONDS) * 1000;
+  assert.equal(await findSession(namespace, id), null);
+  const { object, kept } = [...objects.values()][0]!;
+  const other = await openSession(namespace, 'y', 60);
+  clock.now += 3_600_000;
+  for (const { object: each } of objects.values()) await each.alarm();
+  assert.equal(kept.rows(), 0);
+  assert.equal(await findSession(namespace, other), null);
+  await object.alarm();
+});
+
+test('the alarm comes again while there are sessions', async () => {
+  const { namespace, objects, clock } = deployment();
+  await openSession(namespace, 'x', 600);
+  const { object, kept } = [...objects.values()][0]!;
+  const first = kept.alarm as number;
+  assert.ok(first > clock.now + 600_000);
+  kept.alarm = null; // as the runtime does before it calls
+  clock.now += 300_000;
+  await object.alarm();
+  assert.equal(kept.alarm, first);
+  assert.equal(kept.rows(), 1);
+});
+
+test('at the limit the sessions that were used longest ago go', async () => {
+  const clock = { now: 1_000_000_000_000 };
+  const kept = storage();
+  const object = new McpSessions({ storage: kept }, undefined, () => clock.now);
+  const put = (n: number) =>
+    object.fetch(new Request(`http://mcp/${String(n).padStart(43, '0')}?ttl=3600`, { method: 'PUT', body: String(n) }));
+  const get = async (n: number) =>
+    (await object.fetch(new Request(`http://mcp/${String(n).padStart(43, '0')}`))).status;
+  kept.sql.exec('BEGIN');
+  for (let n = 0; n < MAX_MCP_SESSIONS; n++) {
+    if (n === 300) clock.now += 120_000;
+    await put(n);
+  }
+  clock.now += 120_000;
+  assert.equal(await get(0), 200); // used now, so another one is the oldest
+  assert.equal(kept.rows(), MAX_MCP_SESSIONS);
+  await put(MAX_MCP_SESSIONS);
+  assert.ok(kept.rows() < MAX_MCP_SESSIONS);
+  assert.equal(await get(0), 200);
+  assert.equal(await get(1), 404);
+  assert.equal(await get(MAX_MCP_SESSIONS), 200);
+});
+
+test('what is too long to keep, or asked in another way, is refused', async () => {
+  const { namespace, objects } = deployment();
+  const id = await openSession(namespace, 'x'.repeat(MAX_MCP_SESSION_BYTES), 60);
+  assert.equal((await findSession(namespace, id))?.length, MAX_MCP_SESSION_BYTES);
+  await assert.rejects(openSession(namespace, 'x'.repeat(MAX_MCP_SESSION_BYTES + 1), 60), /413/);
+  const { object } = [...objects.values()][0]!;
+  const status = async (url: string, init?: RequestInit) => (await object.fetch(new Request(url, init))).status;
+  assert.equal(await status('http://mcp/short'), 400);
+  const key = 'k'.repeat(43);
+  assert.equal(await status(`http://mcp/${key}`, { method: 'PUT', body: 'x' }), 400);
+  assert.equal(await status(`http://mcp/${key}?ttl=-1`, { method: 'PUT', body: 'x' }), 400);
+});
+
+test('an object that does not answer is no session that is gone', async () => {
+  const broken: SessionNamespace = {
+    idFromName: (name) => name,
+    get: () => ({ fetch: () => Promise.resolve(new Response(null, { status: 500 })) }),
+  };
+  await assert.rejects(findSession(broken, 'a'.repeat(43)), /500/);
+});

@@ -1,0 +1,181 @@
+/**
+ * Sessions of MCP versions before 2026-07-28, where the gateway has to know more of a session than its id: which endpoint
+ * of several holds it, or which sessions of several servers it stands for. Durable Objects, so that every isolate and every
+ * process finds them, in shards, so that none is asked for all. What an object keeps is text of its caller's own.
+ *
+ * The ids that clients see are ours: 256 random bits, of which an object knows the hash alone. Ids of servers never leave
+ * the gateway, so it does not matter that two servers may count theirs from one.
+ */
+import { base64Url } from '../json-web-key.ts';
+import {
+  MAX_MCP_SESSIONS,
+  MAX_MCP_SESSION_BYTES,
+  MCP_SESSION_SHARDS,
+  MCP_SESSION_SLOT_SECONDS,
+} from './join-limits.ts';
+
+/** What is used of an object's storage; SQLite's. */
+export interface SessionStorage {
+  readonly sql: {
+    exec(query: string, ...values: (string | number)[]): { toArray(): Record<string, unknown>[] };
+  };
+  getAlarm(): Promise<number | null>;
+  setAlarm(time: number): Promise<void>;
+  deleteAll(): Promise<void>;
+}
+
+/** A hash, base64url. */
+const PATH = /^\/([A-Za-z0-9_-]{43})$/;
+/** Seconds. */
+const TTL = /^[1-9][0-9]{0,6}$/;
+
+export class McpSessions {
+  readonly #storage: SessionStorage;
+  readonly #now: () => number;
+  #swept = 0;
+  #count = 0;
+
+  /** `now`: milliseconds since the epoch. */
+  constructor(state: { readonly storage: SessionStorage }, _environment?: unknown, now: () => number = Date.now) {
+    this.#storage = state.storage;
+    this.#now = now;
+    this.#prepare();
+  }
+
+  /**
+   * `PUT /HASH?ttl=SECONDS` keeps the body: 201, 413 when it is too long. `GET /HASH` gives it back and keeps it for as long
+   * again: 200, else 404. `DELETE /HASH` gives it back for the last time.
+   */
+  async fetch(request: Request): Promise<Response> {
+    const { pathname, searchParams } = new URL(request.url);
+    const [, id] = PATH.exec(pathname) ?? [];
+    if (id === undefined) return new Response(null, { status: 400 });
+    if (request.method === 'PUT') {
+      const ttl = searchParams.get('ttl') ?? '';
+      const value = await request.text();
+      if (!TTL.test(ttl)) return new Response(null, { status: 400 });
+      if (value.length > MAX_MCP_SESSION_BYTES) return new Response(null, { status: 413 });
+      return await this.#put(id, value, Number(ttl));
+    }
+    const slot = this.#slot();
+    this.#sweep(slot);
+    const [row] = this.#exec('SELECT value, ttl, slot FROM session WHERE id = ?', id);
+    if (row === undefined) return new Response(null, { status: 404 });
+    if (request.method === 'DELETE') {
+      this.#exec('DELETE FROM session WHERE id = ?', id);
+      this.#count--;
+    } else {
+      // PERF: one write for each slot that a session is used in, not one for each use.
+      const until = this.#slot(Number(row['ttl']));
+      if (until !== Number(row['slot'])) this.#exec('UPDATE session SET slot = ? WHERE id = ?', until, id);
+    }
+    return new Response(String(row['value']));
+  }
+
+  async alarm(): Promise<void> {
+    this.#swept = 0;
+    this.#sweep(this.#slot());
+    if (this.#count > 0) return await this.#wake();
+    await this.#storage.deleteAll();
+    // What asks next finds this instance, or one that makes the table anew.
+    this.#prepare();
+  }
+
+  async #put(id: string, value: string, ttl: number): Promise<Response> {
+    this.#sweep(this.#slot());
+    // The one that was used longest ago goes: its client is told 404 and starts another, if it is still there at all.
+    if (this.#count >= MAX_MCP_SESSIONS) {
+      const oldest = Math.ceil(MAX_MCP_SESSIONS / 100);
+      this.#exec('DELETE FROM session WHERE id IN (SELECT id FROM session ORDER BY slot LIMIT ?)', oldest);
+      this.#count = this.#total();
+    }
+    const until = this.#slot(ttl);
+    this.#exec('INSERT INTO session (id, value, ttl, slot) VALUES (?, ?, ?, ?)', id, value, ttl, until);
+    this.#count++; // ids are random: there was none of this one
+    await this.#wake();
+    return new Response(null, { status: 201 });
+  }
+
+  /** The slot after which something is over that lives for so many seconds from now; the present one without. */
+  #slot(seconds = -MCP_SESSION_SLOT_SECONDS): number {
+    return Math.floor((this.#now() / 1000 + seconds) / MCP_SESSION_SLOT_SECONDS) + 1;
+  }
+
+  #sweep(slot: number): void {
+    if (slot <= this.#swept) return;
+    this.#swept = slot;
+    this.#exec('DELETE FROM session WHERE slot < ?', slot);
+    this.#count = this.#total();
+  }
+
+  async #wake(): Promise<void> {
+    if ((await this.#storage.getAlarm()) !== null) return;
+    const last = Number(this.#exec('SELECT max(slot) AS last FROM session')[0]?.['last'] ?? 0);
+    await this.#storage.setAlarm((last + 1) * MCP_SESSION_SLOT_SECONDS * 1000);
+  }
+
+  #prepare(): void {
+    this.#exec(
+      'CREATE TABLE IF NOT EXISTS session (id TEXT PRIMARY KEY, value TEXT NOT NULL, ttl INTEGER NOT NULL, slot INTEGER NOT NULL) WITHOUT ROWID',
+    );
+    this.#exec('CREATE INDEX IF NOT EXISTS session_slot ON session (slot)');
+    this.#count = this.#total();
+  }
+
+  #total(): number {
+    return Number(this.#exec('SELECT count(*) AS total FROM session')[0]?.['total'] ?? 0);
+  }
+
+  #exec(query: string, ...values: (string | number)[]): Record<string, unknown>[] {
+    return this.#storage.sql.exec(query, ...values).toArray();
+  }
+}
+
+export interface SessionNamespace {
+  idFromName(name: string): unknown;
+  get(id: never): { fetch(url: string, init?: RequestInit): Promise<Response> };
+}
+
+/** Milliseconds for the answer of an object. */
+const TIMEOUT_MS = 5000;
+/** An id of ours; anything else is nobody's. */
+const ID = /^[A-Za-z0-9_-]{43}$/;
+
+/** Keeps a value under a new id, which it returns. Rejects where that can not be done. */
+export async function openSession(namespace: SessionNamespace, value: string, ttlSeconds: number): Promise<string> {
+  const id = base64Url(crypto.getRandomValues(new Uint8Array(32)));
+  const answer = await ask(namespace, id, 'PUT', `?ttl=${ttlSeconds}`, value);
+  if (answer.status !== 201) throw new Error(`a session could not be kept: ${answer.status}`);
+  return id;
+}
+
+/** What is kept under an id; null when there is no such session, or not any more. Rejects when nobody can tell. */
+export async function findSession(namespace: SessionNamespace, id: string): Promise<string | null> {
+  return await take(namespace, id, 'GET');
+}
+
+/** Ends a session; what was kept, as `findSession` says. */
+export async function endSession(namespace: SessionNamespace, id: string): Promise<string | null> {
+  return await take(namespace, id, 'DELETE');
+}
+
+async function take(namespace: SessionNamespace, id: string, method: string): Promise<string | null> {
+  if (!ID.test(id)) return null;
+  const answer = await ask(namespace, id, method, '', null);
+  if (answer.status === 404) return null;
+  if (answer.status !== 200) throw new Error(`a session could not be looked up: ${answer.status}`);
+  return await answer.text();
+}
+
+async function ask(
+  namespace: SessionNamespace,
+  id: string,
+  method: string,
+  query: string,
+  body: string | null,
+): Promise<Response> {
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(id)));
+  const stub = namespace.get(namespace.idFromName(`mcp-${(hash[0] ?? 0) % MCP_SESSION_SHARDS}`) as never);
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  return await stub.fetch(`http://mcp/${base64Url(hash)}${query}`, { method, signal, body });
+}
