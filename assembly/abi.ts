@@ -61,6 +61,8 @@ export const DETECT_AT = 0x17000; // word and byte tables of the detectors (asse
 export const DETECT_BYTES = 16384;
 export const PROOF_AT = 0x1b000; // who sent the request, as the host has it proven: see PROOF below
 export const PROOF_BYTES = 4096;
+export const PROTOCOL_AT = 0x1c000; // what an agent asks for, as the host has it read from the body: see PROTOCOL below
+export const PROTOCOL_BYTES = 8192;
 export const HEAD_AT = 0x20000; // request head as one string, see below
 export const MAX_HEAD_BYTES = 262128; // 256 KiB without the 16 bytes that vector loads may look at behind it; more is 431
 export const RESPONSE_HEAD_AT = 0x60000; // response head, same form
@@ -139,6 +141,11 @@ export const PROOF_WORDS = 5;
 export const PROOF_CLAIMED = 1; // it says who it is, and that could not be checked
 export const PROOF_SPOOFED = 2; // it was checked, and is wrong
 export const PROOF_VERIFIED = 3;
+// PROTOCOL: u32 bits of the fields from FIELD_MCP_METHOD on that are there, u32 bytes of each of PROTOCOL_FIELDS, then
+// their texts in order, UTF-8. The host writes the bits before every call and the rest where there are any.
+export const PROTOCOL_FIELDS = 12;
+export const PROTOCOL_WORDS = 1 + 12;
+export const MAX_PROTOCOL_VALUE = 2048; // bytes of one of them; more is refused: cut short, it would be another value
 
 // GENERATION: words the host writes beside the images:
 //   u32 hosts image, u32 agents image or 0, u32 number of apps, u32 policy image of each app, then for each app
@@ -434,7 +441,19 @@ export const FIELD_RESPONSE_MEDIA_TYPE = 43;
 export const FIELD_AGENT_IDENTITY = 44; // from here: stage head again
 export const FIELD_AGENT_VERIFIED = 45;
 export const FIELD_AGENT_DOMAIN = 46;
-export const FIELD_COUNT = 47;
+export const FIELD_MCP_METHOD = 47; // from here: stage body, from PROTOCOL
+export const FIELD_MCP_TOOL = 48;
+export const FIELD_MCP_RESOURCE = 49;
+export const FIELD_MCP_PROMPT = 50;
+export const FIELD_MCP_SERVER = 51;
+export const FIELD_MCP_VERSION = 52;
+export const FIELD_A2A_METHOD = 53;
+export const FIELD_A2A_VERSION = 54;
+export const FIELD_A2A_SKILL = 55;
+export const FIELD_LLM_PROVIDER = 56;
+export const FIELD_LLM_MODEL = 57;
+export const FIELD_LLM_STREAM = 58; // to here
+export const FIELD_COUNT = 59;
 
 export const FUNCTION_ANY = 1;
 export const FUNCTION_ALL = 2;

@@ -63,6 +63,7 @@ import { headerCount, headerEntry } from './headers';
 import { equalBytes } from './hash';
 import { sniffMediaType } from './media';
 import { pairCount, pairNameAt, pairNameLength, pairValueAt, pairValueLength, hexDigit } from './pairs';
+import { hasProtocolField, isProtocolField, protocolField } from './protocol';
 import * as request from './request';
 import { atOf, element, lengthOf, lowerByte, newArray, span } from './values';
 
@@ -261,7 +262,9 @@ function evaluate(id: i32): bool {
     case FIELD_RESPONSE_MEDIA_TYPE:
       return mediaType();
   }
-  return false;
+  if (!isProtocolField(id) || !hasProtocolField(id)) return false;
+  found = protocolField(id);
+  return true;
 }
 
 /**

@@ -19,10 +19,17 @@ export interface Plan {
   /** RFC 9209 `Proxy-Status` on answers that the gateway makes. */
   readonly proxyStatus: boolean;
   readonly body: BodyPlan;
-  /** True when a rule of that stage exists, so the second and third crossing can be left out. */
-  readonly stages: { readonly body: boolean; readonly response: boolean };
+  /**
+   * Whether a rule looks at the bytes of bodies, at what a protocol phase reads from them (`mcp`, `a2a`, `llm`), at
+   * responses: so that bodies need not be held, and the second and third crossing can be left out.
+   */
+  readonly stages: { readonly body: boolean; readonly protocol: boolean; readonly response: boolean };
   /** Distinct effective `waf:` settings as the host acts on them; `RouteAction.waf` is an index. */
   readonly wafs: readonly WafPlan[];
+  /** Distinct `mcp:`, `a2a:` and `llm:` settings of routes; `RouteAction` has the indices. */
+  readonly mcps: readonly McpPlan[];
+  readonly a2as: readonly A2aPlan[];
+  readonly llms: readonly LlmPlan[];
   /** What this app says of tunnels; null where it says nothing. */
   readonly tunnels: TunnelsPlan | null;
   /** Rule-set images that the WAF programs refer to by index, by hash; as in the manifest. At most MAX_RULESETS. */
@@ -39,6 +46,10 @@ export interface RouteAction {
   readonly retry: RetryPlan | null;
   readonly cors: CorsPlan | null;
   readonly waf: number; // index into Plan.wafs, -1 = off
+  // What the route speaks, at most one of them: indices into Plan.mcps, a2as, llms, -1 = not that.
+  readonly mcp: number;
+  readonly a2a: number;
+  readonly llm: number;
 }
 
 export interface WeightedBackend {
@@ -176,6 +187,49 @@ export interface WafPlan {
   readonly onError: 'closed' | 'open';
   readonly messages: 'off' | 'log' | 'enforce';
   readonly evidence: 'redacted' | 'plain';
+}
+
+/** A route that speaks the Model Context Protocol. */
+export interface McpPlan {
+  readonly mode: 'log' | 'enforce';
+  /** Protocol versions that are taken, newest first. */
+  readonly versions: readonly string[];
+  /** What may be asked for; of resources, URIs. */
+  readonly methods: NameList;
+  readonly tools: NameList;
+  readonly resources: NameList;
+  readonly prompts: NameList;
+  /** Bytes of a message. */
+  readonly limit: number;
+  /** Values of Origin that are taken; null: the host that the request came to. */
+  readonly origins: readonly string[] | null;
+  readonly auth: McpAuthPlan | null;
+  /** Whether Authorization goes on to the origin. */
+  readonly forwardAuthorization: boolean;
+}
+
+/** What is denied is refused, whatever allows it. Patterns, in which `*` stands for any characters. */
+export interface NameList {
+  readonly allow: readonly string[] | null; // null: all
+  readonly deny: readonly string[];
+}
+
+/** RFC 9728: the route as a protected resource. */
+export interface McpAuthPlan {
+  readonly resource: string; // URL: what tokens are made out to
+  readonly authorizationServers: readonly string[]; // issuers
+  readonly scopes: readonly string[]; // each request needs all of them
+  readonly jwks: readonly string[]; // URLs of the issuers' keys, in the order of authorizationServers
+}
+
+/** A route that speaks Agent2Agent. */
+export interface A2aPlan {
+  readonly mode: 'log' | 'enforce';
+}
+
+/** A route that speaks the API of a language model. */
+export interface LlmPlan {
+  readonly mode: 'log' | 'enforce';
 }
 
 /** Tunnels as one app has them. */

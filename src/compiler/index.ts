@@ -274,7 +274,7 @@ async function compilePolicy(
   const on = policy.rules.filter((rule) => rule.on).map(({ source }) => source);
   const off = policy.rules.filter((rule) => !rule.on).map(({ source }) => ({ ...source, skipRules: [] }));
   const image = new ImageWriter(KIND_POLICY);
-  const stages = { body: false, response: false };
+  const stages = { body: false, protocol: false, response: false };
   const rulesets: string[] = [];
   try {
     // Rules that are off are checked all the same, into pools that are thrown away.

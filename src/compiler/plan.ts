@@ -34,6 +34,7 @@ export function buildPlan(policy: Policy, stages: Plan['stages'], rulesets: read
     body: policy.body,
     stages,
     wafs: policy.wafs.plans,
+    ...policy.protocols,
     tunnels: policy.tunnels,
     rulesets,
     secrets: policy.secrets,

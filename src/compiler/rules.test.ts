@@ -236,10 +236,18 @@ test('faults of rules: too late, out of order, unknown', () => {
 });
 
 test('stages are told, so that crossings can be left out', () => {
-  assert.deepEqual(rulePolicy([{ when: 'true' }]).stages, { body: false, response: false });
-  assert.deepEqual(rulePolicy([{ when: 'http.request.body.size gt 1' }]).stages, { body: true, response: false });
-  assert.deepEqual(rulePolicy([{ when: 'http.response.code gt 1' }]).stages, { body: false, response: true });
-  assert.deepEqual(rulePolicy([]).stages, { body: false, response: false });
+  assert.deepEqual(rulePolicy([{ when: 'true' }]).stages, { body: false, protocol: false, response: false });
+  assert.deepEqual(rulePolicy([{ when: 'http.request.body.size gt 1' }]).stages, {
+    body: true,
+    protocol: false,
+    response: false,
+  });
+  assert.deepEqual(rulePolicy([{ when: 'http.response.code gt 1' }]).stages, {
+    body: false,
+    protocol: false,
+    response: true,
+  });
+  assert.deepEqual(rulePolicy([]).stages, { body: false, protocol: false, response: false });
 });
 
 test('the code is small, constants are folded, and it can be read', () => {

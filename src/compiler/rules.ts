@@ -1,7 +1,8 @@
 /** Rules of a policy to SECTION_RULES and SECTION_CODE. */
 import * as abi from '../../assembly/abi.ts';
 import { CodeWriter } from './expression/code.ts';
-import { condition, reporting, stageOf, textValue } from './expression/expression.ts';
+import type { Plan } from '../plan.ts';
+import { bodyOf, condition, reporting, stageOf, textValue } from './expression/expression.ts';
 import { valueBytes } from './expression/typed.ts';
 import type { DocumentPath, Reporter } from './diagnostics.ts';
 import type { Lists, Node } from './expression/expression.ts';
@@ -11,11 +12,13 @@ import type { ListSource, RuleSource } from './sources.ts';
 export { checkExpression } from './expression/expression.ts';
 export { disassembleCode } from './expression/disassemble.ts';
 
+export type Stages = Plan['stages'];
+
 export interface CompiledRules {
   readonly rules: Uint8Array; // SECTION_RULES, empty without rules
   readonly code: Uint8Array; // SECTION_CODE
   /** Whether any rule needs the second and the third crossing. */
-  readonly stages: { readonly body: boolean; readonly response: boolean };
+  readonly stages: Stages;
 }
 
 const ACTIONS = {
@@ -37,6 +40,8 @@ interface Staged {
   readonly field: string; // that decides the stage
   readonly code: number;
   readonly always: boolean; // true for every request
+  readonly bytes: boolean; // looks at the bytes of the body
+  readonly protocol: boolean; // looks at what a protocol phase has read from it
   readonly operands: readonly (readonly [kind: number, index: number, code: number])[];
 }
 
@@ -73,7 +78,8 @@ export function compileRules(
     rules: encode(staged, skips),
     code: code.bytes(),
     stages: {
-      body: staged.some((rule) => rule.stage === abi.STAGE_BODY),
+      body: staged.some((rule) => rule.bytes),
+      protocol: staged.some((rule) => rule.protocol),
       response: staged.some((rule) => rule.stage === abi.STAGE_RESPONSE),
     },
   };
@@ -128,7 +134,8 @@ function stageRule(source: RuleSource, lists: Lists, code: CodeWriter, reporter:
     operand(abi.VALUE_HEADER, index, header.value, ['rewrite', 'headers', 'set', header.name]);
   }
   const always = when?.node.kind === 'boolean' && when.node.value;
-  return { source, stage, field, code: when?.at ?? 0, always, operands };
+  const { bytes, protocol } = when === undefined ? { bytes: false, protocol: false } : bodyOf(when.node);
+  return { source, stage, field, code: when?.at ?? 0, always, bytes, protocol, operands };
 }
 
 /** A literal that can't be what it has to be. */

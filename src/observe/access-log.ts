@@ -44,6 +44,7 @@ export function logLine(exchange: Exchange, status: number, bytes: string | null
     `,"status":${status},"bytes":${bytes !== null && /^[0-9]{1,15}$/.test(bytes) ? bytes : 'null'},"ms":${duration},"client":` +
     text(result?.client || addressOf(exchange.peer));
   if (agent !== undefined || exchange.identity !== null) line += identityText(exchange.identity, agent);
+  if (exchange.protocol !== null) line += ',' + JSON.stringify(exchange.protocol).slice(1, -1);
   if (upstream.backend !== '')
     line +=
       ',"upstream":{"backend":' +

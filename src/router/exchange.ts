@@ -8,6 +8,7 @@ import type { Platform } from '../platform/platform.ts';
 import { type ExecutionContext, responseInit, webSocketOf } from '../platform/runtime.ts';
 import type { Effect, Engine, Generation, Head, HeadResult } from '../waf/engine.ts';
 import type { WafEvidence } from '../waf/evidence.ts';
+import type { ProtocolFields } from '../waf/protocol-fields.ts';
 import type { AllScores } from '../waf/scores.ts';
 import type { HeldBody } from './body.ts';
 import type { EndpointState } from './endpoints.ts';
@@ -47,6 +48,8 @@ export interface Exchange {
   result: HeadResult | null;
   plan: Plan | null;
   action: RouteAction | null;
+  /** protocol: what the request asks for, where its route speaks MCP, A2A or an LLM API; null: nothing was read. */
+  protocol: ProtocolFields | null;
   /** inspect: what rules of stage body asked for. */
   bodyEffects: readonly Effect[];
   /** What the engine's call of the stage before left for the next one. */
@@ -221,6 +224,7 @@ export function createExchange(init: ExchangeInit): Exchange {
     result: null,
     plan: null,
     action: null,
+    protocol: null,
     bodyEffects: NONE,
     state: null,
     filters: NONE,

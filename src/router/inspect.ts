@@ -24,10 +24,12 @@ export const inspect: Phase = {
     if (plan === null) return;
     if (request.body === null) {
       // A rule may also ask whether there is no body, so the call is made without one too. The WAF's phase 2 has run.
-      if (plan.stages.body) decide(exchange, plan, EMPTY, 0, false);
+      if (plan.stages.body || plan.stages.protocol) decide(exchange, plan, EMPTY, 0, false);
       return;
     }
     if (plan.stages.body || waf !== null) return holdAndDecide(exchange, plan);
+    // Rules look at what a protocol phase has read, if one has: for them alone no body is held.
+    if (plan.stages.protocol) decide(exchange, plan, EMPTY, Math.max(declaredLength(exchange.seen.length), 0), true);
   },
 };
 

@@ -282,7 +282,7 @@ test('body rules: the engine sees the body, the origin gets it too', async () =>
     seen = new TextDecoder().decode(bytes);
     return NOTHING;
   };
-  const source = plain({ stages: { body: true, response: false } });
+  const source = plain({ stages: { body: true, protocol: false, response: false } });
   const { sent } = await run(
     source,
     '/',
@@ -297,7 +297,7 @@ test('body rules: too long is 413 before reading; a prefix where the policy says
   const long = 'x'.repeat(50);
   const init = { method: 'POST', body: long, headers: { 'content-length': '50', 'content-type': 'application/json' } };
   const limits = (over: Plan['body']['over']): Plan =>
-    plain({ stages: { body: true, response: false }, body: { limit: 20, over } });
+    plain({ stages: { body: true, protocol: false, response: false }, body: { limit: 20, over } });
   assert.equal((await run(limits('reject'), '/', init)).response.status, 413);
   const calls: unknown[] = [];
   const body: FakeAnswers['body'] = (bytes, size, truncated) => {
@@ -314,7 +314,10 @@ test('body rules: too long is 413 before reading; a prefix where the policy says
 });
 
 test('body rules: a content type that readers could take for a structured one is held to the limit', async () => {
-  const source = plain({ stages: { body: true, response: false }, body: { limit: 20, over: 'reject' } });
+  const source = plain({
+    stages: { body: true, protocol: false, response: false },
+    body: { limit: 20, over: 'reject' },
+  });
   const status = async (type: string): Promise<number> => {
     const headers = { 'content-length': '50', 'content-type': type };
     return (await run(source, '/', { method: 'POST', body: 'x'.repeat(50), headers })).response.status;
@@ -331,7 +334,7 @@ test('body rules: a content type that readers could take for a structured one is
 });
 
 test('response rules: a blocked answer is replaced, and its body is not leaked', async () => {
-  const source = plain({ rules: [rule({ status: 502 })], stages: { body: false, response: true } });
+  const source = plain({ rules: [rule({ status: 502 })], stages: { body: false, protocol: false, response: true } });
   const response: FakeAnswers['response'] = (fields) => {
     assert.equal(fields[0], '200');
     return { ...NOTHING, terminal: ACTION_BLOCK, rule: 0, effects: [effect({ a: ACTION_BLOCK })] };
@@ -344,7 +347,7 @@ test('response rules: a blocked answer is replaced, and its body is not leaked',
 test('response rules: what the gateway answers in the place of an origin is not judged as its answer', async () => {
   let asked = 0;
   const answers: FakeAnswers = { response: () => (asked++, NOTHING) };
-  const stages = { body: false, response: true };
+  const stages = { body: false, protocol: false, response: true };
   const origin = (): Response => ({ status: 999, headers: new Headers(), body: null }) as unknown as Response;
   assert.equal((await run(plain({ stages }), '/', {}, answers, { origin })).response.status, 502);
   assert.equal(asked, 0);

@@ -31,6 +31,9 @@ export function action(more: Partial<RouteAction> = {}): RouteAction {
     retry: null,
     cors: null,
     waf: -1,
+    mcp: -1,
+    a2a: -1,
+    llm: -1,
     ...more,
   };
 }
@@ -53,8 +56,11 @@ export function plan(
     cdnLoop: { id: 'sallyport', max: 1 },
     proxyStatus: true,
     body: { limit: 131072, over: 'reject' },
-    stages: { body: false, response: false },
+    stages: { body: false, protocol: false, response: false },
     wafs: [],
+    mcps: [],
+    a2as: [],
+    llms: [],
     tunnels: null,
     rulesets: [],
     secrets: [],

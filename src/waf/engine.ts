@@ -31,6 +31,7 @@ import type { ImageCalls, Loaded, LoadedApp, OpenImage } from './images.ts';
 import { LoadedGeneration, type Generation } from './loaded-generation.ts';
 import { SlotMemory } from './memory.ts';
 import { ProofWriter, type Proof } from './proof.ts';
+import { ProtocolWriter, type ProtocolFields } from './protocol-fields.ts';
 import { Quarantine, tellSwitchedOff, type SwitchedOff } from './quarantine.ts';
 import { readInfos, type ProgramInfo } from './verdict.ts';
 import { Answers, refused, refusedStage, type HeadResult, type StageResult } from './result.ts';
@@ -46,6 +47,8 @@ export interface Head {
   readonly fields: number;
   /** Who sent it, where that was looked at. */
   readonly proof?: Proof;
+  /** What it asks for, where a phase has read that from the body. */
+  readonly protocol?: ProtocolFields;
 }
 
 export interface Engine {
@@ -149,6 +152,7 @@ class WasmEngine implements Engine {
   #bytes!: Uint8Array;
   #headBytes!: Uint8Array;
   #proofs!: ProofWriter;
+  #protocols!: ProtocolWriter;
   #responseBytes!: Uint8Array;
   #answers!: Answers;
 
@@ -175,6 +179,7 @@ class WasmEngine implements Engine {
     this.#bytes = new Uint8Array(buffer);
     this.#headBytes = new Uint8Array(buffer, HEAD_AT, MAX_HEAD_BYTES);
     this.#proofs = new ProofWriter(buffer);
+    this.#protocols = new ProtocolWriter(buffer);
     this.#responseBytes = new Uint8Array(buffer, RESPONSE_HEAD_AT, MAX_RESPONSE_HEAD_BYTES);
     this.#answers = new Answers(buffer);
   }
@@ -346,6 +351,7 @@ class WasmEngine implements Engine {
   /** Bytes written, or -1 when the head is too long. */
   #writeHead(head: Head): number {
     this.#proofs.write(head.proof);
+    this.#protocols.write(head.protocol);
     const { read, written } = encoder.encodeInto(head.text, this.#headBytes);
     return read < head.text.length ? -1 : written;
   }

@@ -30,7 +30,7 @@ export function rule(source: Partial<RuleSource> & { when: string }, index = 0):
 export interface RulePolicy {
   readonly image: Uint8Array;
   readonly code: Uint8Array;
-  readonly stages: { readonly body: boolean; readonly response: boolean };
+  readonly stages: { readonly body: boolean; readonly protocol: boolean; readonly response: boolean };
   readonly reports: readonly Report[];
 }
 

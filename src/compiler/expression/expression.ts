@@ -2,6 +2,7 @@
 import { STAGE_BODY, STAGE_HEAD, STAGE_RESPONSE } from '../../../assembly/abi.ts';
 import { checkCondition, checkText } from './checker.ts';
 import { compileRegex } from '../regex/index.ts';
+import { isProtocolField } from './fields.ts';
 import { fold } from './fold.ts';
 import { patternFault } from './literals.ts';
 import { parseCondition, parseValue } from './parser.ts';
@@ -100,7 +101,7 @@ export function stageOf(node: Node): { readonly stage: number; readonly field: s
   walk(node, (part) => {
     if (part.kind !== 'field' && part.kind !== 'entry') return;
     const { stage, name } = part.field;
-    if (stage === STAGE_BODY) body ??= name;
+    if (stage === STAGE_BODY && !isProtocolField(part.field)) body ??= name;
     if (stage > latest.stage) latest = { stage, field: name };
     if (latest.stage === STAGE_RESPONSE && body !== undefined) {
       throw new ExpressionError(
@@ -115,4 +116,15 @@ export function stageOf(node: Node): { readonly stage: number; readonly field: s
     }
   });
   return latest;
+}
+
+/** What of the body an expression looks at: its bytes, and what a protocol phase has read from it. */
+export function bodyOf(node: Node): { readonly bytes: boolean; readonly protocol: boolean } {
+  let [bytes, protocol] = [false, false];
+  walk(node, (part) => {
+    if ((part.kind !== 'field' && part.kind !== 'entry') || part.field.stage !== STAGE_BODY) return;
+    if (isProtocolField(part.field)) protocol = true;
+    else bytes = true;
+  });
+  return { bytes, protocol };
 }

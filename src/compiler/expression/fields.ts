@@ -18,9 +18,15 @@ export interface Field {
 
 const STRINGS = TYPE_ARRAY | TYPE_STRING;
 
+/** Fields of what an agent asks for: read from the body by who speaks its protocol, and known from then on. */
+function isProtocol(id: number): boolean {
+  return id >= abi.FIELD_MCP_METHOD && id < abi.FIELD_MCP_METHOD + abi.PROTOCOL_FIELDS;
+}
+
 function field(name: string, id: number, type: number, secret = false): Field {
-  const head = id < abi.FIELD_BODY_RAW || id >= abi.FIELD_AGENT_IDENTITY;
-  const stage = head ? STAGE_HEAD : id >= abi.FIELD_RESPONSE_CODE ? STAGE_RESPONSE : STAGE_BODY;
+  const body = isProtocol(id);
+  const head = !body && (id < abi.FIELD_BODY_RAW || id >= abi.FIELD_AGENT_IDENTITY);
+  const stage = body ? STAGE_BODY : head ? STAGE_HEAD : id >= abi.FIELD_RESPONSE_CODE ? STAGE_RESPONSE : STAGE_BODY;
   return { name, id, type, stage, secret };
 }
 
@@ -59,6 +65,18 @@ const FIELDS: readonly Field[] = [
   field('agent.identity', abi.FIELD_AGENT_IDENTITY, TYPE_STRING),
   field('agent.verified', abi.FIELD_AGENT_VERIFIED, TYPE_BOOL),
   field('agent.domain', abi.FIELD_AGENT_DOMAIN, TYPE_STRING),
+  field('mcp.method', abi.FIELD_MCP_METHOD, TYPE_STRING),
+  field('mcp.tool', abi.FIELD_MCP_TOOL, TYPE_STRING),
+  field('mcp.resource', abi.FIELD_MCP_RESOURCE, TYPE_STRING),
+  field('mcp.prompt', abi.FIELD_MCP_PROMPT, TYPE_STRING),
+  field('mcp.server', abi.FIELD_MCP_SERVER, TYPE_STRING),
+  field('mcp.version', abi.FIELD_MCP_VERSION, TYPE_STRING),
+  field('a2a.method', abi.FIELD_A2A_METHOD, TYPE_STRING),
+  field('a2a.version', abi.FIELD_A2A_VERSION, TYPE_STRING),
+  field('a2a.skill', abi.FIELD_A2A_SKILL, TYPE_STRING),
+  field('llm.provider', abi.FIELD_LLM_PROVIDER, TYPE_STRING),
+  field('llm.model', abi.FIELD_LLM_MODEL, TYPE_STRING),
+  field('llm.stream', abi.FIELD_LLM_STREAM, TYPE_STRING),
   field('http.request.body.raw', abi.FIELD_BODY_RAW, TYPE_STRING),
   field('http.request.body.size', abi.FIELD_BODY_SIZE, TYPE_INT),
   field('http.request.body.truncated', abi.FIELD_BODY_TRUNCATED, TYPE_BOOL),
@@ -90,6 +108,10 @@ const VALUES = new Map([
 /** Headers whose value is a credential. */
 const CREDENTIALS = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie']);
 
+/** True for a field of `mcp`, `a2a` or `llm`: what it says of a request does not go with the body. */
+export function isProtocolField(field: Field): boolean {
+  return isProtocol(field.id);
+}
 export function fieldByName(name: string): Field | undefined {
   return BY_NAME.get(name);
 }

@@ -10,7 +10,7 @@ import {
   MAX_ROUTES,
   MAX_RULES,
 } from '../../../assembly/abi.ts';
-import type { Backend, BodyPlan, ForwardedPlan, RouteAction, TunnelsPlan } from '../../plan.ts';
+import type { Backend, BodyPlan, ForwardedPlan, Plan, RouteAction, TunnelsPlan } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import type { Document } from '../document.ts';
 import { parseCidr } from '../lists.ts';
@@ -45,9 +45,13 @@ export interface Policy {
   readonly proxyStatus: boolean;
   readonly body: BodyPlan;
   readonly wafs: Wafs;
+  readonly protocols: Protocols;
   readonly tunnels: TunnelsPlan | null;
   readonly secrets: readonly string[];
 }
+
+/** Distinct settings of the protocols that routes speak. */
+export type Protocols = Pick<Plan, 'mcps' | 'a2as' | 'llms'>;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -123,6 +127,7 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     proxyStatus: settings.proxyStatus,
     body,
     wafs: wafs.wafs,
+    protocols: { mcps: [], a2as: [], llms: [] },
     tunnels:
       settings.tunnels === undefined || tunnelDomain === null
         ? null

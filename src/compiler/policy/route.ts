@@ -189,7 +189,7 @@ function readAction(source: Route, path: DocumentPath, matches: readonly MatchSo
     );
   }
   const retry = readRetry(source, path, matches, reading);
-  return { filters, backends, timeouts, retry, cors, waf: -1 }; // policy.ts knows the app's `waf:` too
+  return { filters, backends, timeouts, retry, cors, waf: -1, mcp: -1, a2a: -1, llm: -1 }; // policy.ts numbers them
 }
 
 function readBackends(source: Route, path: DocumentPath, prefixes: boolean, reading: Reading): WeightedBackend[] {
