@@ -122,6 +122,9 @@ export const MAX_TUNNEL_ADDRESSES = 256; // addresses and blocks that may use on
 export const MAX_TUNNEL_CREDENTIALS = 64; // users, or keys, of one tunnel
 export const MAX_TUNNEL_REACH = 64; // entries of a list of who may reach whom
 export const MAX_WEIGHT = 1000000; // as in the Gateway API
+export const MAX_RATE_REQUESTS = 1000000000; // of one window
+export const MAX_RATE_SECONDS = 2678400; // 31 days: the longest window
+export const MAX_RATE_KEYS = 8; // values that one rate counts by
 export const MAX_LISTS = 1024;
 export const MAX_LIST_ITEMS = 1000000;
 export const MAX_ATTEMPTS = 10; // retries of one request
@@ -245,11 +248,15 @@ export const ACTION_SKIP = 3;
 export const ACTION_REDIRECT = 4; // terminating
 export const ACTION_REWRITE = 5;
 export const ACTION_ROUTE = 6;
+export const ACTION_RATE = 7; // demands: what the host settles after the call; they end nothing by themselves
+export const ACTION_CHALLENGE = 8;
+export const ACTION_CHARGE = 9;
 
 export const VALUE_LOCATION = 1; // redirect target
 export const VALUE_PATH = 2; // rewrite path
 export const VALUE_QUERY = 3; // rewrite query
 export const VALUE_HEADER = 4; // rewrite: set request header, b = operand index in the plan
+export const VALUE_KEY = 5; // rate: what requests are counted by, b = index of the key
 
 // SECTION_HOSTS and SECTION_NAMES and string sets are hash tables:
 //   u32 slots (a power of two), u32 longest probe, u32 entries, i32 value of `*` or -1

@@ -1,8 +1,9 @@
 // The rules of a policy at one stage: which match, what they do, and why.
 import {
   ACTION_BLOCK,
+  ACTION_CHARGE,
+  ACTION_RATE,
   ACTION_REDIRECT,
-  ACTION_ROUTE,
   ACTION_SKIP,
   EFFECT_RULE,
   EFFECT_VALUE,
@@ -39,13 +40,14 @@ import {
   TYPE_BOOL,
   TYPE_STRING,
   VALUE_HEADER,
+  VALUE_KEY,
   VALUE_LOCATION,
 } from './abi';
 import { fail, failure, mark, release, spend } from './arena';
 import { evidenceField, evidenceSecret, evidenceText, programValue, run } from './expression';
 import { forgetKept, kept } from './fields';
 import { sectionAt, sectionLength } from './image';
-import { addEffect, getResult, setResult, setStateLength, skipPhases, terminate } from './result';
+import { addEffect, evidenceRoom, getResult, setResult, setStateLength, skipPhases, terminate } from './result';
 import { atOf, lengthOf } from './values';
 import { programCount, programType } from './verify';
 
@@ -94,13 +96,20 @@ function act(image: usize, section: usize, rule: usize, index: i32): bool {
   const action = field(rule, RULE_ACTION);
   const mode = field(rule, RULE_MODE);
   const about = evidenceField;
+  const room = evidenceRoom() > 0;
   if (about != 0 && evidenceSecret) {
     addEffect(EFFECT_RULE, index, mode, action, about, REDACTED, 10);
   } else {
     const value = about == 0 ? 0 : evidenceText();
     addEffect(EFFECT_RULE, index, mode, action, about, atOf(value), min(lengthOf(value), MAX_EVIDENCE_VALUE));
   }
-  if (mode != MODE_ENFORCE) return false;
+  // A demand that is not recorded would not be made.
+  if (action >= ACTION_RATE && !room) {
+    fail(REASON_ARENA);
+    return false;
+  }
+  // In mode log a rate counts all the same: what would have been refused is what the log is to say.
+  if (mode != MODE_ENFORCE && action != ACTION_RATE) return false;
   if (action == ACTION_SKIP) {
     keepState(load<i32>(section));
     skipPhases(field(rule, RULE_PHASES));
@@ -116,9 +125,9 @@ function act(image: usize, section: usize, rule: usize, index: i32): bool {
     const kind = load<i32>(operand);
     if (!has) {
       // There is nowhere to go without a location. A header is set to nothing: were it left alone, the client could
-      // choose it. A path or query that can't be computed stays as it is.
+      // choose it; what has no key is counted as one. A path or query that can't be computed stays as it is.
       if (kind == VALUE_LOCATION) return false;
-      if (kind != VALUE_HEADER) continue;
+      if (kind < VALUE_HEADER) continue;
     }
     const length = has ? lengthOf(programValue()) : 0;
     const before = getResult(RESULT_TRUNCATED);
@@ -188,7 +197,7 @@ export function checkRules(image: usize): i32 {
   for (let i: u32 = 0; i < count; i++) {
     const rule = ruleAt(section, i);
     const fault = <i32>(rule - section);
-    if (<u32>(field(rule, RULE_ACTION) - ACTION_BLOCK) > <u32>(ACTION_ROUTE - ACTION_BLOCK)) return fault;
+    if (<u32>(field(rule, RULE_ACTION) - ACTION_BLOCK) > <u32>(ACTION_CHARGE - ACTION_BLOCK)) return fault;
     if (field(rule, RULE_MODE) != MODE_LOG && field(rule, RULE_MODE) != MODE_ENFORCE) return fault;
     if (<u32>field(rule, RULE_STAGE) > <u32>STAGE_RESPONSE) return fault;
     if (<u32>field(rule, RULE_CODE) >= <u32>programs || programType(image, field(rule, RULE_CODE)) != TYPE_BOOL) return fault;
@@ -200,7 +209,7 @@ export function checkRules(image: usize): i32 {
       const operand = section + (<usize>next << 2);
       const kind = load<u32>(operand) - VALUE_LOCATION;
       const program = load<u32>(operand, 8);
-      if (kind > <u32>(VALUE_HEADER - VALUE_LOCATION) || program >= <u32>programs) return fault;
+      if (kind > <u32>(VALUE_KEY - VALUE_LOCATION) || program >= <u32>programs) return fault;
       if (programType(image, program) != TYPE_STRING) return fault;
       next += OPERAND_WORDS;
     }

@@ -149,7 +149,7 @@ export interface PassiveHealth {
 
 export interface RulePlan {
   readonly name: string;
-  readonly action: 'block' | 'log' | 'skip' | 'redirect' | 'rewrite' | 'route';
+  readonly action: RuleAction;
   readonly mode: 'log' | 'enforce';
   readonly status: number; // of block and redirect
   readonly reason: string; // what the client is told; the rule's `reason`, or its name
@@ -157,6 +157,27 @@ export interface RulePlan {
   readonly headers: readonly string[]; // of rewrite: names by operand index; values come as EFFECT_VALUE
   readonly removeHeaders: readonly string[];
   readonly preserveQuery: boolean; // of redirect
+  readonly rate?: RatePlan; // of rate
+  readonly charge?: ChargePlan; // of charge
+  /** Whom it refuses is asked for a signature. */
+  readonly asksSignature?: true;
+}
+
+export type RuleAction = 'block' | 'log' | 'skip' | 'redirect' | 'rewrite' | 'route' | 'rate' | 'challenge' | 'charge';
+
+/** So many requests in a window, for each combination of keys; their values come as VALUE_KEY of the rule. */
+export interface RatePlan {
+  readonly requests: number;
+  readonly seconds: number;
+  /** As written, for the log; the values of a request are in this order. */
+  readonly by: readonly string[];
+  /** Where the count can not be asked for: refuse, or let pass. */
+  readonly onError: 'closed' | 'open';
+}
+
+export interface ChargePlan {
+  /** As written: a currency and a decimal amount, `USD 0.01`. */
+  readonly price: string;
 }
 
 export interface InspectionPlan {

@@ -8,10 +8,10 @@ const SECTIONS = [
   ...['strings', 'plan', 'settings', 'hosts', 'routes', 'predicates', 'names'],
   ...['regexes', 'lists', 'rules', 'code', 'inspection', 'agents', 'literals', 'route sets'],
 ];
-const ACTIONS = ['none', 'block', 'log', 'skip', 'redirect', 'rewrite', 'route'];
+const ACTIONS = ['none', 'block', 'log', 'skip', 'redirect', 'rewrite', 'route', 'rate', 'challenge', 'charge'];
 const MODES = ['off', 'log', 'enforce'];
 const STAGES = ['head', 'proof', 'body', 'response'];
-const VALUES = ['', 'location', 'path', 'query', 'header'];
+const VALUES = ['', 'location', 'path', 'query', 'header', 'key'];
 const CLIENTS = ['peer', 'xff', 'cf'];
 const NONE = 0xffffffff;
 

@@ -28,11 +28,17 @@ const ACTIONS = {
   redirect: abi.ACTION_REDIRECT,
   rewrite: abi.ACTION_REWRITE,
   route: abi.ACTION_ROUTE,
+  rate: abi.ACTION_RATE,
+  challenge: abi.ACTION_CHALLENGE,
+  charge: abi.ACTION_CHARGE,
 };
 const PHASES = { inspect: abi.PHASE_INSPECTION, rules: abi.PHASE_RULES, waf: abi.PHASE_WAF };
 const STAGE_NAMES = ['head', 'proof', 'body', 'response'];
 /** What these do is done before the body is read or the origin answers. */
 const HEAD_ONLY = new Set(['redirect', 'rewrite', 'route']);
+
+/** What these ask for is settled before the request goes to its origin. */
+const DEMANDS = new Set(['rate', 'challenge', 'charge']);
 
 interface Staged {
   readonly source: RuleSource;
@@ -92,7 +98,7 @@ function stageRule(source: RuleSource, lists: Lists, code: CodeWriter, reporter:
       return { node, at: code.add(node) };
     });
   const when = compiled([...source.path, 'when'], () => condition(source.when, lists));
-  const { stage, field } = when === undefined ? { stage: abi.STAGE_HEAD, field: '' } : stageOf(when.node);
+  let { stage, field } = when === undefined ? { stage: abi.STAGE_HEAD, field: '' } : stageOf(when.node);
   if (when?.node.kind === 'boolean' && !when.node.value) {
     reporter.report('warning', [...source.path, 'when'], 'never-matches', 'this is false for every request', {
       length: source.when.length,
@@ -113,6 +119,25 @@ function stageRule(source: RuleSource, lists: Lists, code: CodeWriter, reporter:
     );
   }
   const operands: [number, number, number][] = [];
+  // What is counted by has to be there as well, so a rate may be later than its condition.
+  for (const [index, { path, value }] of (source.keys ?? []).entries()) {
+    const key = compiled(path, () => textValue(value, lists));
+    if (key === undefined) continue;
+    operands.push([abi.VALUE_KEY, index, key.at]);
+    const needs = stageOf(key.node);
+    if (needs.stage > stage) ({ stage, field } = needs);
+  }
+  if (stage > abi.STAGE_BODY && DEMANDS.has(source.action)) {
+    reporter.report(
+      'error',
+      [...source.path, 'when'],
+      'action-too-late',
+      `${source.action} can not depend on ${field}`,
+      {
+        cause: `${field} exists once the origin has answered`,
+      },
+    );
+  }
   const operand = (kind: number, index: number, text: string | null, tail: DocumentPath): void => {
     if (text === null) return;
     const path = [...source.path, ...tail];

@@ -2,6 +2,7 @@
  * What the policy reader hands to the compilers of its parts: validated, defaults filled in, names still names.
  * `path` is where it stands in the document, for diagnostics.
  */
+import type { RuleAction } from '../plan.ts';
 import type { DocumentPath } from './diagnostics.ts';
 import type { Selection, Target } from './seclang/ruleset.ts';
 
@@ -47,7 +48,7 @@ export interface RuleSource {
   readonly path: DocumentPath; // of the rule; its expression is at [...path, 'when']
   readonly name: string;
   readonly when: string;
-  readonly action: 'block' | 'log' | 'skip' | 'redirect' | 'rewrite' | 'route';
+  readonly action: RuleAction;
   readonly mode: 'log' | 'enforce'; // `off` rules are not handed over, but are still checked by `check`
   /** Value expressions by operand: redirect location; rewrite path, query and set headers. */
   readonly location: string | null; // at [...path, 'redirect', 'location']
@@ -56,6 +57,8 @@ export interface RuleSource {
   readonly rewriteHeaders: readonly { readonly name: string; readonly value: string }[]; // [.., 'rewrite', 'headers', 'set', name]
   readonly skipRules: readonly string[]; // names of later rules
   readonly skipPhases: readonly ('inspect' | 'rules' | 'waf')[];
+  /** Value expressions that requests are counted by; each at `path`. */
+  readonly keys?: readonly { readonly path: DocumentPath; readonly value: string }[];
 }
 
 export interface InspectionSource {

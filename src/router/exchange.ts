@@ -11,6 +11,7 @@ import type { WafEvidence } from '../waf/evidence.ts';
 import type { ProtocolFields } from '../waf/protocol-fields.ts';
 import type { AllScores } from '../waf/scores.ts';
 import type { HeldBody } from './body.ts';
+import type { Demand, RateState } from './demand.ts';
 import type { EndpointState } from './endpoints.ts';
 import type { Lease } from './generation.ts';
 import type { Verdict } from './verdict.ts';
@@ -54,6 +55,10 @@ export interface Exchange {
   bodyEffects: readonly Effect[];
   /** What the engine's call of the stage before left for the next one. */
   state: Uint8Array | null;
+  /** What rules demand and no phase has settled yet. */
+  demands: readonly Demand[];
+  /** Rates that have been counted, for the answer. */
+  rates: readonly RateState[];
   /** Filters that apply: those of the route, then those of the weighted backend that was drawn. */
   filters: readonly Filter[];
   /** Where the request goes: the backend that was drawn or that a `route` rule forces, index into plan.backends. */
@@ -227,6 +232,8 @@ export function createExchange(init: ExchangeInit): Exchange {
     protocol: null,
     bodyEffects: NONE,
     state: null,
+    demands: NONE,
+    rates: NONE,
     filters: NONE,
     backend: -1,
     routeName: '',

@@ -1,6 +1,7 @@
 /** What came out of the engine, turned into verdicts: shared by the phases that make an engine call. */
 import {
   ACTION_BLOCK,
+  ACTION_RATE,
   ACTION_REDIRECT,
   ACTION_ROUTE,
   EFFECT_INSPECTION,
@@ -12,6 +13,7 @@ import {
   REASON_HEADER_COUNT,
   REASON_HEADER_LENGTH,
   REASON_REQUIRED_HEADER,
+  VALUE_KEY,
   VALUE_LOCATION,
 } from '../../assembly/abi.ts';
 import type { Plan, RulePlan } from '../plan.ts';
@@ -47,6 +49,7 @@ export function judge(
       const rule = plan.rules[effect.index];
       if (rule === undefined) continue;
       if (effect.mode === MODE_ENFORCE && effect.a === ACTION_ROUTE) forceBackend(exchange, rule);
+      if (effect.a >= ACTION_RATE && demand(exchange, rule, effect, effects)) continue;
       if (effect.index !== ended) exchange.verdicts.push(ruleVerdict(rule, effect));
     } else if (effect.kind === EFFECT_INSPECTION && effect.mode !== MODE_ENFORCE) {
       exchange.verdicts.push(inspectionVerdict(plan, effect));
@@ -67,6 +70,19 @@ export function judge(
   };
   if (terminal === ACTION_BLOCK) refuse(exchange, verdict, 'http_request_denied');
   else redirect(exchange, rule, verdict, effects, ended);
+}
+
+/** True when the rule asks for something that has to be settled first: the phase that does so says what came of it. */
+function demand(exchange: Exchange, rule: RulePlan, effect: Effect, effects: readonly Effect[]): boolean {
+  const mode = effect.mode === MODE_ENFORCE ? 'enforce' : 'log';
+  if (mode === 'log' && rule.rate === undefined) return false;
+  const keys = (rule.rate?.by ?? []).map(
+    (_, at) =>
+      effects.find((e) => e.kind === EFFECT_VALUE && e.index === effect.index && e.a === VALUE_KEY && e.b === at)
+        ?.value ?? '',
+  );
+  exchange.demands = [...exchange.demands, { rule, mode, keys, ...evidenceOf(effect) }];
+  return true;
 }
 
 /** `route` rules: the backend is theirs, and filters of the weighted backend that was drawn no longer apply. */

@@ -3,6 +3,7 @@ import type { RulePlan } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import type { RuleSource } from '../sources.ts';
 import { nearest, shown } from '../spelling.ts';
+import { BY_CLIENT, readRate } from './demand.ts';
 import { checkHeaderName, isCredential, reportLiteralSecret } from './header.ts';
 import { backendIndex, type Reading } from './reading.ts';
 import type { Rule } from './schema.ts';
@@ -23,6 +24,8 @@ const OPERANDS = {
   redirect: ['redirect'],
   rewrite: ['rewrite'],
   route: ['route'],
+  rate: ['rate'],
+  charge: ['charge'],
 } as const;
 
 /** `names`: where each name stands first among the rules of the document; `off`: those of rules that are off. */
@@ -47,14 +50,12 @@ export function readRule(
       );
     }
   }
-  if (
-    (action === 'skip' || action === 'redirect' || action === 'rewrite' || action === 'route') &&
-    source[action] === undefined
-  ) {
+  if (action !== 'block' && action !== 'log' && action !== 'challenge' && source[action] === undefined) {
     reporter.report('error', path, 'missing-field', `\`action: ${action}\` needs \`${action}\``, {
       fix: MISSING[action],
     });
   }
+  if (action === 'charge') notAvailable(path, reporter);
   if (source.reason !== undefined && /[\u0000-\u001f\u007f]/.test(source.reason)) {
     reporter.report('error', [...path, 'reason'], 'bad-format', '`reason` must be one line without control characters');
   }
@@ -73,6 +74,10 @@ export function readRule(
   checkSkip(skip, index, names, path, reading);
 
   const mode = source.mode === 'log' ? 'log' : 'enforce';
+  const rate =
+    action === 'rate' && source.rate !== undefined
+      ? readRate(source.rate, [...path, 'rate'], BY_CLIENT, reporter)
+      : null;
   return {
     on: source.mode !== 'off',
     source: {
@@ -87,6 +92,7 @@ export function readRule(
       rewriteHeaders: set.map(([name, value]) => ({ name, value })),
       skipRules: (skip?.rules ?? []).filter((name) => (names.get(name) ?? -1) > index && !off.has(name)),
       skipPhases: skip?.phases ?? [],
+      ...(rate !== null && { keys: rate.keys }),
     },
     plan: {
       name: source.name,
@@ -101,8 +107,17 @@ export function readRule(
       headers: set.map(([name]) => name.toLowerCase()),
       removeHeaders: remove.map((name) => name.toLowerCase()),
       preserveQuery: source.redirect?.preserveQuery ?? false,
+      ...(rate !== null && { rate: rate.plan }),
+      ...(action === 'charge' && source.charge !== undefined && { charge: source.charge }),
     },
   };
+}
+
+/** Never a silent allow. */
+function notAvailable(path: DocumentPath, reporter: Reading['reporter']): void {
+  reporter.report('error', [...path, 'action'], 'not-available', '`charge` is not available yet', {
+    fix: 'use `block`, `challenge` or `rate`',
+  });
 }
 
 const MISSING = {
@@ -110,6 +125,8 @@ const MISSING = {
   redirect: 'add `redirect: { location: \'"https://example.com/"\' }`',
   rewrite: 'add `rewrite: { path: … }`',
   route: 'add `route: { backend: NAME }`',
+  rate: 'add `rate: { requests: 10, per: 1m }`',
+  charge: 'add `charge: { price: USD 0.01 }`',
 } as const;
 
 function checkRewrite(

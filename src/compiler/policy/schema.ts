@@ -19,6 +19,7 @@ import {
   MAX_RULES,
 } from '../../../assembly/abi.ts';
 import { agentsSchema } from './agents-schema.ts';
+import { chargeSchema, rateSchema } from './demand-schema.ts';
 import { filter } from './filter-schema.ts';
 import {
   cidr,
@@ -132,7 +133,7 @@ export const ruleSchema = z.strictObject({
   name: name.describe('Named in the answer, the log and by `skip`'),
   when: expression.describe("An expression in the language of Cloudflare's rules"),
   action: z
-    .enum(['block', 'log', 'skip', 'redirect', 'rewrite', 'route'])
+    .enum(['block', 'log', 'skip', 'redirect', 'rewrite', 'route', 'rate', 'challenge', 'charge'])
     .describe('What happens to requests that match; block and redirect end the request'),
   mode: mode.default('enforce'),
   status: z.number().int().min(400).max(599).optional().describe('Of block; default 403'),
@@ -176,6 +177,8 @@ export const ruleSchema = z.strictObject({
     .strictObject({ backend: text.describe('A name under `backends`') })
     .optional()
     .describe('Send the request to this backend'),
+  rate: rateSchema.optional().describe('How many requests pass; 429 for those beyond'),
+  charge: chargeSchema.optional().describe('What a request costs'),
 });
 
 const endpointFields = {

@@ -1,0 +1,49 @@
+/**
+ * Phases `limit`: what rules demand is settled, rate before challenge before charge. Demands of stage head come before the
+ * body is read, those of stage body after the engine's body call.
+ */
+import { settleCharge } from './charge.ts';
+import type { Demand } from './demand.ts';
+import type { Exchange, Phase } from './exchange.ts';
+import { refuse } from './problem.ts';
+
+const limit: Phase = {
+  name: 'limit',
+  run(exchange) {
+    // PERF: all that a request costs of which nothing is demanded.
+    if (exchange.demands.length === 0) return;
+    return settle(exchange);
+  },
+};
+
+export const limitHead: Phase = limit;
+export const limitBody: Phase = limit;
+
+const ORDER = ['rate', 'challenge', 'charge'] as const;
+
+async function settle(exchange: Exchange): Promise<void> {
+  const { demands } = exchange;
+  exchange.demands = NONE;
+  for (const action of ORDER) {
+    for (const demand of demands) {
+      if (demand.rule.action !== action) continue;
+      await settleOne(exchange, demand);
+      if (exchange.response !== null) {
+        exchange.body?.discard();
+        return;
+      }
+    }
+  }
+}
+
+const NONE: readonly Demand[] = [];
+
+async function settleOne(exchange: Exchange, { rule }: Demand): Promise<void> {
+  if (rule.action === 'charge') return await settleCharge(exchange, rule);
+  const reason = 'the gateway can not settle this';
+  refuse(
+    exchange,
+    { action: 'block', phase: 'limit', rule: rule.name, status: 503, reason, mode: 'enforce' },
+    'proxy_configuration_error',
+  );
+}
