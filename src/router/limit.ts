@@ -1,13 +1,13 @@
 /**
- * Phases `limit`: what rules demand is settled, rate before challenge before charge. Demands of stage head come before the
- * body is read, those of stage body after the engine's body call.
+ * Phase 6, and again after the engine's body call: what rules demand is settled, rate before challenge before charge.
+ * It stands before the answers that need no origin, for which a rule holds as for any other.
  */
 import { settleCharge } from './charge.ts';
 import type { Demand } from './demand.ts';
 import type { Exchange, Phase } from './exchange.ts';
 import { refuse } from './problem.ts';
 
-const limit: Phase = {
+export const limit: Phase = {
   name: 'limit',
   run(exchange) {
     // PERF: all that a request costs of which nothing is demanded.
@@ -15,9 +15,6 @@ const limit: Phase = {
     return settle(exchange);
   },
 };
-
-export const limitHead: Phase = limit;
-export const limitBody: Phase = limit;
 
 const ORDER = ['rate', 'challenge', 'charge'] as const;
 

@@ -8,7 +8,7 @@ import { CLIENT_GONE, type Exchange, hangUp, type Phase, unwatch } from './excha
 import { headers } from './headers.ts';
 import { identity } from './identity.ts';
 import { inspect } from './inspect.ts';
-import { limitBody, limitHead } from './limit.ts';
+import { limit } from './limit.ts';
 import { match } from './match.ts';
 import { closed, opened } from './open-exchanges.ts';
 import { problem } from './problem.ts';
@@ -25,12 +25,12 @@ export const REQUEST_PHASES: readonly Phase[] = [
   identity,
   match,
   cors,
-  limitHead,
+  limit, // of stage head
   redirect,
   direct,
   access,
   inspect,
-  limitBody,
+  limit, // of stage body
   rewrite,
   upstream,
 ];
