@@ -291,6 +291,72 @@ export interface McpServerPlan {
   readonly timeout: number;
 }
 
+/** APIs of language models, as one route has them. `RouteAction.llm` is an index into `Plan.llms`. */
+export interface LlmPlan {
+  readonly provider: 'openai' | 'anthropic' | 'gemini';
+  /** In their order, the first that matches decides; none at all: every model, at the backend of the route. */
+  readonly models: readonly LlmModelPlan[];
+  /** Bytes of a request that are held. */
+  readonly limit: number;
+  /** Where requests go whose backend fails before it answered, in this order. */
+  readonly failover: readonly LlmFailoverPlan[];
+  readonly failoverCodes: readonly number[];
+  /** Milliseconds from the dial to the first byte of the body of an answer; 0: as `timeouts` say. */
+  readonly firstByte: number;
+  /** Secret that is sent to each backend, by index into Plan.backends. */
+  readonly keys: readonly { readonly backend: number; readonly secret: string }[];
+  /** `drop`: credentials of clients go no further; `forward`: to the first backend, where it has no key of its own. */
+  readonly clientKey: 'drop' | 'forward';
+  /** Requests that are none for a model: lists of models go through, any other is refused, unless `pass`. */
+  readonly others: 'refuse' | 'pass';
+  /** Ask for `usage` at the end of streams where the client did not (OpenAI). */
+  readonly askUsage: boolean;
+  readonly budgets: readonly LlmBudgetPlan[];
+}
+
+export interface LlmModelPlan {
+  readonly match: string; // `*` stands for any characters
+  readonly backend: number; // index into Plan.backends, -1: that of the route
+  readonly rewrite: string; // name of the model at that backend, '' as it is
+}
+
+export interface LlmFailoverPlan {
+  readonly backend: number;
+  readonly rewrite: string; // '' as it is
+}
+
+/** So many tokens in a window, for each value of what they are counted by. */
+export interface LlmBudgetPlan {
+  readonly name: string;
+  readonly tokens: number;
+  readonly windowSeconds: number;
+  /** `agent.operator`, `agent.name`, `ip.src`, `llm.model`, or `header:NAME` in lower case; none: one budget for all. */
+  readonly by: readonly string[];
+  readonly onError: 'closed' | 'open';
+}
+
+/** A2A agents behind one route. `RouteAction.a2a` is an index into `Plan.a2as`. */
+export interface A2aPlan {
+  /** Path of the agent at this gateway, without trailing slash: what is behind it is the REST binding's. */
+  readonly path: string;
+  /** Versions that pass, as `1.0`; the others are answered with VersionNotSupportedError. */
+  readonly versions: readonly string[];
+  /** Names of methods (of version 1.0) that pass and that do not; `*` stands for any characters. Deny goes before allow. */
+  readonly methods: NameFilterPlan;
+  /** Ids of skills that the card tells, in the same form. */
+  readonly skills: NameFilterPlan;
+  /** Bytes of a request that are held. */
+  readonly limit: number;
+  /** Requests of a task, and of a context, go to one endpoint of the backend. */
+  readonly sticky: boolean;
+}
+
+/** `allow` empty: all that are not denied. `*` stands for any characters. */
+export interface NameFilterPlan {
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+}
+
 /** One deployment at one moment; `current.json` on disk, the body of POST /v1/swap, and the answer of GET /v1/status. */
 export interface Manifest {
   readonly generation: string;
