@@ -1,15 +1,20 @@
-/** `sallyport agents`: keys for an agent of one's own, the directory that publishes them, and signed requests. */
+/** `sallyport agents`: keys for an agent of one's own, their directory, signed requests; what agents did here. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { defineCommand } from 'citty';
 import { createAgentKey, keyDirectory, readAgentKey, type AgentKey } from '../agents/agent-key.ts';
 import type { JsonWebKeyMembers } from '../agents/json-web-key.ts';
 import { agentSigner, type AgentSignerOptions } from '../agents/signer.ts';
+import { agentsReport } from './agents-report.ts';
 import { Failure, sentence } from './failure.ts';
 import { every, integer } from './options.ts';
 
 const agentsArguments = {
-  action: { type: 'positional', description: 'keygen, directory or sign', required: true },
-  url: { type: 'positional', description: 'sign: what is asked for', required: false },
+  action: { type: 'positional', description: 'keygen, directory, sign or report', required: true },
+  url: {
+    type: 'positional',
+    description: 'sign: what is asked for; report: control host on Cloudflare',
+    required: false,
+  },
   key: { type: 'string', description: 'file of a private key; directory: of each key', valueHint: 'file' },
   agent: { type: 'string', description: 'sign: where the keys are published', valueHint: 'url' },
   method: { type: 'string', description: 'sign: of the request', default: 'GET', valueHint: 'name' },
@@ -18,6 +23,8 @@ const agentsArguments = {
   lifetime: { type: 'string', description: 'sign: seconds that it is good for', default: '60', valueHint: 'seconds' },
   form: { type: 'string', description: 'sign: dictionary or string', default: 'dictionary', valueHint: 'name' },
   out: { type: 'string', description: 'keygen, directory: the file to write', valueHint: 'file' },
+  control: { type: 'string', description: 'report: control socket of the deployment', valueHint: 'path' },
+  since: { type: 'string', description: 'report: a day, as 2026-11-21, or days, as 7d', valueHint: 'day' },
   json: { type: 'boolean', description: 'print JSON' },
 } as const;
 
@@ -29,15 +36,22 @@ interface Parsed {
   readonly lifetime: string;
   readonly form: string;
   readonly out?: string | undefined;
+  readonly control?: string | undefined;
+  readonly since?: string | undefined;
   readonly json?: boolean | undefined;
   readonly keys: readonly string[];
   readonly headers: readonly string[];
 }
 
-const ACTIONS: Readonly<Record<string, (args: Parsed) => Promise<void>>> = { keygen, directory, sign };
+const ACTIONS: Readonly<Record<string, (args: Parsed) => Promise<void>>> = {
+  keygen,
+  directory,
+  sign,
+  report: agentsReport,
+};
 
 export default defineCommand({
-  meta: { name: 'agents', description: 'sign what an agent of yours sends: keys, their directory, signatures' },
+  meta: { name: 'agents', description: 'keys and signatures for an agent of yours; what agents did here' },
   args: agentsArguments,
   async run({ args, rawArgs }) {
     const action = Object.hasOwn(ACTIONS, args.action) ? ACTIONS[args.action] : undefined;

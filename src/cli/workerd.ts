@@ -35,6 +35,7 @@ export const OBJECT_CLASSES = [
   },
   { part: 'agents', binding: 'REPLAY_GUARD', className: 'ReplayGuard', uniqueKey: 'sallyport-replay-guard-1' },
   { part: 'mcp', binding: 'MCP_SESSIONS', className: 'McpSessions', uniqueKey: 'sallyport-mcp-sessions-1' },
+  { part: 'report', binding: 'AGENT_REPORT', className: 'AgentReport', uniqueKey: 'sallyport-agent-report-1' },
 ] as const;
 
 /** TCP connections that go to a service of a tunnel as they are. */
@@ -96,7 +97,12 @@ export function workerdConfig(options: WorkerdOptions): string {
   modules.push({ name: './images.js', esModule: 'export default null;\n' });
 
   const { operator = null, agents = null } = options;
-  const parts = { tunnels: operator !== null, agents: agents !== null, mcp: operator !== null || agents !== null };
+  const parts = {
+    tunnels: operator !== null,
+    agents: agents !== null,
+    mcp: operator !== null || agents !== null,
+    report: agents !== null,
+  };
   const classes = OBJECT_CLASSES.filter(({ part }) => parts[part]);
   if (operator !== null) bindings.push({ name: 'OPERATOR_KEY', text: operator });
   bindings.push(agents === null ? { name: 'AGENTS', text: 'off' } : { name: 'AGENTS', json: JSON.stringify(agents) });

@@ -9,6 +9,7 @@ import { ManifestError, readManifest } from '../platform/images.ts';
 import { bytesHeld } from '../router/body.ts';
 import { drainTunnels } from '../router/tunnel.ts';
 import { ImageError } from '../waf/engine.ts';
+import { agents } from './agents.ts';
 import { log, readBody, refuse, type ControlContext } from './call.ts';
 import { OPENAPI } from './openapi.ts';
 import { tunnels } from './tunnels.ts';
@@ -93,6 +94,7 @@ api.post('/v1/swap', async (c) => {
 });
 
 api.route('/', tunnels);
+api.route('/', agents);
 
 api.post('/v1/drain', async (c) => {
   const sockets = await drainTunnels(c.env.env, 'the edge restarts');

@@ -1,4 +1,5 @@
 /** The control API, described in OpenAPI 3.1. */
+import { AGENT_PATHS } from './openapi-agents.ts';
 import { TUNNEL_PATHS } from './openapi-tunnels.ts';
 
 const problem = {
@@ -69,6 +70,7 @@ export const OPENAPI = {
       },
     },
     ...TUNNEL_PATHS,
+    ...AGENT_PATHS,
     '/v1/drain': {
       post: {
         operationId: 'drain',

@@ -1,6 +1,7 @@
 /** Phase 14: one event per request: a log line and counters. */
 import type { Exchange } from '../router/exchange.ts';
 import { logLine } from './access-log.ts';
+import { reportAgent } from './agent-report.ts';
 import { count } from './metrics.ts';
 
 /** `length` is the Content-Length of the answer, null when it has none. */
@@ -8,4 +9,5 @@ export function observe(exchange: Exchange, status: number, length: string | nul
   const duration = Date.now() - exchange.startedAt;
   console.log(logLine(exchange, status, length, duration));
   count(exchange, status, duration);
+  reportAgent(exchange);
 }

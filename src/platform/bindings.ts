@@ -9,7 +9,7 @@
  *
  * ENTRYPOINTS: the default one serves apps, and on Cloudflare the control API for CONTROL_HOST; `control` serves the
  * control API (private socket on-prem), `shard` other processes of a deployment, `tcp` raw connections. CLASSES of Durable
- * Objects: `TunnelSession`, `TunnelRegistry`, `ReplayGuard` and `McpSessions`, with SQLite storage.
+ * Objects: `TunnelSession`, `TunnelRegistry`, `ReplayGuard`, `McpSessions` and `AgentReport`, with SQLite storage.
  */
 import type { TunnelSessionNamespace } from '../tunnel/objects.ts';
 import type { AgentOptions, GuardNamespace } from './platform.ts';
@@ -48,6 +48,8 @@ export interface Env {
   readonly REPLAY_GUARD?: GuardNamespace;
   /** Objects that remember sessions of MCP clients; without it there are none where the gateway would have to. */
   readonly MCP_SESSIONS?: GuardNamespace;
+  /** Objects that keep what agents did, for the report. */
+  readonly AGENT_REPORT?: GuardNamespace;
   /** `off`, or what the operator chooses about signed requests, as an object or its JSON. */
   readonly AGENTS?: AgentOptions | string;
   /** `SECRET_<NAME>`: text of the secret that policies call NAME. `DIALS` may name any other binding. */

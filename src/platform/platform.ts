@@ -29,6 +29,8 @@ export interface AgentPlatform {
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   /** Objects that remember nonces; null: nobody does. */
   readonly guard: GuardNamespace | null;
+  /** Objects that keep what agents did; null, or absent: nobody does. */
+  readonly report?: GuardNamespace | null;
   readonly options: AgentOptions;
 }
 

@@ -2,6 +2,7 @@
  * One request on its way through the phases: the facts that phases share, and nothing they do not.
  * Phases never import each other; each reads what earlier ones left here and writes what later ones need.
  */
+import type { AgentEvents } from '../agents/agent-events.ts';
 import type { AgentResult } from '../agents/web-bot-auth.ts';
 import type { Filter, Plan, RouteAction, WafPlan } from '../plan.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -44,6 +45,8 @@ export interface Exchange {
 
   /** identity: who signed the request, and whether that holds; null: it is not signed. */
   identity: AgentResult | null;
+  /** For the report about agents: written by `agentEvents(exchange)`; null: nothing was. */
+  agentEvents: AgentEvents | null;
 
   /** match (the engine's head call). */
   result: HeadResult | null;
@@ -226,6 +229,7 @@ export function createExchange(init: ExchangeInit): Exchange {
     },
     peer: '',
     identity: null,
+    agentEvents: null,
     result: null,
     plan: null,
     action: null,

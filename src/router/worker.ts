@@ -22,6 +22,7 @@ import { tcpConnection, type TcpSocket, type TcpTarget } from './tcp.ts';
 import { isTunnelUpgrade, tunnelUpgrade } from './tunnel.ts';
 
 export { McpSessions } from '../agents/mcp/sessions.ts';
+export { AgentReport } from '../agents/agent-report.ts';
 export { ReplayGuard } from '../agents/replay-guard.ts';
 export { TunnelRegistry } from '../tunnel/registry.ts';
 export { TunnelSession } from '../tunnel/session.ts';

@@ -1,0 +1,91 @@
+/**
+ * What this isolate knows of agents since its last write, and the write: at most one in REPORT_FLUSH_MS. What is lost with
+ * an isolate is what it gathered since then.
+ */
+import { agentEvents, type AgentEvents } from '../agents/agent-events.ts';
+import { sendTallies } from '../agents/agent-report.ts';
+import { addEvents, addRefusal, addTally, gather, type AgentName, type AgentTally } from '../agents/agent-tally.ts';
+import { knownAgent } from '../agents/known-agents.ts';
+import { MAX_PENDING_AGENTS, REPORT_FLUSH_MS, REPORT_SHARDS } from '../agents/report-limits.ts';
+import type { GuardNamespace } from '../platform/platform.ts';
+import type { Exchange } from '../router/exchange.ts';
+
+let pending = new Map<string, AgentTally>();
+/** Of this isolate; drawn with the first write. */
+let shard = -1;
+/** When the write that is on its way began, or is to begin, ms since the epoch; 0: none is. */
+let due = 0;
+let sentAt = 0;
+/** The runtime may drop the request whose context a write belongs to, and the write with it. */
+const LOST_MS = 10_000;
+
+/** Counts an exchange that has its answer, where an agent sent it, or where somebody wrote events. */
+export function reportAgent(exchange: Exchange): void {
+  const { result, identity, agentEvents: events, platform } = exchange;
+  // PERF: all that the request of a person costs.
+  if (identity === null && events === null && (result === null || result.agent < 0)) return;
+  const report = platform.agents?.report ?? null;
+  if (report === null) return;
+  const tally = gather(pending, agentOf(exchange), MAX_PENDING_AGENTS);
+  tally.requests++;
+  if (events !== null) addEvents(tally, events);
+  const refusal = exchange.verdicts.findLast((one) => one.mode === 'enforce' && one.action === 'block');
+  if (refusal !== undefined) {
+    tally.refused++;
+    addRefusal(tally, { phase: refusal.phase, rule: refusal.rule, reason: refusal.reason, requests: 1 });
+  }
+  flush(exchange, report);
+}
+
+/** What became known after the answer had begun, such as the tokens of a stream; the request was counted before. */
+export function reportLate(exchange: Exchange, write: (events: AgentEvents) => void): void {
+  const report = exchange.platform.agents?.report ?? null;
+  if (report === null) return;
+  const holder = { agentEvents: null };
+  write(agentEvents(holder));
+  addEvents(gather(pending, agentOf(exchange), MAX_PENDING_AGENTS), agentEvents(holder));
+  flush(exchange, report);
+}
+
+/** Who sent a request, as the report names it. */
+export function agentOf({ plan, result, identity, generation }: Exchange): AgentName {
+  const app = plan?.app ?? '';
+  const seen = result === null || result.agent < 0 ? undefined : generation.agents[result.agent];
+  const { name = '', operator = '', category = '' } = seen ?? {};
+  if (identity?.outcome === 'verified') {
+    const known = knownAgent(identity);
+    // The user agent adds to what is proven only where its operator is the proven one.
+    if (seen?.operator !== known.operator) return { app, agent: known.name, ...known, identity: 'verified' };
+    return { app, agent: name, operator, category, identity: 'verified' };
+  }
+  const is =
+    identity === null
+      ? seen === undefined
+        ? 'unknown'
+        : 'claimed'
+      : identity.outcome === 'invalid'
+        ? 'spoofed'
+        : 'claimed';
+  return { app, agent: name, operator, category, identity: is };
+}
+
+function flush(exchange: Exchange, report: GuardNamespace): void {
+  const now = exchange.startedAt;
+  if (due !== 0 && now < due + LOST_MS) return;
+  const wait = Math.max(0, sentAt + REPORT_FLUSH_MS - now);
+  due = now + wait;
+  // The context outlives the client now, so what is dialled has to be told when the client leaves: nothing is, by here.
+  exchange.context.waitUntil(send(report, wait));
+}
+
+async function send(report: GuardNamespace, wait: number): Promise<void> {
+  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+  sentAt = Date.now();
+  const sent = pending;
+  pending = new Map();
+  if (shard < 0) shard = Math.floor(Math.random() * REPORT_SHARDS);
+  if (!(await sendTallies(report, shard, [...sent.values()])))
+    // Counted on; what does not fit is `other`.
+    for (const tally of sent.values()) addTally(gather(pending, tally, MAX_PENDING_AGENTS), tally);
+  due = 0;
+}
