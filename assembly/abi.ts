@@ -16,7 +16,7 @@
 // `open` checks every section and every reference inside it once, in linear time; after that loads are unchecked.
 
 export const MAGIC = 0x59505353; // "SSPY"
-export const VERSION = 2;
+export const VERSION = 3;
 export const SECTION_COUNT = 24;
 export const HEADER_BYTES = 24 + 24 * 8;
 
@@ -38,12 +38,13 @@ export const SECTION_LISTS = 8; // named and literal sets of addresses and strin
 export const SECTION_RULES = 9; // rule headers in order, per stage
 export const SECTION_CODE = 10; // expression bytecode
 export const SECTION_INSPECTION = 11; // header inspection profiles
-export const SECTION_AGENTS = 12; // agent table (KIND_AGENTS)
+export const SECTION_AGENTS = 12; // agent table (KIND_AGENTS), see assembly/agents/abi.ts
 export const SECTION_LITERALS = 13; // Aho-Corasick automaton (KIND_AGENTS)
 export const SECTION_ROUTE_SETS = 14; // regexes of routes that run together: a directory as SECTION_REGEXES, of set programs
 export const SECTION_WAF = 15; // WAF programs: a directory as SECTION_REGEXES, see assembly/waf/abi.ts
 export const SECTION_MATCHERS = 16; // what the WAF's scan runs (KIND_RULESET; KIND_POLICY: of inline rules)
 export const SECTION_WAF_RULES = 17; // UTF-8 JSON: what the WAF's events are told with; opaque to the engine
+export const SECTION_ADDRESSES = 18; // addresses of agents (KIND_AGENTS), see assembly/agents/abi.ts
 
 // MEMORY MAP of the one imported memory. All regions are fixed; images follow from IMAGES_AT, page-aligned.
 export const STATIC_AT = 1024; // asc --memoryBase: static data of the engine
@@ -144,6 +145,8 @@ export const PROOF_WORDS = 5;
 export const PROOF_CLAIMED = 1; // it says who it is, and that could not be checked
 export const PROOF_SPOOFED = 2; // it was checked, and is wrong
 export const PROOF_VERIFIED = 3;
+export const PROOF_CONFIRMED = 4; // not signed, but the names of its address are those of who its user agent says
+export const PROOF_REFUTED = 5; // ... are not
 // PROTOCOL: u32 bits of the fields from FIELD_MCP_METHOD on that are there, u32 bytes of each of PROTOCOL_FIELDS, then
 // their texts in order, UTF-8. The host writes the bits before every call and the rest where there are any.
 export const PROTOCOL_FIELDS = 12;
@@ -199,6 +202,9 @@ export const RESULT_WAF_LOCATION_LENGTH = 35;
 export const RESULT_WAF_STATE = 36; // offset of the WAF's part in the transaction state
 export const RESULT_WAF_REASON = 37; // REASON_* of a limit that the WAF ran into; its verdict is incomplete then
 
+export const RESULT_IDENTITY = 39; // IDENTITY_* of agents/abi.ts: who it is, and by what
+export const RESULT_SCORE = 40; // 0 to 100, as `agent.score`, where something asked for it; else 0
+export const RESULT_SIGNALS = 41; // bits, SIGNAL_* of agents/abi.ts; the same
 export const RESULT_WAF_RUNNING = 38; // index of the rule that is being evaluated, or was last; -1: none was yet
 
 export const OUTCOME_OK = 0; // a route matched (or RESULT_TERMINAL says what ended it)
@@ -319,6 +325,7 @@ export const SETTING_TRUSTED_LIST = 2; // index into SECTION_LISTS, or -1: no ad
 export const SETTING_FAIL_CLOSED = 3;
 export const SETTING_REJECT_ESCAPED_SLASHES = 4;
 export const SETTING_MERGE_SLASHES = 5;
+export const SETTING_SIGNALS = 6; // 1: signals are worked out for the log, whether a rule asks or not
 export const SETTING_WORDS = 8;
 export const CLIENT_PEER = 0;
 export const CLIENT_XFF = 1;
@@ -460,7 +467,10 @@ export const FIELD_A2A_SKILL = 55;
 export const FIELD_LLM_PROVIDER = 56;
 export const FIELD_LLM_MODEL = 57;
 export const FIELD_LLM_STREAM = 58; // to here
-export const FIELD_COUNT = 59;
+export const FIELD_AGENT_SCORE = 59; // stage head
+export const FIELD_AGENT_SIGNALS = 60;
+export const FIELD_AGENT_AUTOMATED = 61;
+export const FIELD_COUNT = 62;
 
 export const FUNCTION_ANY = 1;
 export const FUNCTION_ALL = 2;
@@ -531,20 +541,3 @@ export const INSPECTION_NAMES = 5; // first word of its names: { at, length in S
 export const INSPECTION_REQUIRED = 6; // names of each kind, in this order
 export const INSPECTION_FORBIDDEN = 7;
 export const INSPECTION_LENGTHS = 8;
-
-// AGENTS: u32 agents, u32 tokens, then AGENT_WORDS for each agent and TOKEN_WORDS for each token. Agents stand in order of
-// precedence: of all that a user agent matches, the lowest index is its class. Ids of SECTION_LITERALS are tokens.
-export const AGENT_NAME = 0; // { at, length } in SECTION_STRINGS
-export const AGENT_OPERATOR = 2;
-export const AGENT_CATEGORY = 4;
-export const AGENT_WORDS = 6;
-export const TOKEN_AGENT = 0;
-export const TOKEN_FLAGS = 1; // TOKEN_*
-export const TOKEN_AT = 2; // the token as written, in SECTION_STRINGS
-export const TOKEN_LENGTH = 3;
-export const TOKEN_REGEX = 4; // index into SECTION_REGEXES to confirm with, or 0xffffffff
-export const TOKEN_WORDS = 5;
-export const TOKEN_LEFT = 1; // no letter or digit before it
-export const TOKEN_RIGHT = 2; // no letter or digit after it
-export const TOKEN_CASE = 4; // letters as written
-export const TOKEN_FIRST = 8; // at the very beginning

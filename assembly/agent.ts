@@ -1,9 +1,8 @@
 // User-agent classification: one scan for all tokens at once, then the few candidates are confirmed. See AGENTS in abi.ts.
+import { SECTION_AGENTS, SECTION_LITERALS, SECTION_STRINGS } from './abi';
 import {
+  AGENT_LISTS,
   AGENT_WORDS,
-  SECTION_AGENTS,
-  SECTION_LITERALS,
-  SECTION_STRINGS,
   TOKEN_AGENT,
   TOKEN_AT,
   TOKEN_CASE,
@@ -14,7 +13,7 @@ import {
   TOKEN_REGEX,
   TOKEN_RIGHT,
   TOKEN_WORDS,
-} from './abi';
+} from './agents/abi';
 import { alloc, mark, release, spend } from './arena';
 import { sectionAt, sectionLength } from './image';
 import { begin, checkLiterals, hitEnd, hitFirst, hitId, hitLast, literalCount, nextHit } from './regex/literals';
@@ -95,6 +94,11 @@ export function agentTextLength(image: usize, agent: i32, field: i32): i32 {
   return load<i32>(sectionAt(image, SECTION_AGENTS) + 8 + <usize>agent * (AGENT_WORDS * 4) + (<usize>field << 2), 4);
 }
 
+/** Bits of the address lists that can prove an agent that `classify` returned. */
+export function agentLists(image: usize, agent: i32): u32 {
+  return load<u32>(sectionAt(image, SECTION_AGENTS) + 8 + <usize>agent * (AGENT_WORDS * 4), AGENT_LISTS * 4);
+}
+
 /** Offset of the fault inside SECTION_AGENTS, or -1. Regexes have been checked before. */
 export function checkAgents(image: usize): i32 {
   const length = sectionLength(image, SECTION_AGENTS);
@@ -106,7 +110,7 @@ export function checkAgents(image: usize): i32 {
   if (agents > 0x7fffffff || 8 + <u64>agents * (AGENT_WORDS * 4) + <u64>tokens * (TOKEN_WORDS * 4) > <u64>length) return 0;
   for (let i: u32 = 0; i < agents; i++) {
     const record = table + 8 + <usize>i * (AGENT_WORDS * 4);
-    for (let field: usize = 0; field < <usize>(AGENT_WORDS * 4); field += 8) {
+    for (let field: usize = 0; field < <usize>(AGENT_LISTS * 4); field += 8) {
       if (<u64>load<u32>(record + field) + <u64>load<u32>(record + field, 4) > <u64>strings) return <i32>(record - table);
     }
   }

@@ -50,14 +50,12 @@ import {
   FIELD_X_FORWARDED_FOR,
   MAX_ARGS,
   MAX_LANGUAGES,
-  PROOF_AT,
-  PROOF_BYTES,
   PROOF_CLAIMED,
   PROOF_SPOOFED,
   PROOF_VERIFIED,
-  PROOF_WORDS,
   REASON_ARGS,
 } from './abi';
+import { agentCategory, agentDomain, agentKnown, agentName, agentOperator, identity } from './agents/identity';
 import { alloc, fail, spend } from './arena';
 import { headerCount, headerEntry } from './headers';
 import { equalBytes } from './hash';
@@ -74,13 +72,6 @@ const states = memory.data(FIELD_COUNT);
 const values = memory.data(FIELD_COUNT * 8, 8);
 
 let now: i32 = 0;
-let agentKnown: bool = false;
-let agentName: u64 = 0;
-let agentOperator: u64 = 0;
-let agentCategory: u64 = 0;
-/** One of PROOF_*, and the domain that is proven. */
-let agentProof: i32 = 0;
-let agentDomain: u64 = 0;
 
 // What `agent.identity` says.
 const VERIFIED = memory.data<u8>([0x76, 0x65, 0x72, 0x69, 0x66, 0x69, 0x65, 0x64]);
@@ -98,48 +89,6 @@ export function forgetKept(): void {
 export function startFields(at: i32): void {
   memory.fill(states, UNKNOWN, FIELD_COUNT);
   now = at;
-  agentKnown = false;
-  agentProof = load<i32>(PROOF_AT);
-}
-
-/** What the user-agent was recognised as, if it was. */
-export function setAgent(nameAt: usize, nameLength: i32, operatorAt: usize, operatorLength: i32, categoryAt: usize, categoryLength: i32): void {
-  agentKnown = true;
-  agentName = span(nameAt, nameLength);
-  agentOperator = span(operatorAt, operatorLength);
-  agentCategory = span(categoryAt, categoryLength);
-}
-
-/**
- * Who has proven itself is who it is, whatever its user agent says: that may only add what the very operator says of itself.
- * Comes after `setAgent`.
- */
-export function applyProof(): void {
-  if (agentProof != PROOF_VERIFIED) return;
-  // SAFETY: the host wrote the lengths; clamped all the same, so that nothing outside the region is ever a value.
-  let at: usize = PROOF_AT + PROOF_WORDS * 4;
-  const name = proofText(at, 1);
-  at += <usize>lengthOf(name);
-  const operator = proofText(at, 2);
-  at += <usize>lengthOf(operator);
-  const category = proofText(at, 3);
-  at += <usize>lengthOf(category);
-  agentDomain = proofText(at, 4);
-  const length = lengthOf(operator);
-  const own =
-    agentKnown &&
-    lengthOf(agentOperator) == length &&
-    equalBytes(atOf(agentOperator), atOf(operator), length);
-  agentKnown = true;
-  agentOperator = operator;
-  if (own) return;
-  agentName = name;
-  agentCategory = category;
-}
-
-function proofText(at: usize, word: i32): u64 {
-  const left = PROOF_AT + PROOF_BYTES - <i32>at;
-  return span(at, <i32>min(load<u32>(PROOF_AT + (word << 2)), <u32>left));
 }
 
 let found: u64 = 0;
@@ -240,14 +189,14 @@ function evaluate(id: i32): bool {
       found = agentCategory;
       return agentKnown && lengthOf(agentCategory) > 0;
     case FIELD_AGENT_IDENTITY:
-      if (agentProof == PROOF_VERIFIED) return text(VERIFIED, 8);
-      if (agentProof == PROOF_SPOOFED) return text(SPOOFED, 7);
-      return agentProof == PROOF_CLAIMED || agentKnown ? text(CLAIMED, 7) : text(NOBODY, 7);
+      if (identity == PROOF_VERIFIED) return text(VERIFIED, 8);
+      if (identity == PROOF_SPOOFED) return text(SPOOFED, 7);
+      return identity == PROOF_CLAIMED ? text(CLAIMED, 7) : text(NOBODY, 7);
     case FIELD_AGENT_VERIFIED:
-      return number(i64(agentProof == PROOF_VERIFIED));
+      return number(i64(identity == PROOF_VERIFIED));
     case FIELD_AGENT_DOMAIN:
       found = agentDomain;
-      return agentProof == PROOF_VERIFIED && lengthOf(agentDomain) > 0;
+      return lengthOf(agentDomain) > 0;
     case FIELD_BODY_RAW:
       return text(request.bodyAt, request.bodyLength);
     case FIELD_BODY_SIZE:

@@ -27,6 +27,7 @@ import {
   MAGIC,
   MAX_IMAGE_BYTES,
   MAX_NAMES,
+  SECTION_ADDRESSES,
   SECTION_AGENTS,
   SECTION_CODE,
   SECTION_HOSTS,
@@ -51,6 +52,7 @@ import {
   VERSION,
 } from './abi';
 import { checkAgents } from './agent';
+import { checkAddresses } from './agents/addresses';
 import { checkLists, listAt, listCount, listKind } from './cidr';
 import { checkNames } from './headers';
 import { checkHosts } from './host';
@@ -122,6 +124,8 @@ export function checkImage(image: usize, length: i32, room: i32, wanted: usize):
   if (kind == KIND_AGENTS) {
     at = checkAgents(image);
     if (at >= 0) return fault(FAULT_AGENT, sectionAt(image, SECTION_AGENTS) + <usize>at);
+    at = checkAddresses(image);
+    if (at >= 0) return fault(FAULT_AGENT, sectionAt(image, SECTION_ADDRESSES) + <usize>at);
   }
   if (sectionLength(image, SECTION_MATCHERS) != 0) {
     const matchers = sectionAt(image, SECTION_MATCHERS);

@@ -1,14 +1,11 @@
 // The engine's exports. Each is one crossing: bytes in the memory map of abi.ts in, RESULT words out. Nothing of a
 // request is kept between calls (waf/kept.ts says what is); images and the generation are arguments.
 import {
-  AGENT_CATEGORY,
   BODY_AT,
   HEAD_AT,
   MAX_RULESETS,
   RESPONSE_HEAD_AT,
   STATE_BITS,
-  AGENT_NAME,
-  AGENT_OPERATOR,
   FAULT_NONE,
   GENERATION_WORDS,
   OUTCOME_LIMIT,
@@ -26,6 +23,7 @@ import {
   RESULT_ERROR_AT,
   RESULT_HOST_AT,
   RESULT_HOST_LENGTH,
+  RESULT_IDENTITY,
   RESULT_MATCH,
   RESULT_OUTCOME,
   RESULT_PATH_AT,
@@ -47,8 +45,10 @@ import {
   STATE_AT,
 } from './abi';
 import { agentTextAt, agentTextLength, classify } from './agent';
+import { AGENT_CATEGORY, AGENT_NAME, AGENT_OPERATOR } from './agents/abi';
+import { concludeIdentity, identity, identityBy, setAgent, startIdentity } from './agents/identity';
 import { failure, reset, stepsUsed } from './arena';
-import { applyProof, setAgent, startFields } from './fields';
+import { startFields } from './fields';
 import { headerValueAt, headerValueLength } from './headers';
 import { nextHost, startHosts } from './host';
 import { checkImage, faultAt } from './image';
@@ -301,22 +301,24 @@ function openHead(generation: usize, length: i32, fields: i32): usize {
   return reason == REASON_NONE ? image : reject(reason);
 }
 
-/** Readies the fields of the rules language, and says what the user agent is. */
+/** Readies the fields of the rules language, and says who sent the request. */
 function start(generation: usize, now: i32): void {
   startFields(now);
-  classifyUserAgent(<usize>load<u32>(generation, 4));
-  applyProof();
+  startIdentity();
+  const agents = <usize>load<u32>(generation, 4);
+  concludeIdentity(agents, classifyUserAgent(agents), <u32>now);
+  setResult(RESULT_IDENTITY, identity | identityBy);
 }
 
-/** `agents` is an agents image, or 0. */
-function classifyUserAgent(agents: usize): void {
-  if (agents == 0 || request.userAgent < 0) return;
+/** What the user agent is, -1 for nothing that is known. `agents` is an agents image, or 0. */
+function classifyUserAgent(agents: usize): i32 {
+  if (agents == 0 || request.userAgent < 0) return -1;
   const agent = classify(
     agents,
     headerValueAt(request.headers, request.userAgent),
     headerValueLength(request.headers, request.userAgent),
   );
-  if (agent < 0) return;
+  if (agent < 0) return -1;
   setResult(RESULT_AGENT, agent);
   setAgent(
     agentTextAt(agents, agent, AGENT_NAME),
@@ -326,6 +328,7 @@ function classifyUserAgent(agents: usize): void {
     agentTextAt(agents, agent, AGENT_CATEGORY),
     agentTextLength(agents, agent, AGENT_CATEGORY),
   );
+  return agent;
 }
 
 function reject(reason: i32): usize {

@@ -63,7 +63,7 @@ interface Row {
   readonly node: boolean;
 }
 
-const ABI = 'assembly/(?:waf/|regex/)?abi';
+const ABI = 'assembly/(?:waf/|regex/|agents/)?abi';
 const LEAVES = `${ABI}|src/plan|src/bytes`;
 const SIGNATURE = 'src/control/(?:signature|openapi-(?:tunnels|agents))';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';

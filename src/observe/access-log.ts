@@ -6,9 +6,10 @@
  * The line is written when the head of the answer is there, since a body that streams natively never passes JavaScript:
  * `ms` is the time to that moment, `bytes` the Content-Length of the answer or null when it has none.
  */
+import { IDENTITY_BY_ADDRESS, IDENTITY_BY_NAME } from '../../assembly/agents/abi.ts';
 import { knownAgent } from '../agents/known-agents.ts';
-import type { AgentResult } from '../agents/web-bot-auth.ts';
 import { addressOf } from '../platform/authority.ts';
+import { callerOf } from '../router/caller.ts';
 import type { Exchange, WafRecord } from '../router/exchange.ts';
 import type { Verdict } from '../router/verdict.ts';
 import type { AgentName } from '../waf/engine.ts';
@@ -43,7 +44,7 @@ export function logLine(exchange: Exchange, status: number, bytes: string | null
     text(pathOf(exchange)) +
     `,"status":${status},"bytes":${bytes !== null && /^[0-9]{1,15}$/.test(bytes) ? bytes : 'null'},"ms":${duration},"client":` +
     text(result?.client || addressOf(exchange.peer));
-  if (agent !== undefined || exchange.identity !== null) line += identityText(exchange.identity, agent);
+  if (agent !== undefined || exchange.identity !== null) line += identityText(exchange, agent);
   if (exchange.protocol !== null) line += ',' + JSON.stringify(exchange.protocol).slice(1, -1);
   if (upstream.backend !== '')
     line +=
@@ -81,18 +82,27 @@ function text(value: string): string {
 }
 
 /** Who it was: by what is proven, else by what the user agent says. */
-function identityText(identity: AgentResult | null, agent: AgentName | undefined): string {
-  if (identity === null) return agent === undefined ? '' : ',"agent":' + text(agent.name);
-  if (identity.outcome === 'verified') {
+function identityText(exchange: Exchange, agent: AgentName | undefined): string {
+  const { identity } = exchange;
+  const named = agent === undefined ? '' : ',"agent":' + text(agent.name);
+  if (identity?.outcome === 'verified') {
     const known = knownAgent(identity);
     const name = agent?.operator === known.operator ? agent.name : known.name;
     const proof = { is: 'verified', url: identity.agent, keyid: identity.keyid, replay: identity.replay };
     return ',"agent":' + text(name) + ',"identity":' + JSON.stringify(proof);
   }
+  if (identity?.outcome !== 'invalid' && ((exchange.result?.identity ?? 0) & BY_OTHER) !== 0) {
+    const { identity: is, by } = callerOf(exchange);
+    return named + `,"identity":{"is":"${is}","by":"${by}"}`;
+  }
+  if (identity === null) return named;
   const is = identity.outcome === 'invalid' ? 'spoofed' : 'claimed';
   const claim = { is, reason: identity.reason, ...(identity.agent === '' ? {} : { url: identity.agent }) };
-  return (agent === undefined ? '' : ',"agent":' + text(agent.name)) + ',"identity":' + JSON.stringify(claim);
+  return named + ',"identity":' + JSON.stringify(claim);
 }
+
+/** Its address decided, or the name of that. */
+const BY_OTHER = IDENTITY_BY_ADDRESS | IDENTITY_BY_NAME;
 
 /** What rules matched; what of it may be told is decided in src/waf/evidence.ts. */
 function wafText({ plan, events, truncated, scores, blocked }: WafRecord): string {

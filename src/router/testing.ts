@@ -118,7 +118,18 @@ export function fakeEngine(answers: FakeAnswers = {}): Engine & { released: Gene
           host: 'test',
           client: '192.0.2.1',
         },
-        ...{ trusted: false, agent: -1, terminal: 0, rule: -1, effects: [], truncated: false, steps: 1 },
+        ...{
+          trusted: false,
+          agent: -1,
+          identity: 0,
+          score: 0,
+          signals: 0,
+          terminal: 0,
+          rule: -1,
+          effects: [],
+          truncated: false,
+          steps: 1,
+        },
         ...{ match: 0, state: null, waf: null },
       };
       return answers.head?.(result, fields) ?? result;

@@ -12,6 +12,7 @@ import {
   RESULT_EFFECT_COUNT,
   RESULT_HOST_AT,
   RESULT_HOST_LENGTH,
+  RESULT_IDENTITY,
   RESULT_MATCH,
   RESULT_OUTCOME,
   RESULT_PATH_AT,
@@ -23,6 +24,8 @@ import {
   RESULT_REASON,
   RESULT_ROUTE,
   RESULT_RULE,
+  RESULT_SCORE,
+  RESULT_SIGNALS,
   RESULT_STATE_LENGTH,
   RESULT_STEPS,
   RESULT_TERMINAL,
@@ -62,6 +65,11 @@ export interface HeadResult {
   readonly client: string;
   readonly trusted: boolean;
   readonly agent: number;
+  /** Who it is, as IDENTITY of assembly/agents/abi.ts: PROOF_* | IDENTITY_BY_*. */
+  readonly identity: number;
+  /** As `agent.score`, and SIGNAL_* bits, where something asked for them; else 0. */
+  readonly score: number;
+  readonly signals: number;
   readonly terminal: number; // ACTION_*
   readonly rule: number;
   readonly effects: readonly Effect[];
@@ -119,6 +127,9 @@ export class Answers {
       client: this.#text(source, words[RESULT_CLIENT_AT]!, words[RESULT_CLIENT_LENGTH]!),
       trusted: words[RESULT_TRUSTED] === 1,
       agent: words[RESULT_AGENT]!,
+      identity: words[RESULT_IDENTITY]!,
+      score: words[RESULT_SCORE]!,
+      signals: words[RESULT_SIGNALS]!,
       terminal: words[RESULT_TERMINAL]!,
       rule: words[RESULT_RULE]!,
       effects: this.#effects(),
@@ -197,6 +208,9 @@ export function refused(outcome: number, reason: number): HeadResult {
     client: '',
     trusted: false,
     agent: -1,
+    identity: 0,
+    score: 0,
+    signals: 0,
     match: -1,
   };
 }

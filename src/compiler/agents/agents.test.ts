@@ -227,7 +227,7 @@ test('refuses a damaged table', () => {
   const table = section(SECTION_AGENTS);
   const literals = section(SECTION_LITERALS);
   assert.ok(table >= HEADER_BYTES && literals >= HEADER_BYTES);
-  const tokens = table + 8 + agents.length * 24;
+  const tokens = table + 8 + agents.length * 28;
   faults.push(['agents', (v) => v.setUint32(table, 0x7fffffff, true)]);
   faults.push(['tokens', (v) => v.setUint32(table + 4, 0xffffffff, true)]);
   faults.push(['no tokens', (v) => v.setUint32(table + 4, 0, true)]);

@@ -15,16 +15,14 @@ import {
   SECTION_PLAN,
   SECTION_REGEXES,
   SECTION_STRINGS,
-  TOKEN_CASE,
-  TOKEN_FIRST,
-  TOKEN_LEFT,
-  TOKEN_RIGHT,
 } from '../../../assembly/abi.ts';
+import { TOKEN_CASE, TOKEN_FIRST, TOKEN_LEFT, TOKEN_RIGHT } from '../../../assembly/agents/abi.ts';
 import { ByteWriter, ImageWriter, RegexPool, StringPool } from '../image.ts';
 import { Effort } from '../regex/index.ts';
 import { compileLiterals, requiredLiterals, type Literal } from '../regex/literals.ts';
 import { parse } from '../regex/parse.ts';
 import type { Node } from '../regex/syntax.ts';
+import { listsOf } from './address-lists.ts';
 import type { AgentCategory } from './category.ts';
 import { CLIENT_TOKENS } from './clients.ts';
 import { AGENT_TABLE } from './table.ts';
@@ -90,6 +88,7 @@ export function compileAgents(): Uint8Array {
       const span = strings.add(text);
       agents.u32(span.at).u32(span.length);
     }
+    agents.u32(listsOf(name));
   }
   const literals: Literal[] = [];
   all.forEach((entry, id) => {
