@@ -57,3 +57,12 @@ export const NONCE_SLOT_SECONDS = 10;
 /** The signing client. Seconds that a signature of ours lives; redirects that `fetch` signs anew for. */
 export const SIGNATURE_SECONDS = 60;
 export const MAX_REDIRECTS = 20;
+
+/** Charges. Accounts and charges that one object of the ledger remembers; there are as many objects as shards. */
+export const LEDGER_SHARDS = 16;
+export const MAX_ACCOUNTS = 10_000;
+export const MAX_CHARGES = 200_000;
+/** Seconds after which what was reserved and never captured is released; longer than any origin or facilitator takes. */
+export const RESERVATION_SECONDS = 600;
+/** Seconds: charges are forgotten by slots of this length. */
+export const CHARGE_SLOT_SECONDS = 60;

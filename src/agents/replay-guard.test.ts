@@ -1,33 +1,14 @@
 import assert from 'node:assert/strict';
-import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { test } from 'node:test';
+import { objectStorage } from '../../test/support/object-storage.ts';
 import { base64Url } from './json-web-key.ts';
 import { MAX_NONCES, NONCE_SLOT_SECONDS, REPLAY_SHARDS } from './limits.ts';
-import { askReplayGuard, type GuardNamespace, type GuardStorage, ReplayGuard } from './replay-guard.ts';
-
-/** Storage of an object, by the SQLite of Node. */
-function storage(): GuardStorage & { alarm: number | null; rows(): number } {
-  let database = new DatabaseSync(':memory:');
-  const kept: GuardStorage & { alarm: number | null; rows(): number } = {
-    alarm: null,
-    rows: () => Number(database.prepare('SELECT count(*) AS n FROM nonce').get()?.['n']),
-    sql: {
-      exec(query, ...values) {
-        const rows = database.prepare(query).all(...(values as SQLInputValue[]));
-        return { rowsWritten: 0, toArray: () => rows };
-      },
-    },
-    getAlarm: () => Promise.resolve(kept.alarm),
-    setAlarm: (time) => Promise.resolve(void (kept.alarm = time)),
-    deleteAll: () => Promise.resolve(void (database = new DatabaseSync(':memory:'))),
-  };
-  return kept;
-}
+import { askReplayGuard, type GuardNamespace, ReplayGuard } from './replay-guard.ts';
 
 const NOW = 1_000_000_000;
 const idOf = (n: number) => base64Url(new Uint8Array(32).map((_, at) => (n >> ((at % 4) * 8)) & 255));
 
-function guard(kept = storage()) {
+function guard(kept = objectStorage()) {
   const clock = { now: NOW * 1000 };
   const object = new ReplayGuard({ storage: kept }, undefined, () => clock.now);
   const use = async (id: string, expires: number) =>
@@ -46,7 +27,7 @@ test('a nonce is new once, until its signature has expired', async () => {
   // Only then may it be forgotten; nobody accepts the signature any more.
   clock.now = (NOW + 60 + 2 * NONCE_SLOT_SECONDS) * 1000;
   assert.equal(await use(idOf(4), NOW + 200), 201);
-  assert.equal(kept.rows(), 1);
+  assert.equal(kept.rows('nonce'), 1);
 });
 
 test('what is remembered outlives the object', async () => {
@@ -63,7 +44,7 @@ test('the alarm forgets, and leaves nothing behind once all is over', async () =
   clock.now = (NOW + 100) * 1000;
   kept.alarm = null;
   await object.alarm();
-  assert.equal(kept.rows(), 1);
+  assert.equal(kept.rows('nonce'), 1);
   assert.ok(kept.alarm !== null && kept.alarm >= (NOW + 600) * 1000);
   clock.now = kept.alarm;
   kept.alarm = null;
