@@ -5,6 +5,7 @@ import { runCrsHttp } from '../test/conformance/crs-http.ts';
 import { runWafDifferential } from '../test/conformance/waf-differential.ts';
 import { runWafTraffic } from '../test/conformance/waf-traffic.ts';
 import { runGatewayApi, type Outcome } from '../test/conformance/gateway-api.ts';
+import { runMcp } from '../test/conformance/mcp.ts';
 import { runWebBotAuth } from '../test/conformance/web-bot-auth.ts';
 import { runRfc9421 } from '../test/conformance/rfc9421.ts';
 import { runStructuredFields } from '../test/conformance/structured-fields.ts';
@@ -20,6 +21,7 @@ const SUITES: Record<string, (only: readonly string[], report: (outcome: Outcome
   'structured-fields': runStructuredFields,
   rfc9421: runRfc9421,
   'web-bot-auth': runWebBotAuth,
+  mcp: runMcp,
 };
 
 const [name = '', ...only] = process.argv.slice(2);
