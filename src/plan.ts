@@ -227,6 +227,10 @@ export interface McpPlan {
   readonly auth: McpAuthPlan | null;
   /** Whether Authorization goes on to the origin. */
   readonly forwardAuthorization: boolean;
+  /** Seconds that a session of the versions before 2026-07-28 is remembered after its last use. */
+  readonly sessionTtl: number;
+  /** Null: the route's backends are one server. Else the route has none of its own. */
+  readonly join: McpJoinPlan | null;
 }
 
 /** What is denied is refused, whatever allows it. Patterns, in which `*` stands for any characters. */
