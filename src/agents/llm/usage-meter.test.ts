@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { type Ending, UsageMeter } from './usage-meter.ts';
-import { NO_USAGE, type Usage } from './usage.ts';
+import type { Usage } from './usage.ts';
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
 const events = (...data: readonly (object | string)[]): string =>
@@ -332,10 +332,14 @@ describe('documents', () => {
     });
   });
 
-  test('one that is no answer of a model uses nothing', () => {
-    assert.deepEqual(meter('{"object":"list","data":[{"id":"gpt"}]}', 'complete', false), NO_USAGE);
-    assert.deepEqual(meter('{"error":{"message":"no"}}', 'complete', false), NO_USAGE);
-    assert.deepEqual(meter('', 'complete', false), NO_USAGE);
-    assert.deepEqual(meter('', 'complete'), NO_USAGE);
+  test('one without a number is an estimate', () => {
+    assert.deepEqual(meter('{"choices":[{"message":{"content":"12345"}}]}', 'complete', false), {
+      input: 99,
+      output: 2,
+      cached: 0,
+      reasoning: 0,
+      estimated: true,
+    });
+    assert.deepEqual(meter('', 'complete'), { input: 99, output: 0, cached: 0, reasoning: 0, estimated: true });
   });
 });

@@ -3,7 +3,7 @@
  * is streamed. Looks at bytes and keeps none, so nobody waits for it.
  */
 import { EventLines } from '../event-lines.ts';
-import { estimateTokens, NO_USAGE, OUTPUT, type Usage, usageOf } from './usage.ts';
+import { estimateTokens, OUTPUT, type Usage, usageOf } from './usage.ts';
 import { UsageScanner } from './usage-scanner.ts';
 
 /** How an answer came to its end: all of it, or only what had come when its client or its origin went away. */
@@ -40,12 +40,10 @@ export class UsageMeter {
     else this.#lines.push(chunk);
   }
 
-  /** What was used by now. */
+  /** What was used by now, of an answer that is one: an error uses nothing. */
   usage(ending: Ending): Usage {
     const { counts, found, whole } = this.#scanner;
     const written = estimateTokens(this.#scanner.written);
-    // An answer without a number and without a text is no answer of a model: a list, an error.
-    if (ending === 'complete' && !found && written === 0) return NO_USAGE;
     const said = usageOf(counts);
     const ended = ending === 'complete' || whole || this.#isDone;
     if (found && ended) return { ...said, estimated: false };
