@@ -118,7 +118,8 @@ function textBytes(value: unknown): number {
   return bytes;
 }
 
-const encoder = new TextEncoder();
+// Annotated: the types of two platforms differ here.
+const encoder: { encode(text: string): Uint8Array<ArrayBuffer> } = new TextEncoder() as never;
 
 function utf8Length(text: string): number {
   return encoder.encode(text).length;

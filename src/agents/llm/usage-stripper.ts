@@ -3,6 +3,7 @@
  * nothing else goes as a whole; from others the member goes, so that the stream is the one that would have come. An event
  * is held until its end is there, at most MAX_HELD_EVENT of it; longer ones pass as they are.
  */
+import { joinBytes } from '../../bytes.ts';
 import { EventLines } from '../event-lines.ts';
 import { memberOf, readJsonText, withoutMember } from '../json-text.ts';
 
@@ -74,7 +75,7 @@ export class UsageStripper {
       this.#begin();
       return true;
     }
-    const event = this.#length === 0 ? bytes : joined([...this.#held, bytes], this.#length + bytes.length);
+    const event = this.#length === 0 ? bytes : joinBytes([...this.#held, bytes]);
     this.#begin();
     const kept = withoutUsage(event);
     if (kept !== null) out.push(kept);
@@ -114,14 +115,4 @@ function withoutUsage(event: Uint8Array): Uint8Array | null {
   return encoder.encode(
     lines.map((line, index) => (index === at[0] ? begin + kept + end : at.includes(index) ? '' : line)).join(''),
   );
-}
-
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
