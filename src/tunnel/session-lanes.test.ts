@@ -157,6 +157,40 @@ test('a dropped socket: what is idle is gone, what has streams waits for a resum
   stream.reset(1);
 });
 
+test('rights that expired end no stream of who comes back with others', async () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  const now = Date.now();
+  const { edge, socket } = joined(lanes, { expires: now + 1000 });
+  const stream = edge.lane.open(new Uint8Array([1]));
+  await turn();
+  const { lane, token } = socket.welcome;
+  lanes.check(now + 1001);
+  assert.deepEqual([socket.closed?.[0], stream.open, lanes.pick(null)], [CLOSE.unauthorised, true, null]);
+  const next = new LaneSocket();
+  const resume = writeResume({ lane, token, received: 0 });
+  assert.equal(lanes.accept(next, request({ resume, expires: now + 5000, generation: 7 })), edge);
+  lanes.check(now + 1001);
+  assert.deepEqual([next.closed, stream.open, edge.request.generation], [null, true, 7]);
+  assert.ok(edge.isUsable(now + 4999) && !edge.isUsable(now + 5000));
+  stream.reset(1);
+});
+
+test('rights are replaced while the socket is there, and nothing is sent twice', async () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  const { edge, socket } = joined(lanes, { expires: Date.now() + 1000 });
+  const stream = edge.lane.open(new Uint8Array([1]));
+  await turn();
+  const next = new LaneSocket();
+  const resume = writeResume({ ...socket.welcome, received: 13 }); // the OPEN
+  lanes.accept(next, request({ resume }));
+  assert.ok(socket.closed !== null);
+  // The one that was replaced says that it has gone, and that is of no matter.
+  lanes.dropped(socket);
+  assert.deepEqual([next.welcome.resumed, next.frames(OPEN)], [true, 0]);
+  assert.deepEqual([next.closed, stream.open, lanes.pick(null)], [null, true, edge]);
+  stream.reset(1);
+});
+
 test('a resume at an offset that was never sent is a new lane', async () => {
   const lanes = new EdgeLanes(new FakeContext());
   const { edge, socket } = joined(lanes);

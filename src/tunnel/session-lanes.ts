@@ -44,7 +44,8 @@ interface Attachment {
 export class EdgeLane {
   readonly id: string;
   readonly token: string;
-  readonly request: LaneRequest;
+  /** Of the socket that came last: each brings rights of its own. */
+  request: LaneRequest;
   readonly since: number;
   readonly lane: Lane;
   socket: HibernatingSocket | null = null;
@@ -148,20 +149,28 @@ export class EdgeLanes {
     return edge;
   }
 
-  #resume(socket: HibernatingSocket, request: LaneRequest): EdgeLane | null {
+  /** The lane that a connector may go on with; null: none. */
+  resumable(request: LaneRequest): EdgeLane | null {
     const resume = request.resume === '' ? null : readResume(request.resume);
     const edge = resume === null ? undefined : this.#lanes.get(resume.lane);
     if (resume === null || edge === undefined || edge.token !== resume.token) return null;
     // Nobody takes over the lane of another key, whatever token it learnt.
-    if (edge.request.connector !== request.connector || edge.request.project !== request.project) return null;
+    const { connector, project } = edge.request;
+    return connector === request.connector && project === request.project ? edge : null;
+  }
+
+  #resume(socket: HibernatingSocket, request: LaneRequest): EdgeLane | null {
+    const edge = this.resumable(request);
+    if (edge === null) return null;
     this.#leave(edge, CLOSE.malformed, 'another socket resumed this lane');
     const behind: Uint8Array[] = [];
     let welcomed = false;
     const send = (message: Uint8Array): void => (welcomed ? transmit(socket, message) : void behind.push(message));
-    if (!edge.lane.attach(send, resume.received)) {
+    if (!edge.lane.attach(send, readResume(request.resume)!.received)) {
       this.#lose(edge, 'the lane could not be resumed');
       return null;
     }
+    edge.request = request;
     if (edge.expiry !== null) clearTimeout(edge.expiry);
     edge.expiry = null;
     this.#context.acceptWebSocket(socket, [TAG]);
@@ -223,8 +232,11 @@ export class EdgeLanes {
   /** The socket is gone: its lane waits for another one as long as there is something to go on with. */
   dropped(socket: HibernatingSocket): void {
     const edge = this.#bySocket.get(socket);
-    if (edge === undefined) return;
-    this.#leave(edge, 1000, '');
+    if (edge !== undefined) this.#drop(edge, 1000, '');
+  }
+
+  #drop(edge: EdgeLane, code: number, reason: string): void {
+    this.#leave(edge, code, reason);
     this.presentAt = Date.now();
     if (edge.lane.size === 0) return this.#lose(edge, 'the connector is gone');
     edge.expiry = setTimeout(() => this.#lose(edge, 'the connector did not come back'), GRACE);
@@ -294,7 +306,8 @@ export class EdgeLanes {
       const { socket } = edge;
       edge.lane.relieve();
       if (socket === null) continue;
-      if (edge.request.expires <= now) this.close(edge, CLOSE.unauthorised, 'the capability has expired');
+      // Whoever has the next one goes on with the lane.
+      if (edge.request.expires <= now) this.#drop(edge, CLOSE.unauthorised, 'the capability has expired');
       else if (now - this.#heard(edge, socket) > SILENT)
         this.close(edge, CLOSE.silent, 'nothing was heard for too long');
     }

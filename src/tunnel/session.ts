@@ -167,7 +167,9 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   /** A socket of a connector whose rights the worker has verified. */
   #connect(request: Request): Response {
     const lane = JSON.parse(request.headers.get(LANE_HEADER) ?? '') as LaneRequest;
-    if (Date.now() < this.#drainedUntil) return refusal(503, CLOSE.draining, 'this edge is restarting');
+    // What is open here may still go on, over another socket.
+    if (Date.now() < this.#drainedUntil && this.#lanes.resumable(lane) === null)
+      return refusal(503, CLOSE.draining, 'this edge is restarting');
     if (lane.generation <= this.#memory.revoked) return refusal(403, CLOSE.revoked, REVOKED);
     const { 0: client, 1: ours } = new WebSocketPair();
     if (this.#lanes.accept(ours, lane) === null)

@@ -2,14 +2,16 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { request, type IncomingMessage } from 'node:http';
 import { createServer, type AddressInfo, type Server } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accessDialer } from '../../src/tunnel/connector/access.ts';
 import { generateConnectorKey, HANDSHAKE_HEADER } from '../../src/tunnel/capability.ts';
-import type { Connector } from '../../src/tunnel/connector/connector.ts';
+import type { Connector, Credentials } from '../../src/tunnel/connector/connector.ts';
 import { issued, type PrivateJwk } from '../../src/tunnel/connector/credentials.ts';
 import { ask } from '../client.ts';
 import { startEcho, type Echo } from '../echo.ts';
@@ -193,6 +195,42 @@ tunnels:
     assert.match(again.stderr, /exists; --renew/);
     await told(gateway, own, 'create', 'filed', '--renew');
     await chmod(file, 0o644);
+  });
+
+  test('rights of seconds: sockets are replaced before they end, and what is open goes on', async () => {
+    const mine = issued(own.jwk, ['brief'], [], null, 4000);
+    const used = new Set<string>();
+    const credentials: Credentials = async (now) => {
+      const made = await mine(now);
+      used.add(made.capability);
+      return made;
+    };
+    const services = { '': echo.port };
+    const connector = await connect(gateway, own, { name: 'brief', sockets: 2, services, credentials });
+    connectors.push(connector);
+    while (connector.sockets < 2) await sleep(20);
+    const lanes = async (): Promise<string[]> => {
+      const { status } = await told<{ status: { lanes: { lane: string }[] }[] }>(gateway, own, 'status', 'brief');
+      return status.flatMap((session) => session.lanes.map(({ lane }) => lane)).toSorted();
+    };
+    const headers = { host: `brief.localhost:${gateway.port}` };
+    const open = Array.from({ length: 4 }, () => request(`${gateway.url}/stream`, { method: 'POST', headers }));
+    const bodies = open.map(async (one) => {
+      one.write('begin;');
+      const [response] = (await once(one, 'response')) as [IncomingMessage];
+      return await text(response);
+    });
+    // Of each lane, both: what is open holds them.
+    const before = await lanes();
+    let chunks = 0;
+    for (; used.size < 4; chunks++) {
+      for (const one of open) one.write(`${chunks};`);
+      await sleep(20);
+    }
+    for (const one of open) one.end('end');
+    const whole = `begin;${Array.from({ length: chunks }, (_, index) => `${index};`).join('')}end`;
+    for (const body of await Promise.all(bodies)) assert.equal(body, whole);
+    assert.deepEqual(await lanes(), before);
   });
 
   test('private: not by the host, by the policy’s word or by the registry’s', async () => {

@@ -17,7 +17,7 @@ import {
   type ConnectorKey,
   type Dial,
 } from '../../src/tunnel/capability.ts';
-import { Connector } from '../../src/tunnel/connector/connector.ts';
+import { Connector, type Credentials } from '../../src/tunnel/connector/connector.ts';
 import { given, issued, type PrivateJwk } from '../../src/tunnel/connector/credentials.ts';
 import { Targets, type Target } from '../../src/tunnel/connector/targets.ts';
 import { SUBPROTOCOL } from '../../src/tunnel/frame.ts';
@@ -62,10 +62,11 @@ export interface ConnectorOptions {
   readonly services: Readonly<Record<string, number>>; // ports by service
   /** What `create` wrote; without, the operator issues to itself. */
   readonly rights?: { readonly capability: string; readonly key: PrivateJwk };
+  readonly credentials?: Credentials;
 }
 
 export async function connect(gateway: Gateway, who: Party, options: ConnectorOptions): Promise<Connector> {
-  const { name, sockets = 1, services, rights } = options;
+  const { name, sockets = 1, services, rights, credentials } = options;
   const targets = Object.entries(services).map(
     ([service, port]) => [service, { protocol: 'any', host: '127.0.0.1', port }] as [string, Target],
   );
@@ -73,7 +74,7 @@ export async function connect(gateway: Gateway, who: Party, options: ConnectorOp
     edge: new URL(gateway.url),
     name,
     sockets,
-    credentials: rights === undefined ? issued(who.jwk, [name]) : given(rights.capability, rights.key),
+    credentials: credentials ?? (rights === undefined ? issued(who.jwk, [name]) : given(rights.capability, rights.key)),
     targets: new Targets(new Map(targets)),
   });
   const ready = once(made, 'ready');

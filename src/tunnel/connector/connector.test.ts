@@ -196,7 +196,7 @@ test('rights: the handshake is believed, refusals are final, and a wrong clock i
 });
 
 test('close codes that mean never again; others are dialled again', async () => {
-  for (const code of [CLOSE.unauthorised, CLOSE.revoked, CLOSE.taken]) {
+  for (const code of [CLOSE.revoked, CLOSE.taken]) {
     const { edge, connector } = await origin(() => {});
     const closed = closedOf(connector);
     edge.lanes[0]!.socket!.close(code, 'never again');
@@ -206,6 +206,127 @@ test('close codes that mean never again; others are dialled again', async () => 
   const { edge, connector } = await origin(() => {});
   edge.lanes[0]!.socket!.close(CLOSE.draining, 'restart');
   await until(() => edge.dials === 2 && connector.sockets === 1);
+});
+
+test('rights that expire are replaced before, socket by socket, and what is open goes on', async () => {
+  let ahead = 0;
+  const key = await generateConnectorKey();
+  const born: number[] = [];
+  const { edge, connector } = await origin((request, response) => void request.pipe(response), {
+    sockets: 2,
+    now: () => Date.now() + ahead,
+    credentials: async (now) => {
+      if (now >= (born.at(-1) ?? -Infinity) + 900_000) born.push(now);
+      return {
+        capability: `capability ${born.length}`,
+        key,
+        renewAt: born.at(-1)! + 900_000,
+        expires: born.at(-1)! + 1_000_000,
+      };
+    },
+  });
+  await until(() => connector.sockets === 2);
+  const reconnecting: string[] = [];
+  connector.on('reconnecting', ({ reason }) => reconnecting.push(reason));
+  const [one, other] = [edge.exchange({ method: 'POST' }), edge.exchange({ method: 'POST' })];
+  const upload = async ({ stream }: typeof one): Promise<void> => {
+    while (edge.resumed < 2) {
+      await stream.write(Buffer.alloc(10_000, 'a piece of a long text; '));
+      await pause(1);
+    }
+    stream.end();
+  };
+  const uploads = Promise.all([upload(one), upload(other)]);
+  const [first, second] = edge.lanes.map(({ socket }) => socket);
+  ahead = 899_000;
+  await pause(0);
+  assert.equal(edge.dials, 2, 'not before it is time');
+  ahead = 920_000;
+  await until(() => edge.resumed === 1);
+  assert.deepEqual([edge.lanes[0]!.socket === first, edge.lanes[1]!.socket === second], [false, true]);
+  ahead = 980_000;
+  await uploads;
+  for (const { answer, stream } of [one, other]) {
+    const { body } = await answer;
+    assert.ok(!stream.open && body.length > 0 && body.length % 10_000 === 0, `${body.length}`);
+    assert.equal(
+      Buffer.compare(
+        body,
+        Buffer.concat(Array(body.length / 10_000).fill(Buffer.alloc(10_000, 'a piece of a long text; '))),
+      ),
+      0,
+    );
+  }
+  assert.deepEqual([edge.dials, edge.lanes.length, reconnecting, born.length], [4, 2, [], 2]);
+});
+
+test('a renewal that fails costs a socket and no stream', async () => {
+  let ahead = 0;
+  let response: ServerResponse | null = null;
+  const key = await generateConnectorKey();
+  const { edge, connector } = await origin((_request, answer) => void (response = answer), {
+    now: () => Date.now() + ahead,
+    credentials: async (now) => ({ capability: 'any', key, renewAt: now + 900_000, expires: now + 1_000_000 }),
+  });
+  const waiting = edge.exchange();
+  waiting.stream.end();
+  await until(() => response !== null);
+  edge.refuse = { status: 503, text: 'not now' };
+  const failed = new Promise((resolve) => connector.once('reconnecting', resolve));
+  ahead = 950_000;
+  await failed;
+  edge.refuse = null;
+  await until(() => connector.sockets === 1 && edge.resumed === 1);
+  response!.end('after all');
+  assert.equal(String((await waiting.answer).body), 'after all');
+});
+
+test('rights that the edge says have expired are had anew, and what is open goes on', async () => {
+  let response: ServerResponse | null = null;
+  const { edge, connector } = await origin((_request, answer) => void (response = answer));
+  const waiting = edge.exchange();
+  waiting.stream.end();
+  await until(() => response !== null);
+  edge.lanes[0]!.socket!.close(CLOSE.unauthorised, 'the capability has expired');
+  await until(() => connector.sockets === 1 && edge.resumed === 1);
+  response!.end('after all');
+  assert.equal(String((await waiting.answer).body), 'after all');
+});
+
+test('a lane that drains goes on over another socket, by the word of either end', async () => {
+  for (const side of ['edge', 'connector'] as const) {
+    let response: ServerResponse | null = null;
+    const { edge, connector } = await origin((_request, answer) => void (response = answer));
+    const waiting = edge.exchange();
+    waiting.stream.end();
+    await until(() => response !== null);
+    const [old] = edge.lanes;
+    const closing = side === 'edge' ? old!.lane.goaway(CLOSE.draining, 'restart') : connector.close();
+    await until(() => (side === 'edge' ? edge.lanes.length === 2 && connector.sockets === 1 : old!.draining));
+    old!.socket!.terminate();
+    await until(() => edge.resumed === 1);
+    response!.end('after all');
+    assert.equal(String((await waiting.answer).body), 'after all');
+    await until(() => old!.socket === null);
+    await closing;
+    assert.equal(connector.streams, 0);
+  }
+});
+
+test('a lane that drains and that the edge has forgotten is over', async () => {
+  let response: ServerResponse | null = null;
+  const { edge, connector } = await origin((_request, answer) => void (response = answer));
+  const waiting = edge.exchange();
+  waiting.stream.end();
+  await until(() => response !== null);
+  edge.lanes[0]!.lane.goaway(CLOSE.draining, 'restart');
+  await until(() => edge.lanes.length === 2 && connector.sockets === 1);
+  edge.keeps = false;
+  edge.lanes[0]!.socket!.terminate();
+  // What was given instead of the lane is not wanted.
+  await until(() => edge.lanes.length === 3 && edge.lanes[2]!.socket === null);
+  assert.deepEqual([connector.streams, connector.sockets], [0, 1]);
+  assert.equal(edge.closes.at(-1)!.reason, 'drained');
 });
 
 test('statuses that are final at the first dial only, and those that are not', async () => {

@@ -15,14 +15,25 @@ import type { Pings } from './pings.ts';
 import type { Targets } from './targets.ts';
 import type { ConnectorEvents, Tunnel } from './tunnel.ts';
 import { Uplink } from './uplink.ts';
+import type { SignedDial } from './carrier.ts';
 
 export const DEFAULT_SOCKETS = 2;
 export const MAX_CONNECTOR_SOCKETS = 16;
 export const DRAIN = 10_000; // ms that open streams have when a connector closes
 const DRAIN_POLL = 20; // ms
 
-/** What proves the right to serve a tunnel; asked before each dial, so that it may be renewed. `now` in ms. */
-export type Credentials = (now: number) => Promise<{ readonly capability: string; readonly key: ConnectorKey }>;
+/** What proves the right to serve a tunnel. */
+export interface Credential {
+  readonly capability: string;
+  readonly key: ConnectorKey;
+  /** When to ask for the next one, while this one still holds: ms since the epoch. Absent: there is no other. */
+  readonly renewAt?: number;
+  /** When the capability expires; with `renewAt`. */
+  readonly expires?: number;
+}
+
+/** Asked before each dial, so that it may be renewed. `now` in ms. */
+export type Credentials = (now: number) => Promise<Credential>;
 
 export interface ConnectorOptions {
   /** Origin of the edge: http, https, ws or wss. */
@@ -150,10 +161,10 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
     return this.listenerCount('request') + this.listenerCount('response') + this.listenerCount('end') > 0;
   }
 
-  async #dial(socket: number, resume: Resume | null, clock: number) {
+  async #dial(socket: number, resume: Resume | null, clock: number): Promise<SignedDial> {
     const { edge, name, credentials, now: ours = Date.now } = this.#options;
     const now = ours() + clock;
-    const { capability, key } = await credentials(now);
+    const { capability, key, renewAt = Infinity, expires = Infinity } = await credentials(now);
     const url = new URL(TUNNEL_PATH, edge);
     url.protocol = /^(https|wss):$/.test(edge.protocol) ? 'wss:' : 'ws:';
     const { host } = url;
@@ -163,7 +174,9 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
       [HANDSHAKE_HEADER]: await signHandshake(key, capability, dial, now),
       ...(resume !== null && { [RESUME_HEADER]: writeResume(resume) }),
     };
-    return { url, headers };
+    // One socket after the other, so that there is no moment at which all are being replaced.
+    const turn = renewAt === Infinity ? 0 : ((expires - renewAt) / 2) * (socket / this.#uplinks.length);
+    return { url, headers, renewAt: renewAt + turn };
   }
 
   #up(welcome: Welcome): void {
