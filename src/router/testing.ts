@@ -2,7 +2,7 @@
 import { OUTCOME_NO_ROUTE, OUTCOME_OK } from '../../assembly/abi.ts';
 import type { Backend, Endpoint, Plan, RouteAction } from '../plan.ts';
 import { memoryImages } from '../platform/images.ts';
-import type { AgentPlatform, Platform } from '../platform/platform.ts';
+import type { AgentPlatform, GuardNamespace, Platform } from '../platform/platform.ts';
 import type { Engine, Generation, HeadResult, StageResult } from '../waf/engine.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import type { Lease } from './generation.ts';
@@ -157,6 +157,7 @@ export interface RunOptions {
   /** The word of a tunnel's registry. */
   readonly exposed?: NonNullable<Platform['exposed']>;
   readonly agents?: AgentPlatform;
+  readonly mcpSessions?: GuardNamespace;
 }
 
 /** Runs one request through the pipeline against origins that are functions; log lines are collected, not printed. */
@@ -186,6 +187,7 @@ export async function run(
       return (await options.origin?.(one, exchange)) ?? new Response('ok');
     },
     agents: options.agents ?? null,
+    mcpSessions: options.mcpSessions ?? null,
     secret: (name) => options.secrets?.[name],
     ...(options.exposed !== undefined && { exposed: options.exposed }),
   };

@@ -12,6 +12,7 @@ import { declaredLength, HeldBody } from './body.ts';
 import { within } from './deadline.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
 import { CLIENT_GONE, type Exchange, hangUp, ownHeaders, type Phase, watch } from './exchange.ts';
+import { type BoundSession, isLost, needsSessions, SESSION_HEADER, sessionOf, settleSession } from './mcp-session.ts';
 import { mirrorsOf, sendMirrors } from './mirror.ts';
 import { patiently } from './open-exchanges.ts';
 import { note } from './outlier.ts';
@@ -29,11 +30,40 @@ export const upstream: Phase = {
     if (plan === null || backend === undefined)
       return failed(exchange, 500, 'no backend is configured for this route', 'proxy_configuration_error');
     exchange.upstream.backend = backend.name;
-    return send(exchange, plan, backend);
+    // PERF: one comparison where the route does not speak MCP.
+    if (exchange.action !== null && exchange.action.mcp >= 0 && needsSessions(exchange, plan))
+      return sendInSession(exchange, plan, backend);
+    return send(exchange, plan, backend, null);
   },
 };
 
-async function send(exchange: Exchange, plan: Plan, backend: Backend): Promise<void> {
+/** To the endpoint that holds the session of the request, where it is in one. */
+async function sendInSession(exchange: Exchange, plan: Plan, backend: Backend): Promise<void> {
+  const { upstream: log } = exchange;
+  try {
+    const bound = await sessionOf(exchange, plan);
+    if (bound === 'gone') return gone(exchange);
+    if (bound !== null) {
+      log.backend = bound.backend.name;
+      exchange.outgoing?.set(SESSION_HEADER, bound.origin);
+    }
+    await send(exchange, plan, bound?.backend ?? backend, bound);
+    const unreached = log.status === 0 && (exchange.response?.status === 502 || exchange.response?.status === 503);
+    if (bound !== null && unreached && (await isLost(exchange, bound))) return gone(exchange);
+    if (log.status > 0) await settleSession(exchange, plan, bound);
+  } catch (error) {
+    console.error(JSON.stringify({ level: 'error', id: exchange.id, message: messageOf(error) }));
+    exchange.response?.body?.cancel().catch(() => {});
+    failed(exchange, 503, 'sessions can not be looked up', 'destination_unavailable');
+  }
+}
+
+/** SPEC: MCP 2025-11-25, streamable HTTP, session management: a client that is told 404 starts a new session. */
+function gone(exchange: Exchange): void {
+  failed(exchange, 404, 'there is no such session, or not any more', 'http_request_denied');
+}
+
+async function send(exchange: Exchange, plan: Plan, backend: Backend, bound: BoundSession | null): Promise<void> {
   const { request, outgoing, action } = exchange;
   if (outgoing === null) throw new Error('upstream comes after rewrite');
   const retry = action?.retry ?? null;
@@ -48,7 +78,7 @@ async function send(exchange: Exchange, plan: Plan, backend: Backend): Promise<v
   const most = retry === null ? 1 : retry.attempts + 1;
   const tried: EndpointState[] = [];
   for (let attempt = 1; ; attempt++) {
-    const state = pick(exchange, backend, tried);
+    const state = bound?.state ?? pick(exchange, backend, tried);
     if (state === null)
       return failed(exchange, 503, 'no endpoint of the backend can be used', 'destination_unavailable');
     const outcome = await dial(exchange, backend, state, attempt);

@@ -1,0 +1,21 @@
+/** Objects of sessions in this process, for units: a map for each object. */
+import type { SessionNamespace } from '../../src/agents/mcp/sessions.ts';
+
+export function sessionObjects(): { readonly namespace: SessionNamespace; readonly kept: Map<string, string> } {
+  const kept = new Map<string, string>();
+  const namespace: SessionNamespace = {
+    idFromName: (name) => name,
+    get: () => ({
+      fetch: async (url, init) => {
+        const request = new Request(url, init);
+        const { pathname } = new URL(url);
+        const value = kept.get(pathname);
+        if (request.method === 'PUT')
+          return (kept.set(pathname, await request.text()), new Response(null, { status: 201 }));
+        if (request.method === 'DELETE') kept.delete(pathname);
+        return value === undefined ? new Response(null, { status: 404 }) : new Response(value);
+      },
+    }),
+  };
+  return { namespace, kept };
+}
