@@ -5,11 +5,12 @@ import { createAgentKey, keyDirectory, readAgentKey, type AgentKey } from '../ag
 import type { JsonWebKeyMembers } from '../agents/json-web-key.ts';
 import { agentSigner, type AgentSignerOptions } from '../agents/signer.ts';
 import { agentsReport } from './agents-report.ts';
+import { update } from './agent-update.ts';
 import { Failure, sentence } from './failure.ts';
 import { every, integer } from './options.ts';
 
 const agentsArguments = {
-  action: { type: 'positional', description: 'keygen, directory, sign or report', required: true },
+  action: { type: 'positional', description: 'update, keygen, directory, sign or report', required: true },
   url: {
     type: 'positional',
     description: 'sign: what is asked for; report: control host on Cloudflare',
@@ -25,6 +26,10 @@ const agentsArguments = {
   out: { type: 'string', description: 'keygen, directory: the file to write', valueHint: 'file' },
   control: { type: 'string', description: 'report: control socket of the deployment', valueHint: 'path' },
   since: { type: 'string', description: 'report: a day, as 2026-11-21, or days, as 7d', valueHint: 'day' },
+  list: { type: 'string', description: 'update: one list; repeatable, all without', valueHint: 'id' },
+  from: { type: 'string', description: 'update: a folder on this machine that has the lists', valueHint: 'folder' },
+  mirror: { type: 'string', description: 'update: another place that has all lists', valueHint: 'url' },
+  force: { type: 'boolean', description: 'update: take lists that lost most of their addresses' },
   json: { type: 'boolean', description: 'print JSON' },
 } as const;
 
@@ -38,7 +43,11 @@ interface Parsed {
   readonly out?: string | undefined;
   readonly control?: string | undefined;
   readonly since?: string | undefined;
+  readonly from?: string | undefined;
+  readonly mirror?: string | undefined;
+  readonly force?: boolean | undefined;
   readonly json?: boolean | undefined;
+  readonly lists: readonly string[];
   readonly keys: readonly string[];
   readonly headers: readonly string[];
 }
@@ -47,6 +56,7 @@ const ACTIONS: Readonly<Record<string, (args: Parsed) => Promise<void>>> = {
   keygen,
   directory,
   sign,
+  update,
   report: agentsReport,
 };
 
@@ -58,7 +68,8 @@ export default defineCommand({
     if (action === undefined)
       throw new Failure(`agents takes ${Object.keys(ACTIONS).join(', ')}, not "${args.action}"`);
     const keys = every(rawArgs, agentsArguments, 'key');
-    await action({ ...args, keys, headers: every(rawArgs, agentsArguments, 'header') });
+    const lists = every(rawArgs, agentsArguments, 'list');
+    await action({ ...args, keys, lists, headers: every(rawArgs, agentsArguments, 'header') });
   },
 });
 

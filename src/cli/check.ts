@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { defineCommand } from 'citty';
 import pc from 'picocolors';
 import { compile, formatDiagnostics, type Compiled, type Target } from '../compiler/index.ts';
+import { listNotice, readLists } from './agent-lists.ts';
 import { readPolicy, ruleSetFinder } from './deployment.ts';
 import { Failure } from './failure.ts';
 import type { GatewayStatus } from './gateway.ts';
@@ -63,10 +64,13 @@ export default defineCommand({
       rules: plan.rules.length,
       backends: plan.backends.length,
     }));
+    // A policy that asks nobody who it is needs no list.
+    const asks = [...texts.values()].some((text) => /\bagents:|\bagent\.(?:identity|verified)\b/.test(text));
+    const notice = asks ? listNotice(readLists(process.cwd()), Date.now()) : null;
     const restart = ok && target === 'workerd' ? await newDials(files, compiled.dials) : null;
     if (args.json)
       return void process.stdout.write(
-        `${JSON.stringify({ ok, target, apps, dials: compiled.dials, restart, diagnostics })}\n`,
+        `${JSON.stringify({ ok, target, apps, dials: compiled.dials, restart, diagnostics, ...(notice !== null && { notice }) })}\n`,
       );
 
     const color = pc.isColorSupported;
@@ -78,6 +82,7 @@ export default defineCommand({
         `${pc.green('ok')} ${app.name}: ${count(app.routes, 'route')}, ${count(app.rules, 'rule')}, ${count(app.backends, 'backend')}\n`,
       );
     }
+    if (notice !== null) process.stdout.write(`${pc.yellow('note')} ${notice}\n`);
     if (restart !== null && restart.length > 0) {
       process.stdout.write(
         `${pc.yellow('restart')} the running deployment restarts with a drain for ${restart.join(', ')}\n`,

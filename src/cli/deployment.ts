@@ -10,8 +10,10 @@ import {
   type MissingRules,
   type Target,
 } from '../compiler/index.ts';
+import { withAddresses } from '../compiler/agents/addresses.ts';
 import { nearest } from '../compiler/spelling.ts';
 import type { Manifest } from '../plan.ts';
+import { knownLists, readLists } from './agent-lists.ts';
 import { Failure, sentence } from './failure.ts';
 import { renderDiagnostics } from './report.ts';
 import { readLock } from './lock.ts';
@@ -54,7 +56,7 @@ export async function compileFiles(
     target,
     controlHost,
     tunnels,
-    agents: readFileSync(artefact('agents.img')),
+    agents: withAddresses(readFileSync(artefact('agents.img')), knownLists(readLists(process.cwd()))),
     rulesets: ruleSetFinder(process.cwd(), onProgress),
   });
   const { manifest, images, dials, plans, diagnostics } = compiled;

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Diagnostic } from '../compiler/diagnostics.ts';
 import type { Manifest } from '../plan.ts';
+import { LISTS_FILE, listNotice, readLists } from './agent-lists.ts';
 import { openControl } from './control.ts';
 import { compileHere, type Deployment } from './deployment.ts';
 import { takeState } from './objects.ts';
@@ -169,6 +170,8 @@ export class Gateway {
       if (problem.includes(' is denied: ')) throw new Failure(problem);
       options.report({ event: 'notice', message: `${problem}; it is looked up again every minute` });
     }
+    const notice = listNotice(readLists(process.cwd()), Date.now());
+    if (notice !== null) options.report({ event: 'notice', message: notice });
     const gateway = new Gateway(options, port, deployment, origins, operator);
     try {
       await gateway.#start(deployment);
@@ -205,7 +208,7 @@ export class Gateway {
       join(state, 'serve.json'),
       JSON.stringify({ pid: process.pid, url: this.url, control: this.#control }),
     );
-    if (options.watch) this.#watcher = watchFiles(options.files, () => void this.reload());
+    if (options.watch) this.#watcher = watchFiles([...options.files, LISTS_FILE], () => void this.reload());
     this.#resolver = setInterval(() => void this.resolveAgain(), RESOLVE_INTERVAL);
     this.#resolver.unref();
     options.report({

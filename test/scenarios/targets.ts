@@ -18,6 +18,7 @@ export function onEachTarget(
     policy: (target: Target) => Promise<string | string[]>;
     args?: (target: Target) => readonly string[];
     env?: (target: Target) => Record<string, string>;
+    prepare?: (folder: string) => Promise<void>;
     only?: Target;
     teardown: () => Promise<void>;
   },
@@ -37,6 +38,7 @@ export function onEachTarget(
           target,
           ...(setup.args ? { args: setup.args(target) } : {}),
           ...(setup.env ? { env: setup.env(target) } : {}),
+          ...(setup.prepare ? { prepare: setup.prepare } : {}),
         });
       });
       after(async () => {

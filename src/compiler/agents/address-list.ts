@@ -55,13 +55,21 @@ export function keptShare(before: readonly string[], after: readonly string[]): 
   let kept = 0;
   for (const prefix of before) {
     const { v4, v6 } = addressRanges([prefix]);
-    const in4 = v4.every(([low, high]) => next.v4.some((range) => range[0] <= low && high <= range[1]));
-    const in6 = v6.every(([low, high]) =>
-      next.v6.some((range) => compare(range[0], low) <= 0 && compare(high, range[1]) <= 0),
-    );
-    if (in4 && in6) kept++;
+    const in4 = v4.every((range) => covered(next.v4, range, (a, b) => a - b));
+    if (in4 && v6.every((range) => covered(next.v6, range, compare))) kept++;
   }
   return kept / before.length;
+}
+
+/** Whether one of the ranges, sorted and disjoint, has all of [low, high]. */
+function covered<T>(ranges: readonly [T, T][], [low, high]: [T, T], order: (a: T, b: T) => number): boolean {
+  let [from, to] = [0, ranges.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (order(ranges[middle]![0], low) <= 0) from = middle + 1;
+    else to = middle;
+  }
+  return from > 0 && order(high, ranges[from - 1]![1]) <= 0;
 }
 
 function compare(a: Uint8Array, b: Uint8Array): number {
