@@ -91,3 +91,9 @@ export function listNotice(lists: StoredLists, now: number): string | null {
   if (days >= FRESH_DAYS) return `address lists of agents are ${days} days old: ${remedy}`;
   return null;
 }
+
+/** Says it where a gateway of this folder starts. */
+export function tellOfLists(report: (event: { readonly event: 'notice'; readonly message: string }) => void): void {
+  const message = listNotice(readLists(process.cwd()), Date.now());
+  if (message !== null) report({ event: 'notice', message });
+}

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Diagnostic } from '../compiler/diagnostics.ts';
 import type { Manifest } from '../plan.ts';
-import { LISTS_FILE, listNotice, readLists } from './agent-lists.ts';
+import { isAccessLine } from './accesslog.ts';
+import { LISTS_FILE, tellOfLists } from './agent-lists.ts';
 import { openControl } from './control.ts';
 import { compileHere, type Deployment } from './deployment.ts';
 import { takeState } from './objects.ts';
@@ -24,8 +25,6 @@ import { artefact, type TcpListener, workerdBinary, workerdConfig, type WorkerdO
 export const RESOLVE_INTERVAL = 60_000; // ms between two lookups of an origin's name
 /** State of deployments, one folder each; `status` and `reload` find them here. */
 export const STATE_FOLDER = '.sallyport';
-/** Where `id` follows in a line of src/observe/access-log.ts, behind the time. */
-const ACCESS_ID_AT = '{"time":"2026-11-21T08:00:00.000Z"'.length;
 const SWAP_TIMEOUT = 30_000; // ms for a worker to load and validate images
 const MAX_SOCKET_PATH = 90; // bytes: the system's limit is 107, and file names are added
 
@@ -170,8 +169,7 @@ export class Gateway {
       if (problem.includes(' is denied: ')) throw new Failure(problem);
       options.report({ event: 'notice', message: `${problem}; it is looked up again every minute` });
     }
-    const notice = listNotice(readLists(process.cwd()), Date.now());
-    if (notice !== null) options.report({ event: 'notice', message: notice });
+    tellOfLists(options.report);
     const gateway = new Gateway(options, port, deployment, origins, operator);
     try {
       await gateway.#start(deployment);
@@ -361,8 +359,7 @@ export class Gateway {
   }
 
   #line(line: string, worker: number): void {
-    // PERF: access lines are many; they are recognised by how they begin and are not parsed here.
-    if (line.startsWith('{"time":"') && line.startsWith(',"id":"', ACCESS_ID_AT)) this.#options.access(line);
+    if (isAccessLine(line)) this.#options.access(line);
     else this.#options.report({ event: 'log', worker, message: line });
   }
 

@@ -75,7 +75,7 @@ describe('sallyport agents', () => {
     writeFileSync(join(folder, 'broken.jwk'), '{"kty":"OKP","d":"secret"');
     writeFileSync(join(folder, 'wrong.jwk'), '{"kty":"OKP","crv":"Ed25519","x":"AAAA","d":"secret"}');
     const cases: [string[], RegExp][] = [
-      [['agents', 'wave'], /agents takes keygen, directory, sign, not "wave"/],
+      [['agents', 'wave'], /agents takes .*keygen, directory, sign.*, not "wave"/],
       [['agents', 'directory'], /directory needs --key FILE/],
       [['agents', 'directory', '--key', 'absent.jwk'], /there is no file absent\.jwk/],
       [['agents', 'directory', '--key', 'broken.jwk'], /broken\.jwk holds no JSON/],
