@@ -70,6 +70,7 @@ export const RESPONSE_HEAD_AT = 0x60000; // response head, same form
 export const MAX_RESPONSE_HEAD_BYTES = 262128;
 export const BODY_AT = 0xa0000; // body window
 export const MAX_BODY_BYTES = 1048576; // 1 MiB; the largest `body.limit` a policy may ask for
+export const MAX_AGENT_BODY_BYTES = 16777216; // 16 MiB; the longest request that a route of `llm` or `a2a` may hold
 export const ARENA_AT = 0x1a0000; // scratch, reset at the start of every call
 export const ARENA_BYTES = 6553600; // 6.25 MiB: six strings as long as the longest body, for what a pipeline makes of it
 export const SCAN_AT = 0x7e0000; // tables that the WAF's scan derives from a program and keeps (assembly/waf/kept.ts)

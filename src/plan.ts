@@ -247,16 +247,6 @@ export interface McpAuthPlan {
   readonly jwks: readonly string[]; // URLs of the issuers' keys, in the order of authorizationServers
 }
 
-/** A route that speaks Agent2Agent. */
-export interface A2aPlan {
-  readonly mode: 'log' | 'enforce';
-}
-
-/** A route that speaks the API of a language model. */
-export interface LlmPlan {
-  readonly mode: 'log' | 'enforce';
-}
-
 /** Tunnels as one app has them. */
 export interface TunnelsPlan {
   /** Hosts are `NAME.` and `SERVICE.NAME.` before it. */
@@ -295,8 +285,9 @@ export interface McpServerPlan {
   readonly timeout: number;
 }
 
-/** APIs of language models, as one route has them. `RouteAction.llm` is an index into `Plan.llms`. */
+/** A route that speaks the API of language models. */
 export interface LlmPlan {
+  readonly mode: 'log' | 'enforce';
   readonly provider: 'openai' | 'anthropic' | 'gemini';
   /** In their order, the first that matches decides; none at all: every model, at the backend of the route. */
   readonly models: readonly LlmModelPlan[];
@@ -339,26 +330,19 @@ export interface LlmBudgetPlan {
   readonly onError: 'closed' | 'open';
 }
 
-/** A2A agents behind one route. `RouteAction.a2a` is an index into `Plan.a2as`. */
+/** A route that speaks Agent2Agent. */
 export interface A2aPlan {
-  /** Path of the agent at this gateway, without trailing slash: what is behind it is the REST binding's. */
-  readonly path: string;
+  readonly mode: 'log' | 'enforce';
   /** Versions that pass, as `1.0`; the others are answered with VersionNotSupportedError. */
   readonly versions: readonly string[];
-  /** Names of methods (of version 1.0) that pass and that do not; `*` stands for any characters. Deny goes before allow. */
-  readonly methods: NameFilterPlan;
-  /** Ids of skills that the card tells, in the same form. */
-  readonly skills: NameFilterPlan;
+  /** By their names of version 1.0. */
+  readonly methods: NameList;
+  /** Ids of skills that the card tells. */
+  readonly skills: NameList;
   /** Bytes of a request that are held. */
   readonly limit: number;
   /** Requests of a task, and of a context, go to one endpoint of the backend. */
   readonly sticky: boolean;
-}
-
-/** `allow` empty: all that are not denied. `*` stands for any characters. */
-export interface NameFilterPlan {
-  readonly allow: readonly string[];
-  readonly deny: readonly string[];
 }
 
 /** One deployment at one moment; `current.json` on disk, the body of POST /v1/swap, and the answer of GET /v1/status. */

@@ -77,7 +77,7 @@ const TABLE: readonly Row[] = [
   {
     name: 'src/compiler',
     files: /^src\/compiler\//,
-    local: new RegExp(`^(${LEAVES}|src/compiler/.*|${ENGINE})$`),
+    local: new RegExp(`^(${LEAVES}|src/compiler/.*|src/agents/(name-pattern|a2a/method)|${ENGINE})$`),
     packages: ['zod', 'yaml', 'crawler-user-agents'],
     node: false,
   },

@@ -33,7 +33,8 @@ test('property: as the regular expression that says the same', () => {
 });
 
 test('deny goes before allow', () => {
-  assert.equal(allows({ allow: [], deny: [] }, 'x'), true);
+  assert.equal(allows({ allow: null, deny: [] }, 'x'), true);
+  assert.equal(allows({ allow: [], deny: [] }, 'x'), false);
   assert.equal(allows({ allow: ['Send*'], deny: ['SendStreaming*'] }, 'SendMessage'), true);
   assert.equal(allows({ allow: ['Send*'], deny: ['SendStreaming*'] }, 'SendStreamingMessage'), false);
   assert.equal(allows({ allow: ['Send*'], deny: [] }, 'GetTask'), false);

@@ -23,13 +23,13 @@ export function matchesPattern(pattern: string, name: string): boolean {
   return at === pattern.length;
 }
 
-/** Deny goes before allow; an empty `allow` allows all. */
+/** Deny goes before allow; `allow` null allows all. */
 export interface NameFilter {
-  readonly allow: readonly string[];
+  readonly allow: readonly string[] | null;
   readonly deny: readonly string[];
 }
 
 export function allows({ allow, deny }: NameFilter, name: string): boolean {
   if (deny.some((pattern) => matchesPattern(pattern, name))) return false;
-  return allow.length === 0 || allow.some((pattern) => matchesPattern(pattern, name));
+  return allow === null || allow.some((pattern) => matchesPattern(pattern, name));
 }

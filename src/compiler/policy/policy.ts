@@ -10,7 +10,7 @@ import {
   MAX_ROUTES,
   MAX_RULES,
 } from '../../../assembly/abi.ts';
-import type { Backend, BodyPlan, ForwardedPlan, Plan, RouteAction, TunnelsPlan } from '../../plan.ts';
+import type { Backend, BodyPlan, ForwardedPlan, RouteAction, TunnelsPlan } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import type { Document } from '../document.ts';
 import { parseCidr } from '../lists.ts';
@@ -19,6 +19,7 @@ import { shown } from '../spelling.ts';
 import { readAgents } from './agents.ts';
 import { readBackend } from './backend.ts';
 import { Intersection, readHostname } from './hostname.ts';
+import { ProtocolReader, type Protocols } from './protocols.ts';
 import { parseSize } from './quantity.ts';
 import type { Reading, Target } from './reading.ts';
 import { readRoute } from './route.ts';
@@ -49,9 +50,6 @@ export interface Policy {
   readonly tunnels: TunnelsPlan | null;
   readonly secrets: readonly string[];
 }
-
-/** Distinct settings of the protocols that routes speak. */
-export type Protocols = Pick<Plan, 'mcps' | 'a2as' | 'llms'>;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -109,7 +107,8 @@ export function readPolicy(document: Document, target: Target): Policy | null {
   const rules = [...own, ...readRules(fields, reading)];
   const body = readBody(settings, document);
   const wafs = new WafReader(settings.waf, body, document);
-  const { routes, inspections } = readRoutes(fields, settings, wafs, reading);
+  const protocols = new ProtocolReader();
+  const { routes, inspections } = readRoutes(fields, settings, wafs, protocols, reading);
 
   return {
     document,
@@ -127,7 +126,7 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     proxyStatus: settings.proxyStatus,
     body,
     wafs: wafs.wafs,
-    protocols: { mcps: [], a2as: [], llms: [] },
+    protocols: protocols.protocols,
     tunnels:
       settings.tunnels === undefined || tunnelDomain === null
         ? null
@@ -215,7 +214,13 @@ function readRules(fields: Fields, reading: Reading): ReadRule[] {
   return rules;
 }
 
-function readRoutes(fields: Fields, settings: schema.Settings, wafs: WafReader, reading: Reading) {
+function readRoutes(
+  fields: Fields,
+  settings: schema.Settings,
+  wafs: WafReader,
+  protocols: ProtocolReader,
+  reading: Reading,
+) {
   const document = reading.reporter;
   const routes: { route: RouteSource; action: RouteAction }[] = [];
   const inspections: InspectionSource[] = [];
@@ -236,7 +241,8 @@ function readRoutes(fields: Fields, settings: schema.Settings, wafs: WafReader, 
     } else names.set(read.route.name, index);
     if (source.inspect !== undefined)
       readInspection(source.inspect, [...read.route.path, 'inspect'], routes.length, inspections, document);
-    routes.push({ route: read.route, action: { ...read.action, waf: wafs.route(source.waf, read.route.path) } });
+    const action = protocols.route(source, read, reading);
+    routes.push({ route: read.route, action: { ...action, waf: wafs.route(source.waf, read.route.path) } });
   });
   if ((fields['routes'] ?? fields['tunnels'] ?? null) === null) {
     document.report('warning', ['routes'], 'no-routes', 'the policy has no routes: every request is answered 404', {

@@ -18,9 +18,11 @@ import {
   MAX_ROUTES,
   MAX_RULES,
 } from '../../../assembly/abi.ts';
+import { a2aSchema } from './a2a-schema.ts';
 import { agentsSchema } from './agents-schema.ts';
 import { chargeSchema, rateSchema } from './demand-schema.ts';
 import { filter } from './filter-schema.ts';
+import { llmSchema } from './llm-schema.ts';
 import {
   cidr,
   duration,
@@ -125,6 +127,8 @@ export const routeSchema = z.strictObject({
   retry: retry.optional().describe('Try again where an origin fails'),
   inspect: inspect.optional().describe('Header inspection of this route, after that of the app'),
   waf: wafSchema.optional().describe('What differs from `waf` of the app, field by field'),
+  a2a: a2aSchema.optional().describe('The route speaks Agent2Agent'),
+  llm: llmSchema.optional().describe('The route speaks the API of language models'),
 });
 
 const expression = z.string().min(1).max(MAX_EXPRESSION_CHARACTERS);

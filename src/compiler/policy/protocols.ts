@@ -1,0 +1,54 @@
+/** The protocols that routes speak: distinct settings of each, and which of them a route has. */
+import type { A2aPlan, LlmPlan, McpPlan, Plan, RouteAction } from '../../plan.ts';
+import type { RouteSource } from '../sources.ts';
+import { readA2a } from './a2a.ts';
+import { readLlm } from './llm.ts';
+import type { Reading } from './reading.ts';
+import type { Route } from './schema.ts';
+
+/** Distinct settings of the protocols that routes speak. */
+export type Protocols = Pick<Plan, 'mcps' | 'a2as' | 'llms'>;
+
+const NAMES = ['a2a', 'llm'] as const;
+
+export class ProtocolReader {
+  readonly #mcps: McpPlan[] = [];
+  readonly #a2as: A2aPlan[] = [];
+  readonly #llms: LlmPlan[] = [];
+  readonly #known = new Map<string, number>();
+
+  get protocols(): Protocols {
+    return { mcps: this.#mcps, a2as: this.#a2as, llms: this.#llms };
+  }
+
+  /** The route's action with the indices of what it speaks. */
+  route(source: Route, { route, action }: { route: RouteSource; action: RouteAction }, reading: Reading): RouteAction {
+    const given = NAMES.filter((name) => source[name] !== undefined);
+    const [first, second] = given;
+    if (first === undefined) return action;
+    if (second !== undefined)
+      reading.reporter.report(
+        'error',
+        [...route.path, second],
+        'conflict',
+        `a route speaks \`${first}\` or \`${second}\`, not both`,
+        { at: 'key', fix: 'write a route for each' },
+      );
+    const { path } = route;
+    const a2a = source.a2a === undefined ? null : readA2a(source.a2a, [...path, 'a2a'], reading);
+    const llm =
+      source.llm === undefined ? null : readLlm(source.llm, [...path, 'llm'], route.name, action.backends, reading);
+    return { ...action, a2a: this.#index('a2a', this.#a2as, a2a), llm: this.#index('llm', this.#llms, llm) };
+  }
+
+  #index<T>(kind: string, list: T[], plan: T | null): number {
+    if (plan === null) return -1;
+    const key = `${kind} ${JSON.stringify(plan)}`;
+    let index = this.#known.get(key);
+    if (index === undefined) {
+      index = list.push(plan) - 1;
+      this.#known.set(key, index);
+    }
+    return index;
+  }
+}
