@@ -7,6 +7,7 @@ import { runWafTraffic } from '../test/conformance/waf-traffic.ts';
 import { runGatewayApi, type Outcome } from '../test/conformance/gateway-api.ts';
 import { runMcp } from '../test/conformance/mcp.ts';
 import { runWebBotAuth } from '../test/conformance/web-bot-auth.ts';
+import { runRobots } from '../test/conformance/robots.ts';
 import { runRfc9421 } from '../test/conformance/rfc9421.ts';
 import { runStructuredFields } from '../test/conformance/structured-fields.ts';
 
@@ -20,6 +21,7 @@ const SUITES: Record<string, (only: readonly string[], report: (outcome: Outcome
   'waf-traffic': runWafTraffic,
   'structured-fields': runStructuredFields,
   rfc9421: runRfc9421,
+  robots: runRobots,
   'web-bot-auth': runWebBotAuth,
   mcp: runMcp,
 };
