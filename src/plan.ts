@@ -169,6 +169,8 @@ export type RuleAction = 'block' | 'log' | 'skip' | 'redirect' | 'rewrite' | 'ro
 export interface RatePlan {
   readonly requests: number;
   readonly seconds: number;
+  /** What clients are told that it is called. */
+  readonly policy: string;
   /** As written, for the log; the values of a request are in this order. */
   readonly by: readonly string[];
   /** Where the count can not be asked for: refuse, or let pass. */

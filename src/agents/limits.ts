@@ -66,3 +66,12 @@ export const MAX_CHARGES = 200_000;
 export const RESERVATION_SECONDS = 600;
 /** Seconds: charges are forgotten by slots of this length. */
 export const CHARGE_SLOT_SECONDS = 60;
+/** Rates. Windows that one object counts, and how many objects share them. */
+export const MAX_RATE_WINDOWS = 100_000;
+export const LIMITER_SHARDS = 64;
+/** Seconds: between two looks for windows that are over. */
+export const RATE_SWEEP_SECONDS = 10;
+/** Windows that an isolate knows to be used up, so that it need not ask; the oldest go first. */
+export const MAX_EXHAUSTED = 4096;
+/** Milliseconds for the answer of the object that counts. */
+export const LIMITER_TIMEOUT_MS = 2000;

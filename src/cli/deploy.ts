@@ -161,7 +161,7 @@ function configuration(name: string, variables: Readonly<Record<string, string>>
       bindings: OBJECT_CLASSES.map(({ binding, className }) => ({ name: binding, class_name: className })),
     },
     // Classes are only ever added: a tag that was deployed once is never changed.
-    migrations: ['tunnels', 'agents', 'mcp', 'report'].map((part) => ({
+    migrations: [...new Set(OBJECT_CLASSES.map(({ part }) => part))].map((part) => ({
       tag: `${part}-1`,
       new_sqlite_classes: classesOf(part),
     })),

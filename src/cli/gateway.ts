@@ -137,7 +137,7 @@ export class Gateway {
       workerd: workerdBinary(),
       config: join(this.#state, 'config.capnp'),
       sockets: this.#sockets,
-      objects: operator === null && (options.agents ?? null) === null ? null : join(this.#state, 'objects'),
+      objects: join(this.#state, 'objects'),
       listeners: options.tcp ?? [],
       workers: options.workers,
       host: options.host,
@@ -332,6 +332,7 @@ export class Gateway {
       ...{ authorities, v8Flags, agents },
       images: { directory: join(this.#state, 'images') },
       operator: this.#operator,
+      limits: true,
       shards: this.#supervisor.workers.map(({ shard }) => shard),
       tcp: this.#options.tcp ?? [],
     });

@@ -34,6 +34,7 @@ export const OBJECT_CLASSES = [
     uniqueKey: 'sallyport-tunnel-registry-1',
   },
   { part: 'agents', binding: 'REPLAY_GUARD', className: 'ReplayGuard', uniqueKey: 'sallyport-replay-guard-1' },
+  { part: 'limits', binding: 'RATE_LIMITER', className: 'RateLimiter', uniqueKey: 'sallyport-rate-limiter-1' },
   { part: 'mcp', binding: 'MCP_SESSIONS', className: 'McpSessions', uniqueKey: 'sallyport-mcp-sessions-1' },
   { part: 'report', binding: 'AGENT_REPORT', className: 'AgentReport', uniqueKey: 'sallyport-agent-report-1' },
 ] as const;
@@ -61,6 +62,8 @@ export interface WorkerdOptions {
   readonly shards?: readonly string[];
   /** null, or absent: signatures of agents are not looked at. */
   readonly agents?: AgentOptions | null;
+  /** Whether there are objects that count: they need a folder. */
+  readonly limits?: boolean;
   /** Sockets whose connections are streams of a tunnel, by name; their addresses come from the command line. */
   readonly tcp?: readonly TcpListener[];
   /** Addresses to listen on; without, they come from the command line. */
@@ -102,6 +105,7 @@ export function workerdConfig(options: WorkerdOptions): string {
     agents: agents !== null,
     mcp: operator !== null || agents !== null,
     report: agents !== null,
+    limits: options.limits === true,
   };
   const classes = OBJECT_CLASSES.filter(({ part }) => parts[part]);
   if (operator !== null) bindings.push({ name: 'OPERATOR_KEY', text: operator });

@@ -9,7 +9,8 @@
  *
  * ENTRYPOINTS: the default one serves apps, and on Cloudflare the control API for CONTROL_HOST; `control` serves the
  * control API (private socket on-prem), `shard` other processes of a deployment, `tcp` raw connections. CLASSES of Durable
- * Objects: `TunnelSession`, `TunnelRegistry`, `ReplayGuard`, `McpSessions` and `AgentReport`, with SQLite storage.
+ * Objects: `TunnelSession`, `TunnelRegistry`, `ReplayGuard`, `McpSessions`, `AgentReport` and `RateLimiter`, with SQLite
+ * storage.
  */
 import type { TunnelSessionNamespace } from '../tunnel/objects.ts';
 import type { AgentOptions, GuardNamespace } from './platform.ts';
@@ -46,6 +47,8 @@ export interface Env {
   readonly PUBLIC?: Fetcher;
   /** Objects that remember the nonces of signed requests; without it nobody does. */
   readonly REPLAY_GUARD?: GuardNamespace;
+  /** Objects that count how often something happened; without it rates can not be kept. */
+  readonly RATE_LIMITER?: GuardNamespace;
   /** Objects that remember sessions of MCP clients; without it there are none where the gateway would have to. */
   readonly MCP_SESSIONS?: GuardNamespace;
   /** Objects that keep what agents did, for the report. */

@@ -32,6 +32,7 @@ export function cloudflarePlatform(env: Env, bundle: Bundle): Platform {
     },
     ...(exposed !== null && { exposed }),
     agents: agentPlatform(env, (url, init) => fetch(url, init)),
+    limiter: env.RATE_LIMITER ?? null,
     mcpSessions: env.MCP_SESSIONS ?? null,
     secret: (name) => secretOf(env, name),
   };

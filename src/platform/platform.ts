@@ -15,6 +15,8 @@ export interface Platform {
   exposed?(tunnel: string): Promise<AccessRule | null>;
   /** For the proof of an agent's identity; null: signatures are not looked at. */
   readonly agents: AgentPlatform | null;
+  /** Objects that count how often something happened; null, or absent: nobody does. */
+  readonly limiter?: GuardNamespace | null;
   /** Objects that remember sessions of MCP clients; null, or absent: nobody does. */
   readonly mcpSessions?: GuardNamespace | null;
   /** A named secret, or undefined when there is none of that name. */

@@ -33,7 +33,14 @@ interface ObjectId {
 }
 
 type Binding = (typeof BINDINGS)[number];
-const BINDINGS = ['TUNNEL_SESSION', 'TUNNEL_REGISTRY', 'REPLAY_GUARD', 'MCP_SESSIONS', 'AGENT_REPORT'] as const;
+const BINDINGS = [
+  'TUNNEL_SESSION',
+  'TUNNEL_REGISTRY',
+  'REPLAY_GUARD',
+  'MCP_SESSIONS',
+  'AGENT_REPORT',
+  'RATE_LIMITER',
+] as const;
 
 let known: { readonly from: Env; readonly env: Env } | null = null;
 

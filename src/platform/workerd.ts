@@ -39,6 +39,7 @@ export function workerdPlatform(env: Env): Platform {
     },
     ...(exposed !== null && { exposed }),
     agents: agentPlatform(env, env.PUBLIC === undefined ? null : env.PUBLIC.fetch.bind(env.PUBLIC)),
+    limiter: env.RATE_LIMITER ?? null,
     mcpSessions: env.MCP_SESSIONS ?? null,
     secret: (name) => secretOf(env, name),
   };

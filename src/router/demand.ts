@@ -1,5 +1,5 @@
 /** What rules demand of a request before it goes on: collected by the engine's calls, settled by the phases of `limit`. */
-import type { RulePlan } from '../plan.ts';
+import type { RatePlan, RulePlan } from '../plan.ts';
 import type { Evidence } from './verdict.ts';
 
 export interface Demand {
@@ -13,7 +13,7 @@ export interface Demand {
 
 /** How one rate stands for a client, for the fields `RateLimit` and `RateLimit-Policy`. */
 export interface RateState {
-  readonly rule: RulePlan;
+  readonly rate: RatePlan;
   readonly remaining: number;
   readonly resetSeconds: number;
 }

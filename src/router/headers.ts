@@ -2,6 +2,7 @@
 import { applyCors } from './cors-policy.ts';
 import { ownHeaders, type Phase } from './exchange.ts';
 import { applyChange } from './header-change.ts';
+import { writeRates } from './rate.ts';
 
 export const headers: Phase = {
   name: 'headers',
@@ -10,6 +11,7 @@ export const headers: Phase = {
       if (filter.type === 'responseHeaders') applyChange(ownHeaders(exchange), filter.change, exchange.platform);
     const cors = exchange.action?.cors ?? null;
     if (cors !== null) applyCors(exchange, cors, ownHeaders(exchange));
+    if (exchange.rates.length > 0) writeRates(ownHeaders(exchange), exchange.rates);
     if (exchange.sticky !== '') ownHeaders(exchange).append('set-cookie', exchange.sticky);
   },
 };

@@ -6,6 +6,7 @@ import { settleCharge } from './charge.ts';
 import type { Demand } from './demand.ts';
 import type { Exchange, Phase } from './exchange.ts';
 import { refuse } from './problem.ts';
+import { settleRate } from './rate.ts';
 
 export const limit: Phase = {
   name: 'limit',
@@ -17,6 +18,7 @@ export const limit: Phase = {
 };
 
 const ORDER = ['rate', 'challenge', 'charge'] as const;
+const NONE: readonly Demand[] = [];
 
 async function settle(exchange: Exchange): Promise<void> {
   const { demands } = exchange;
@@ -25,18 +27,17 @@ async function settle(exchange: Exchange): Promise<void> {
     for (const demand of demands) {
       if (demand.rule.action !== action) continue;
       await settleOne(exchange, demand);
-      if (exchange.response !== null) {
-        exchange.body?.discard();
-        return;
-      }
+      if (exchange.response === null) continue;
+      exchange.body?.discard();
+      return;
     }
   }
 }
 
-const NONE: readonly Demand[] = [];
-
-async function settleOne(exchange: Exchange, { rule }: Demand): Promise<void> {
+async function settleOne(exchange: Exchange, demand: Demand): Promise<void> {
+  const { rule } = demand;
   if (rule.action === 'charge') return await settleCharge(exchange, rule);
+  if (rule.rate !== undefined) return await settleRate(exchange, demand, rule.rate);
   const reason = 'the gateway can not settle this';
   refuse(
     exchange,

@@ -15,8 +15,13 @@ export interface ReadRate {
   readonly keys: NonNullable<RuleSource['keys']>;
 }
 
-/** `by`: what counts where the fields do not say. */
-export function readRate(fields: RateFields, path: DocumentPath, by: readonly string[], reporter: Reporter): ReadRate {
+/** `policy`: what clients are told that it is called; `by`: what counts where the fields do not say. */
+export function readRate(
+  fields: RateFields,
+  path: DocumentPath,
+  { policy, by }: { readonly policy: string; readonly by: readonly string[] },
+  reporter: Reporter,
+): ReadRate {
   const milliseconds = parseDuration(fields.per)!;
   if (milliseconds < 1000 || milliseconds > MAX_RATE_SECONDS * 1000 || milliseconds % 1000 !== 0)
     reporter.report('error', [...path, 'per'], 'out-of-range', '`per` must be whole seconds, from 1s to 744h', {
@@ -24,7 +29,13 @@ export function readRate(fields: RateFields, path: DocumentPath, by: readonly st
     });
   const given = fields.by ?? by;
   return {
-    plan: { requests: fields.requests, seconds: Math.floor(milliseconds / 1000), by: given, onError: fields.onError },
+    plan: {
+      requests: fields.requests,
+      seconds: Math.floor(milliseconds / 1000),
+      policy,
+      by: given,
+      onError: fields.onError,
+    },
     keys: given.map((key, index) => ({
       path: fields.by === undefined ? path : [...path, 'by', index],
       value: keyValue(key),

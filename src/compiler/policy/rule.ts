@@ -19,7 +19,7 @@ export interface ReadRule {
 /** The operands of actions, and which action each belongs to. */
 const OPERANDS = {
   status: ['block'],
-  reason: ['block'],
+  reason: ['block', 'rate', 'challenge'],
   skip: ['skip'],
   redirect: ['redirect'],
   rewrite: ['rewrite'],
@@ -27,6 +27,13 @@ const OPERANDS = {
   rate: ['rate'],
   charge: ['charge'],
 } as const;
+
+/** What clients get of actions that do more than refuse, where the rule does not say. */
+const STATUS: Readonly<Record<string, number>> = { rate: 429 };
+const REASON: Readonly<Record<string, string>> = {
+  rate: 'there were too many requests of this kind',
+  challenge: 'this is for browsers',
+};
 
 /** `names`: where each name stands first among the rules of the document; `off`: those of rules that are off. */
 export function readRule(
@@ -76,7 +83,7 @@ export function readRule(
   const mode = source.mode === 'log' ? 'log' : 'enforce';
   const rate =
     action === 'rate' && source.rate !== undefined
-      ? readRate(source.rate, [...path, 'rate'], BY_CLIENT, reporter)
+      ? readRate(source.rate, [...path, 'rate'], { policy: source.name, by: BY_CLIENT }, reporter)
       : null;
   return {
     on: source.mode !== 'off',
@@ -98,8 +105,8 @@ export function readRule(
       name: source.name,
       action,
       mode,
-      status: action === 'redirect' ? (source.redirect?.status ?? 302) : (source.status ?? 403),
-      reason: source.reason ?? source.name,
+      status: action === 'redirect' ? (source.redirect?.status ?? 302) : (source.status ?? STATUS[action] ?? 403),
+      reason: source.reason ?? REASON[action] ?? source.name,
       backend:
         action === 'route' && source.route !== undefined
           ? backendIndex(reading, source.route.backend, [...path, 'route', 'backend'])

@@ -1,0 +1,180 @@
+/**
+ * How often something happened: a Durable Object, so that all isolates and processes share one count, in shards, so that
+ * none is asked for all. A window begins with the first take of its key and ends after its seconds; what it takes is looked
+ * up and recorded in one step that nothing comes between, so that it never takes more than its limit.
+ *
+ * REJECTED: windows of the clock (all keys of a rule start again at once, and with them all clients that wait), sliding
+ * windows and buckets of tokens (a client cannot tell when it may come again), one object for each key (a file each).
+ */
+import { base64Url } from './json-web-key.ts';
+import { LIMITER_SHARDS, LIMITER_TIMEOUT_MS, MAX_EXHAUSTED, MAX_RATE_WINDOWS, RATE_SWEEP_SECONDS } from './limits.ts';
+import type { GuardNamespace, GuardStorage } from './replay-guard.ts';
+
+/** What is taken from a window. */
+export interface Take {
+  /** Which windows: those of one rule of one app; any text. */
+  readonly rule: string;
+  /** Whose window: any text; only its hash leaves the isolate. */
+  readonly key: string;
+  readonly limit: number;
+  readonly windowSeconds: number;
+  /** Default 1. 0 asks whether anything is left, and takes nothing. */
+  readonly cost?: number;
+  /** The cost is a fact already: it is recorded even where it is more than was left. */
+  readonly spent?: boolean;
+}
+
+export interface Taken {
+  /** False: nothing was taken. */
+  readonly allowed: boolean;
+  readonly remaining: number;
+  /** Until the window starts again, with fractions; all of it where none has begun. */
+  readonly resetSeconds: number;
+}
+
+/** The answers of an object, as statuses. */
+const TAKEN = 200;
+const EXHAUSTED = 429;
+const FULL = 507;
+const MALFORMED = 400;
+
+/** A hash, base64url; limit, seconds, cost; `spent` where the cost is a fact. */
+const PATH = /^\/([A-Za-z0-9_-]{43})\/([0-9]{1,15})\/([0-9]{1,9})\/([0-9]{1,15})(\/spent)?$/;
+/** Counts stay integers that a number holds exactly, whatever is added to them. */
+const MAX_USED = 2 ** 52;
+
+export class RateLimiter {
+  readonly #storage: GuardStorage;
+  readonly #now: () => number;
+  #swept = 0;
+  #count: number;
+
+  /** `now`: milliseconds since the epoch. */
+  constructor(state: { readonly storage: GuardStorage }, _environment?: unknown, now: () => number = Date.now) {
+    this.#storage = state.storage;
+    this.#now = now;
+    this.#create();
+    this.#count = this.#total();
+  }
+
+  /** `POST /HASH/LIMIT/SECONDS/COST[/spent]`: 200 or 429 with what is left, 507 when no more windows fit. */
+  async fetch(request: { readonly url: string }): Promise<Response> {
+    const parts = PATH.exec(new URL(request.url).pathname);
+    if (parts === null) return new Response(null, { status: MALFORMED });
+    const id = parts[1]!;
+    const [limit, seconds, cost] = [Number(parts[2]), Number(parts[3]), Number(parts[4])];
+    const now = this.#now();
+    this.#sweep(now);
+    // No `await` from here to the record: nothing else runs in this object meanwhile.
+    const [row] = this.#storage.sql.exec('SELECT until, used FROM span WHERE id = ?', id).toArray();
+    const known = row !== undefined && Number(row['until']) > now;
+    // A clock that was set back must not make a window longer than it is.
+    const until = known ? Math.min(Number(row['until']), now + seconds * 1000) : now + seconds * 1000;
+    const used = known ? Number(row['used']) : 0;
+    const left = Math.max(0, limit - used);
+    const reset = (until - now) / 1000;
+    const allowed = cost === 0 ? left > 0 : cost <= left;
+    if (!allowed && parts[5] === undefined) return answer({ allowed, remaining: left, resetSeconds: reset });
+    if (cost === 0) return answer({ allowed, remaining: left, resetSeconds: reset });
+    if (row === undefined && this.#count >= MAX_RATE_WINDOWS) return new Response(null, { status: FULL });
+    const total = Math.min(used + cost, MAX_USED);
+    this.#exec(
+      'INSERT INTO span (id, until, used) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET until = excluded.until, used = excluded.used',
+      ...[id, until, total],
+    );
+    if (row === undefined) this.#count++;
+    await this.#wake(until);
+    return answer({ allowed, remaining: Math.max(0, limit - total), resetSeconds: reset });
+  }
+
+  /** Nobody may ask any more: what is over is dropped all the same. */
+  async alarm(): Promise<void> {
+    this.#swept = 0;
+    this.#sweep(this.#now());
+    if (this.#count === 0) {
+      await this.#storage.deleteAll();
+      this.#create(); // what asks next finds this instance, or one that makes the table anew
+      return;
+    }
+    const [row] = this.#storage.sql.exec('SELECT min(until) AS next FROM span').toArray();
+    await this.#wake(Number(row?.['next'] ?? 0));
+  }
+
+  #sweep(now: number): void {
+    const slot = Math.floor(now / (RATE_SWEEP_SECONDS * 1000));
+    if (slot <= this.#swept) return;
+    this.#swept = slot;
+    this.#exec('DELETE FROM span WHERE until <= ?', now);
+    this.#count = this.#total();
+  }
+
+  /** Windows are dropped by the alarm in slots: an alarm for each would wake the object as often as it is asked. */
+  async #wake(until: number): Promise<void> {
+    if ((await this.#storage.getAlarm()) === null) await this.#storage.setAlarm(until + RATE_SWEEP_SECONDS * 1000);
+  }
+
+  #total(): number {
+    return Number(this.#storage.sql.exec('SELECT count(*) AS total FROM span').toArray()[0]?.['total'] ?? 0);
+  }
+
+  #create(): void {
+    this.#exec(
+      'CREATE TABLE IF NOT EXISTS span (id TEXT PRIMARY KEY, until INTEGER NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID',
+    );
+    this.#exec('CREATE INDEX IF NOT EXISTS span_until ON span (until)');
+  }
+
+  #exec(query: string, ...values: (string | number)[]): void {
+    this.#storage.sql.exec(query, ...values).toArray();
+  }
+}
+
+function answer(taken: Taken): Response {
+  return Response.json(taken, { status: taken.allowed ? TAKEN : EXHAUSTED });
+}
+
+/** Windows that are used up, as far as this isolate has been told, by when they end (ms since the epoch). */
+const exhausted = new Map<string, number>();
+
+/** Null: nobody could be asked, or no more windows can be counted. */
+export async function take(namespace: GuardNamespace, wanted: Take): Promise<Taken | null> {
+  const { rule, key, limit, windowSeconds, cost = 1, spent = false } = wanted;
+  const hash = new Uint8Array(
+    await crypto.subtle.digest('SHA-256', new TextEncoder().encode(JSON.stringify([rule, windowSeconds, key]))),
+  );
+  const id = base64Url(hash);
+  const window = `${id}/${limit}`; // whoever raises a limit need not wait
+  const known = spent ? undefined : exhausted.get(window);
+  // PERF: a flood of one key is answered here, and its object hears of it no more.
+  if (known !== undefined) {
+    const left = known - Date.now();
+    if (left > 0) return { allowed: false, remaining: 0, resetSeconds: left / 1000 };
+    exhausted.delete(window);
+  }
+  try {
+    const stub = namespace.get(namespace.idFromName(`limit-${(hash[0] ?? 0) % LIMITER_SHARDS}`) as never);
+    const signal = AbortSignal.timeout(LIMITER_TIMEOUT_MS);
+    const url = `http://limit/${id}/${limit}/${windowSeconds}/${cost}${spent ? '/spent' : ''}`;
+    const response = await stub.fetch(url, { method: 'POST', signal });
+    if (response.status !== TAKEN && response.status !== EXHAUSTED) {
+      await response.body?.cancel();
+      return null;
+    }
+    const taken = (await response.json()) as Taken;
+    if (taken.remaining === 0) remember(window, Date.now() + taken.resetSeconds * 1000);
+    return taken;
+  } catch {
+    return null;
+  }
+}
+
+function remember(id: string, until: number): void {
+  if (exhausted.size >= MAX_EXHAUSTED) {
+    // SAFETY: a Map keeps its order, so the first is the oldest.
+    for (const oldest of exhausted.keys()) {
+      exhausted.delete(oldest);
+      break;
+    }
+  }
+  exhausted.set(id, until);
+}
