@@ -69,7 +69,8 @@ const SIGNATURE = 'src/control/(?:signature|openapi-(?:tunnels|agents))';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';
 const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame|access|register|registry|consent|shard)';
 /** What the command line shares with the worker, and the connector that it runs. */
-const CONNECTOR = 'src/tunnel/(?:connector/.*|access|capability|consent|frame|head|objects|opening|shard)';
+const CONNECTOR =
+  'src/tunnel/(?:connector/.*|access|capability|consent|exchange|frame|head|objects|opening|redact|shard|shown)';
 const RUNTIME = 'src/(router|waf|agents|observe|platform|control)/.*';
 const TABLE: readonly Row[] = [
   { name: 'assembly', files: /^assembly\//, local: /^assembly\//, packages: [], node: false },
@@ -103,6 +104,13 @@ const TABLE: readonly Row[] = [
     node: false,
   },
   {
+    name: 'src/tunnel: what is shown of an exchange, for both ends',
+    files: /^src\/tunnel\/(exchange|shown|redact)\.ts$/,
+    local: /^src\/tunnel\/(exchange|shown|redact|head)$/,
+    packages: [],
+    node: false,
+  },
+  {
     name: 'src/tunnel: the registry',
     files: /^src\/tunnel\/(access|register|registry|consent|shard)\.ts$/,
     local: /^src\/tunnel\/(access|register|capability|sealed)$|^src\/control\/signature$/,
@@ -120,7 +128,7 @@ const TABLE: readonly Row[] = [
     name: 'src/tunnel/connector: the other end, in Node',
     files: /^src\/tunnel\/connector\//,
     local:
-      /^src\/(tunnel\/(connector\/.*|frame|head|credit|stream|lane|lane-options|opening|message|welcome|capability)|control\/signature)$/,
+      /^src\/(tunnel\/(connector\/.*|frame|head|credit|stream|lane|lane-options|opening|message|welcome|capability|exchange)|control\/signature)$/,
     packages: ['ws'],
     node: true,
   },

@@ -103,6 +103,40 @@ export const TUNNEL_PATHS = {
       responses: { 200: ended, ...refusals },
     },
   },
+  '/v1/tunnels/{name}/requests': {
+    get: {
+      operationId: 'watchTunnel',
+      summary: 'Requests that ended since the last question; noted for 15 s after each question, and not otherwise',
+      parameters: [
+        ...parameters,
+        {
+          name: 'after',
+          in: 'query',
+          schema: text,
+          description: 'what the last answer called next; absent: from now on',
+        },
+        {
+          name: 'inspect',
+          in: 'query',
+          schema: { enum: ['1'] },
+          description: 'with heads, and the first 16 KiB of bodies; values named like a secret are hidden',
+        },
+      ],
+      responses: {
+        200: json('requests', {
+          type: 'object',
+          required: ['requests', 'next', 'missed'],
+          properties: {
+            requests: { type: 'array', items: { type: 'object' } },
+            next: text,
+            missed: { type: 'integer', description: 'that ended too, and were not noted for want of room' },
+          },
+        }),
+        409: problem('The name belongs to another project'),
+        ...refusals,
+      },
+    },
+  },
   '/v1/tunnels/{name}/revoke': {
     post: {
       operationId: 'revokeTunnel',

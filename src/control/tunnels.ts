@@ -77,6 +77,28 @@ tunnels.patch('/v1/tunnels/:name', async (c) => {
   return c.json(record);
 });
 
+/** What the tunnel's sessions note while somebody asks; `next` of an answer is `after` of the next question. */
+tunnels.get('/v1/tunnels/:name/requests', async (c) => {
+  const { registry, project, session } = await partsOf(c.env.env);
+  const record = done(await registry.read(labelOf(c.req.param('name'))));
+  const after = c.req.query('after') ?? '';
+  if (!/^(?:\d{1,15}(?:\.\d{1,15}){0,63})?$/.test(after))
+    throw new Refusal(400, 'after must be what the last answer called next');
+  const places = after === '' ? [] : after.split('.').map(Number);
+  const inspect = c.req.query('inspect') === '1';
+  const all = await Promise.all(
+    Array.from({ length: record.sessions }, (_, index) =>
+      session(record.name, index).requests(project, places[index] ?? -1, inspect),
+    ),
+  );
+  const noted = all.filter((one) => one !== null);
+  if (noted.length < all.length) throw new Refusal(409, 'the tunnel belongs to another project');
+  const requests = noted.flatMap((one) => one.requests);
+  requests.sort((one, other) => (one.started < other.started ? -1 : one.started > other.started ? 1 : 0));
+  const missed = noted.reduce((sum, one) => sum + one.missed, 0);
+  return c.json({ requests, next: noted.map(({ next }) => next).join('.'), missed });
+});
+
 tunnels.post('/v1/tunnels/:name/revoke', async (c) => {
   const { registry, project, session } = await partsOf(c.env.env);
   const name = labelOf(c.req.param('name'));

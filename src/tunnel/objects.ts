@@ -13,6 +13,7 @@
  */
 import type { AccessRule } from './access.ts';
 import { type Exposure, LABEL } from './capability.ts';
+import type { Shown } from './shown.ts';
 
 export const MAX_SESSIONS = 64; // of one tunnel
 export const SESSIONS_HEADER = 'x-sallyport-sessions';
@@ -101,6 +102,16 @@ export interface SessionStatus {
   readonly streams: number;
 }
 
+/** Requests that are over, as an operator sees them. */
+export interface NotedRequests {
+  /** ShownWhole where heads and bodies were asked for. */
+  readonly requests: readonly Shown[];
+  /** What to ask for next. */
+  readonly next: number;
+  /** How many are not among them, for want of room. */
+  readonly missed: number;
+}
+
 /** What the worker and the control API may call. */
 export interface TunnelSessionMethods {
   /** Session 0 only: takes the name for the project, uses up the nonce. */
@@ -127,6 +138,11 @@ export interface TunnelSessionMethods {
   /** Of a session that the tunnel does without from now on: closes its sockets, whose connectors dial again. */
   retire(): Promise<void>;
   status(): Promise<SessionStatus>;
+  /**
+   * Requests that are over since `after` (-1: from now on), with heads and the beginning of bodies when `inspect`. They are
+   * noted for a while after each question. Null: the session has connectors of another project.
+   */
+  requests(project: string, after: number, inspect: boolean): Promise<NotedRequests | null>;
   /** Closes every socket and gives the name back; capabilities issued up to `until` (ms since the epoch) are refused. */
   forget(until: number): Promise<void>;
 }

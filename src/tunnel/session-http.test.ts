@@ -14,7 +14,17 @@ async function asking(more: Partial<Ask> = {}) {
   const { edge, accepted } = lanePair();
   const opening = encodeOpening({ kind: HTTP, service: '', head: { method: 'POST', target: '/', fields: [] } });
   const question: Ask = {
-    ...{ kind: HTTP, opening, method: 'POST', body: null, signal: null, movable: false, join: null, ...more },
+    ...{
+      kind: HTTP,
+      opening,
+      method: 'POST',
+      body: null,
+      signal: null,
+      movable: false,
+      join: null,
+      watch: null,
+      ...more,
+    },
   };
   const kept: Promise<unknown>[] = [];
   const answer = ask({ lane: edge, movable: new Set() } as unknown as EdgeLane, question, (work) => kept.push(work));

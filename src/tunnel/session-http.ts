@@ -4,6 +4,7 @@
  */
 import { lengthStream, responseInit, webSocketOf } from '../platform/runtime.ts';
 import { RESET_CODE } from './frame.ts';
+import type { Watch } from './exchange.ts';
 import { decodeResponse, type Fields, type ResponseHead } from './head.ts';
 import { FAILURE_HEADER, SESSIONS_HEADER } from './objects.ts';
 import { TCP } from './opening.ts';
@@ -24,6 +25,8 @@ export interface Ask {
   readonly movable: boolean;
   /** Where the client wants a socket: takes the stream over when the other end agrees, in the turn in which it does. */
   readonly join: ((stream: TunnelStream, head: ResponseHead) => Response) | null;
+  /** Null: nobody looks. */
+  readonly watch: Watch | null;
 }
 
 /** The answer, or why there is none. Never rejects. `keep` is given what goes on behind the answer. */
@@ -35,7 +38,7 @@ export async function ask(
   const stream = edge.lane.open(request.opening);
   const answer = new Answer(stream, request);
   const { body, signal } = request;
-  if (body !== null) keep(sendBody(body, stream, answer));
+  if (body !== null) keep(sendBody(body, stream, answer, request.watch));
   else if (request.join === null) stream.end();
   const move = request.movable ? () => answer.fail(RESET_CODE.lost, 'the socket was lost') : null;
   if (move !== null) edge.movable.add(move);
@@ -68,6 +71,7 @@ export function noted(answer: Response, sessions: number): Response {
 class Answer {
   readonly head: Promise<ResponseHead | StreamReset>;
   readonly #stream: TunnelStream;
+  readonly #watch: Watch | null;
   #headed = false;
   #settle: (head: ResponseHead | StreamReset) => void = () => {};
   readonly #chunks = new WaitingChunks();
@@ -77,23 +81,27 @@ class Answer {
 
   joined: Response | null = null;
 
-  constructor(stream: TunnelStream, { kind, join }: Ask) {
+  constructor(stream: TunnelStream, { kind, join, watch }: Ask) {
     this.#stream = stream;
+    this.#watch = watch;
     this.head = new Promise((settle) => (this.#settle = settle));
     stream.onHead = (payload) => {
       if (this.#headed) return this.fail(RESET_CODE.protocol, 'a second head');
       this.#headed = true;
       const head = kind !== TCP ? decodeResponse(payload) : join === null ? CONNECTED : SWITCHED;
+      if (kind !== TCP) watch?.answered(head);
       if (join !== null && head.status === 101) this.joined = join(stream, head);
       this.#settle(head);
     };
     stream.onData = (chunk) => {
+      watch?.out(chunk);
       this.#chunks.push(chunk);
       this.#signal();
     };
     stream.onEnd = () => {
       this.#ended = true;
       if (!this.#headed) this.fail(RESET_CODE.protocol, 'an end without a head');
+      else watch?.ended();
       this.#signal();
     };
     stream.onReset = (reset) => this.#failed(reset);
@@ -109,6 +117,8 @@ class Answer {
     // An origin that has answered need not read the rest of what was sent to it.
     if (this.#ended && this.#headed) return;
     this.#reset ??= reset;
+    // Before the head another lane may still be asked.
+    if (this.#headed) this.#watch?.ended(reset.message || 'aborted');
     this.#settle(reset);
     this.#signal();
   }
@@ -222,7 +232,12 @@ export function fromLatin1(text: string): string {
   return new TextDecoder().decode(Uint8Array.from(text, (character) => character.charCodeAt(0)));
 }
 
-async function sendBody(body: ReadableStream<Uint8Array>, stream: TunnelStream, answer: Answer): Promise<void> {
+async function sendBody(
+  body: ReadableStream<Uint8Array>,
+  stream: TunnelStream,
+  answer: Answer,
+  watch: Watch | null,
+): Promise<void> {
   const source = body as unknown as { getReader(options: { mode: 'byob' }): ReadableStreamBYOBReader };
   const reader = source.getReader({ mode: 'byob' });
   try {
@@ -230,6 +245,7 @@ async function sendBody(body: ReadableStream<Uint8Array>, stream: TunnelStream, 
       // A buffer is not used again: the lane may send its bytes in a later turn.
       const { value, done } = await reader.read(new Uint8Array(READ_BYTES));
       if (done) break;
+      watch?.in(value);
       await stream.write(value);
     }
     if (stream.open) stream.end();

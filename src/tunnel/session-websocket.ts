@@ -4,6 +4,7 @@
  * sleep with the object; their attachments hold what a stream needs to go on.
  */
 import { ACCESS_WINDOW } from './credit.ts';
+import type { Watch } from './exchange.ts';
 import { RESET_CODE } from './frame.ts';
 import {
   BINARY,
@@ -56,6 +57,8 @@ class Client {
   readonly raw: boolean;
   /** Who has it open by `access`; null: the public. */
   readonly guest: Guest | null;
+  /** Null: nobody looks, or did when it was opened. */
+  watch: Watch | null = null;
   readonly #queues: { bytes: number }; // of all clients of the session
   readonly #gone: (client: Client) => void;
   #reader: MessageReader | null;
@@ -98,6 +101,7 @@ class Client {
 
   #data(chunk: Uint8Array): void {
     this.dirty = true;
+    this.watch?.out(chunk);
     this.#pending += chunk.byteLength;
     if (this.#reader === null) this.#send(chunk);
     else
@@ -148,6 +152,7 @@ class Client {
   }
 
   #reset({ code, message }: StreamReset): void {
+    this.watch?.ended(message || 'aborted');
     this.#close(code === RESET_CODE.lost ? RESTART : FAILED, this.raw ? message : '');
     this.#gone(this);
   }
@@ -167,6 +172,7 @@ class Client {
   message(message: string | ArrayBuffer): Promise<void> {
     this.dirty = true;
     const bytes = typeof message === 'string' ? encoder.encode(message) : new Uint8Array(message);
+    this.watch?.in(bytes);
     if (this.raw) {
       if (typeof message === 'string') return this.#refuse('a TCP connection has no texts');
       if (bytes.byteLength === 0) return this.#write(null);
@@ -300,15 +306,25 @@ export class Clients {
   }
 
   /** Joins a client's socket and a stream whose head said yes. False: the guest's right has ended meanwhile. */
-  accept(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean, guest: Guest | null): boolean {
+  accept(
+    socket: HibernatingSocket,
+    lane: string,
+    stream: TunnelStream,
+    raw: boolean,
+    guest: Guest | null,
+    watch: Watch | null = null,
+  ): boolean {
     if (guest !== null && !this.#arriving.has(guest)) return false;
     this.#context.acceptWebSocket(socket, [TAG]);
-    this.#add(socket, lane, stream, raw, guest);
+    this.#add(socket, lane, stream, raw, guest).watch = watch;
     return true;
   }
 
   #add(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean, guest: Guest | null): Client {
-    const client = new Client(socket, lane, stream, raw, guest, this.#queues, () => this.#clients.delete(socket));
+    const client = new Client(socket, lane, stream, raw, guest, this.#queues, () => {
+      client.watch?.ended();
+      this.#clients.delete(socket);
+    });
     this.#clients.set(socket, client);
     return client;
   }

@@ -7,7 +7,8 @@ import { DurableObject } from 'cloudflare:workers';
 import type { Env } from '../platform/bindings.ts';
 import type { AccessRule } from './access.ts';
 import { CLOSE, RESET_CODE, SUBPROTOCOL } from './frame.ts';
-import { HeadError, type ResponseHead } from './head.ts';
+import type { Watch } from './exchange.ts';
+import { HeadError, type RequestHead, type ResponseHead } from './head.ts';
 import {
   type Admission,
   type Claim,
@@ -16,6 +17,7 @@ import {
   LANE_HEADER,
   type LaneRequest,
   MAX_SESSIONS,
+  type NotedRequests,
   openSessions,
   type SessionStatus,
   type TunnelSessionMethods,
@@ -24,6 +26,7 @@ import { encodeOpening, HTTP, TCP, WEBSOCKET } from './opening.ts';
 import { type Ask, ask, failure, fieldsOf, fromLatin1, noted, toLatin1 } from './session-http.ts';
 import { type EdgeLane, EdgeLanes } from './session-lanes.ts';
 import { SessionMemory } from './session-memory.ts';
+import { SessionWatch } from './session-watch.ts';
 import { Clients, MAX_CLIENTS } from './session-websocket.ts';
 import { StreamReset, type TunnelStream } from './stream.ts';
 import { PING_TEXT, PONG_TEXT } from './welcome.ts';
@@ -37,6 +40,9 @@ export const MAX_WAITING = 1024; // requests that wait for a connector
 const MAX_TRIES = 4;
 const REVOKED = 'the capability was revoked';
 
+/** By the kind of an opening. */
+const KINDS = { [HTTP]: 'http', [WEBSOCKET]: 'websocket', [TCP]: 'tcp' } as const;
+
 /** SPEC: RFC 9110 section 9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'QUERY']);
 
@@ -44,6 +50,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   readonly #memory: SessionMemory;
   readonly #lanes: EdgeLanes;
   readonly #clients: Clients;
+  readonly #watch = new SessionWatch();
   readonly #startedAt = Date.now();
   #active = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -97,10 +104,11 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     const kind = raw ? TCP : wants ? WEBSOCKET : HTTP;
     if (wants && this.#clients.count >= MAX_CLIENTS) return failure(503, `more than ${MAX_CLIENTS} WebSockets`);
     let opening: Uint8Array;
+    let head: RequestHead | null = null;
     try {
       if (kind === TCP) opening = encodeOpening({ kind, service });
       else {
-        const head = { method, target: toLatin1(target), fields: fieldsOf(headers, host) };
+        head = { method, target: toLatin1(target), fields: fieldsOf(headers, host) };
         opening = encodeOpening({ kind, service, head });
       }
     } catch (error) {
@@ -108,7 +116,8 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
       return failure(431, error.message);
     }
     const movable = body === null && !raw && IDEMPOTENT.has(method);
-    const question: Omit<Ask, 'join'> = { kind, opening, method, body, signal, movable };
+    const watch = this.#watch.begin(KINDS[kind], service, head);
+    const question: Omit<Ask, 'join'> = { kind, opening, method, body, signal, movable, watch };
     let tried: Set<EdgeLane> | null = null;
     let last: StreamReset | null = null;
     const giveUp = Date.now() + patience;
@@ -123,7 +132,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
       }
       tries++;
       const join = wants
-        ? (stream: TunnelStream, head: ResponseHead) => this.#join(edge, stream, head, raw, guest)
+        ? (stream: TunnelStream, head: ResponseHead) => this.#join(edge, stream, head, raw, guest, watch)
         : null;
       const answer = await ask(edge, { ...question, join }, this.#keep);
       this.#active = true;
@@ -138,6 +147,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
       if (!again) break;
       (tried ??= new Set()).add(edge);
     }
+    watch?.ended(last?.message ?? 'no connector of the tunnel is connected');
     if (last === null) return failure(503, 'no connector of the tunnel is connected');
     return failure(last.code === RESET_CODE.timedOut ? 504 : 502, last.message);
   }
@@ -151,9 +161,17 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   }
 
   /** The origin, or the TCP target, agreed: joins the client's socket and the stream. */
-  #join(edge: EdgeLane, stream: TunnelStream, head: ResponseHead, raw: boolean, guest: Guest | null): Response {
+  #join(
+    edge: EdgeLane,
+    stream: TunnelStream,
+    head: ResponseHead,
+    raw: boolean,
+    guest: Guest | null,
+    watch: Watch | null,
+  ): Response {
     const { 0: client, 1: ours } = new WebSocketPair();
-    if (!this.#clients.accept(ours, edge.id, stream, raw, guest)) {
+    if (!this.#clients.accept(ours, edge.id, stream, raw, guest, watch)) {
+      watch?.ended('the right of the guest has ended');
       stream.reset(RESET_CODE.cancelled, 'the right of the guest has ended');
       return failure(403, 'the right to the service has ended');
     }
@@ -277,6 +295,12 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     return { project, sessions, revoked, lanes, streams: this.#lanes.streams };
   }
 
+  async requests(project: string, after: number, inspect: boolean): Promise<NotedRequests | null> {
+    const owner = this.#memory.project;
+    const foreign = this.#lanes.all().some(({ request }) => request.project !== project);
+    return foreign || (owner !== '' && owner !== project) ? null : this.#watch.read(after, inspect);
+  }
+
   async listed(): Promise<void> {
     this.#memory.listed();
   }
@@ -285,6 +309,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     for (const edge of this.#lanes.all()) this.#lanes.close(edge, CLOSE.revoked, 'the tunnel was deleted');
     await this.ctx.storage.deleteAlarm();
     await this.ctx.storage.deleteAll();
+    this.#watch.stop();
     this.#memory.forget();
     // What is forgotten is the owner; that is not, or a connector that comes back would take the name again.
     this.#memory.revoke(until);

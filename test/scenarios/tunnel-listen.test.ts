@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { readLines } from '../../src/cli/lines.ts';
-import { REDACTED } from '../../src/cli/tunnel/redact.ts';
-import type { ShownWhole } from '../../src/cli/tunnel/ring.ts';
+import { REDACTED } from '../../src/tunnel/redact.ts';
+import type { ShownWhole } from '../../src/tunnel/shown.ts';
 import { ROOT, run, type RunResult } from '../gateway.ts';
 import { TestEdge } from '../support/tunnel-edge.ts';
 import { until } from '../support/tunnel-pair.ts';
@@ -253,7 +253,10 @@ test('only its user reaches what it keeps, and nothing is left of it', { timeout
     [],
   );
   assert.match((await command('logs')).stderr, /no connector of yours is running/);
-  assert.match((await command('logs', 'desk')).stderr, /kept where the connector runs.* sallyport tunnel status desk/);
+  assert.match(
+    (await command('logs', 'desk')).stderr,
+    /connector of yours on this machine is called desk .* no deployment was started in this directory/,
+  );
 });
 
 test('the first signal lets requests end, the second does not', { timeout: 60_000 }, async () => {

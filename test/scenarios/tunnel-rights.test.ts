@@ -3,19 +3,23 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { request, type IncomingMessage } from 'node:http';
+import { spawn } from 'node:child_process';
 import { createServer, type AddressInfo, type Server } from 'node:net';
+import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { unixRequest } from '../../src/cli/http.ts';
 import { accessDialer } from '../../src/tunnel/connector/access.ts';
 import { generateConnectorKey, HANDSHAKE_HEADER } from '../../src/tunnel/capability.ts';
 import type { Connector, Credentials } from '../../src/tunnel/connector/connector.ts';
 import { issued, type PrivateJwk } from '../../src/tunnel/connector/credentials.ts';
+import type { Shown, ShownWhole } from '../../src/tunnel/shown.ts';
 import { ask } from '../client.ts';
 import { startEcho, type Echo } from '../echo.ts';
-import { startGateway, type Gateway } from '../gateway.ts';
+import { BIN, startGateway, type Gateway } from '../gateway.ts';
 import {
   closeOf,
   connect,
@@ -231,6 +235,70 @@ tunnels:
     const whole = `begin;${Array.from({ length: chunks }, (_, index) => `${index};`).join('')}end`;
     for (const body of await Promise.all(bodies)) assert.equal(body, whole);
     assert.deepEqual(await lanes(), before);
+  });
+
+  test('logs of a connector elsewhere: what ends while somebody looks, for its operator alone', async () => {
+    await serve('watched');
+    const from = async (
+      after: string,
+      inspect = '',
+    ): Promise<{ requests: ShownWhole[]; next: string; missed: number }> => {
+      const path = `/v1/tunnels/watched/requests?after=${after}${inspect}`;
+      const { status, body } = await unixRequest(gateway.control, 'GET', path, undefined, 5000);
+      assert.equal(status, 200, body);
+      return JSON.parse(body) as Awaited<ReturnType<typeof from>>;
+    };
+    // The last byte may be with the client before its end is at the edge.
+    const ended = async (after: string): Promise<Awaited<ReturnType<typeof from>>> => {
+      for (;;) {
+        const noted = await from(after, '&inspect=1');
+        if (noted.requests.length > 0) return noted;
+      }
+    };
+    await get('watched');
+    const first = await from('');
+    assert.deepEqual([first.requests, first.missed], [[], 0]);
+    const headers = { host: `watched.localhost:${gateway.port}`, cookie: 'c=1' };
+    const asked = await ask(`${gateway.url}/a?token=t`, { host: headers.host, headers, agent: gateway.agent });
+    const second = await ended(first.next);
+    assert.equal(second.requests.length, 1);
+    const [line] = second.requests;
+    assert.deepEqual(
+      [line!.kind, line!.method, line!.target, line!.status, line!.bytesOut, line!.requestFields],
+      ['http', 'GET', '/a?token=(hidden)', 200, asked.body.length, []],
+    );
+    await ask(`${gateway.url}/b`, {
+      host: headers.host,
+      headers,
+      method: 'POST',
+      body: 'the body',
+      agent: gateway.agent,
+    });
+    const third = await ended(second.next);
+    const [whole] = third.requests;
+    assert.ok(whole!.requestFields.some(([name, value]) => name === 'cookie' && value === '(hidden)'));
+    assert.deepEqual(whole!.requestBody, { bytes: 8, truncated: false, text: 'the body' });
+    assert.deepEqual((await from(third.next)).requests, []);
+    // A name that is not the operator's of this edge.
+    await serve('watched-partner', partner);
+    const refusal = await tunnel(gateway, own, 'logs', 'watched-partner');
+    assert.match(refusal.stderr, /status 404/);
+
+    const place = ['--control', gateway.control, '--json'];
+    const command = spawn(process.execPath, [BIN, 'tunnel', 'logs', 'watched', ...place], {
+      cwd: own.home,
+      env: { ...process.env, XDG_CONFIG_HOME: own.home, XDG_STATE_HOME: own.home },
+    });
+    try {
+      const lines = createInterface({ input: command.stdout })[Symbol.asyncIterator]();
+      await once(command.stderr, 'data');
+      await get('watched');
+      const { value } = (await lines.next()) as { value: string };
+      const { target, status } = JSON.parse(value) as Shown;
+      assert.deepEqual([target, status], ['/', 200]);
+    } finally {
+      command.kill();
+    }
   });
 
   test('private: not by the host, by the policy’s word or by the registry’s', async () => {

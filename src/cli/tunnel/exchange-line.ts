@@ -1,7 +1,7 @@
 /** One exchange of a connector on one line, for people. */
 import pc from 'picocolors';
 import { printable } from '../accesslog.ts';
-import type { Shown } from './ring.ts';
+import type { Shown } from '../../tunnel/shown.ts';
 
 export function exchangeLine(one: Shown): string {
   const { id, kind, service, started, method, target, host, status, milliseconds, total, bytesIn, bytesOut, error } =

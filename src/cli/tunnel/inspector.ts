@@ -8,9 +8,10 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Connector } from '../../tunnel/connector/connector.ts';
-import type { Exchange } from '../../tunnel/connector/exchange.ts';
+import type { Exchange } from '../../tunnel/exchange.ts';
 import { openPrivateSocket, sendJson } from '../private-socket.ts';
-import { Ring, shown, shownWhole, type ShownWhole } from './ring.ts';
+import { shown, shownWhole, type ShownWhole } from '../../tunnel/shown.ts';
+import type { Ring } from './ring.ts';
 
 export interface ConnectorStatus {
   readonly name: string;

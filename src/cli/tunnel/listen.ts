@@ -13,7 +13,8 @@ import { openInspector } from './inspector.ts';
 import { inspectionSocket, keptName } from './local-state.ts';
 import { humanListener, jsonListener, type Listener } from './listener.ts';
 import { rightsOf } from './rights.ts';
-import { MAX_CAPTURE, Ring, type Inspection } from './ring.ts';
+import type { Inspection } from '../../tunnel/shown.ts';
+import { MAX_CAPTURE, Ring } from './ring.ts';
 
 const listenArguments = {
   target: { type: 'positional', description: 'port or HOST:PORT to publish, such as 3000', required: false },

@@ -1,10 +1,10 @@
 /** What `tunnel listen` says while it runs: an event a line for programs, sentences and a line of progress for people. */
 import pc from 'picocolors';
 import type { ConnectorEvents } from '../../tunnel/connector/tunnel.ts';
-import type { Exchange } from '../../tunnel/connector/exchange.ts';
+import type { Exchange } from '../../tunnel/exchange.ts';
 import { printable } from '../accesslog.ts';
 import { exchangeLine } from './exchange-line.ts';
-import { shown, type Inspection } from './ring.ts';
+import { shown, type Inspection } from '../../tunnel/shown.ts';
 
 type ReadyEvent = ConnectorEvents['ready'][0] & {
   readonly edge: URL;

@@ -1,21 +1,29 @@
-/** `sallyport tunnel logs`: the last requests of a connector on this machine, and those that come. */
+/**
+ * `sallyport tunnel logs`: the last requests of a connector on this machine, and those that come; of one elsewhere those
+ * that come, as the edge sees them.
+ */
 import { defineCommand } from 'citty';
 import pc from 'picocolors';
 import { printable } from '../accesslog.ts';
 import { exchangeLine } from './exchange-line.ts';
-import { connectorNamed, followConnector } from './local.ts';
-import type { Shown, ShownBody, ShownWhole } from './ring.ts';
+import { connectorNamed, followConnector, localConnectors } from './local.ts';
+import type { Shown, ShownBody, ShownWhole } from '../../tunnel/shown.ts';
+import { Failure } from '../failure.ts';
+import { askControl, jsonOf, type Place, placeArguments, requireOk } from '../running.ts';
 
 export default defineCommand({
-  meta: { name: 'logs', description: 'the last requests of a connector on this machine' },
+  meta: {
+    name: 'logs',
+    description: 'requests of a tunnel: the last ones where its connector runs, else those that come',
+  },
   args: {
     name: { type: 'positional', description: 'tunnel; not needed where one connector is running', required: false },
     inspect: { type: 'boolean', description: 'with headers, and bodies where the connector keeps them' },
+    ...placeArguments,
     follow: { type: 'boolean', description: 'go on with those that come', alias: 'f' },
     json: { type: 'boolean', description: 'print one request a line' },
   },
   async run({ args }) {
-    const connector = await connectorNamed(args.name);
     const options = [args.inspect ? 'whole=1' : '', args.follow ? 'follow=1' : ''].filter(Boolean);
     const print = (line: string): void => {
       const text = args.json
@@ -25,9 +33,48 @@ export default defineCommand({
           : exchangeLine(JSON.parse(line) as Shown);
       process.stdout.write(`${text}\n`);
     };
+    const { name } = args;
+    const place = args.control !== undefined || args.url !== undefined;
+    if (
+      name !== undefined &&
+      (place || !(await localConnectors()).some((one) => one.name === name || String(one.pid) === name))
+    )
+      return await followTunnel(args, name, args.inspect === true, print);
+    const connector = await connectorNamed(name);
     await followConnector(connector, `/v1/exchanges?${options.join('&')}`, print);
   },
 });
+
+const INTERVAL = 500; // ms between questions
+
+/** Asks the edge, until it is ended. */
+async function followTunnel(
+  place: Place,
+  name: string,
+  inspect: boolean,
+  print: (line: string) => void,
+): Promise<void> {
+  const path = `/v1/tunnels/${encodeURIComponent(name)}/requests`;
+  for (let after = ''; ; await new Promise((resolve) => setTimeout(resolve, INTERVAL))) {
+    const query = new URLSearchParams({ ...(after !== '' && { after }), ...(inspect && { inspect: '1' }) });
+    const answer = await askControl(place, 'GET', `${path}?${query.toString()}`).catch((error: unknown) => {
+      if (after !== '' || place.control !== undefined || place.url !== undefined || !(error instanceof Failure))
+        throw error;
+      throw new Failure(
+        `no connector of yours on this machine is called ${name} (sallyport tunnel ps lists them), and of one elsewhere the edge knows: ${error.message}`,
+      );
+    });
+    const { requests, next, missed } = jsonOf(requireOk(answer)) as {
+      readonly requests: readonly Shown[];
+      readonly next: string;
+      readonly missed: number;
+    };
+    if (after === '') process.stderr.write(pc.dim(`requests of ${name} that end from now on; Ctrl-C ends this\n`));
+    for (const one of requests) print(JSON.stringify(one));
+    if (missed > 0) process.stderr.write(`${missed} more ended, too many to be noted\n`);
+    after = next;
+  }
+}
 
 export function wholeText(one: ShownWhole): string {
   const fields = (all: ShownWhole['requestFields']): string[] =>

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Watch } from '../../tunnel/connector/exchange.ts';
-import { redactedFields, redactedTarget } from './redact.ts';
-import { MAX_EXCHANGES, Ring, shown, shownWhole } from './ring.ts';
+import { Watch } from '../../tunnel/exchange.ts';
+import { redactedFields, redactedTarget } from '../../tunnel/redact.ts';
+import { shown, shownWhole } from '../../tunnel/shown.ts';
+import { MAX_EXCHANGES, Ring } from './ring.ts';
 
 const quiet = { capture: 0, began: () => {}, answered: () => {}, ended: () => {} };
 const exchange = (target: string, fields: readonly (readonly [string, string])[] = []) =>

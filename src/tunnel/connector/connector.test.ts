@@ -377,7 +377,9 @@ test('exchanges are told to who listens, with the beginning of bodies where aske
   connector.on('request', ({ id, request }) => told.push(`request ${id > 0} ${request?.target}`));
   connector.on('response', ({ response }) => told.push(`response ${response?.status}`));
   connector.on('end', ({ bytesIn, bytesOut, requestBody, responseBody, error }) =>
-    told.push(`end ${bytesIn} ${bytesOut} ${String(requestBody?.bytes)} ${responseBody?.truncated} ${error}`),
+    told.push(
+      `end ${bytesIn} ${bytesOut} ${String(Buffer.from(requestBody!.bytes))} ${responseBody?.truncated} ${error}`,
+    ),
   );
   await edge.request({ method: 'POST', target: '/x' }, 'abcdef');
   assert.deepEqual(told, ['request true /x', 'response 200', 'end 6 6 abcd true ']);

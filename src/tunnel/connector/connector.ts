@@ -6,7 +6,7 @@
 import { EventEmitter } from 'node:events';
 import { signHandshake, CAPABILITY_HEADER, HANDSHAKE_HEADER, type ConnectorKey } from '../capability.ts';
 import { RESUME_HEADER, TUNNEL_PATH, writeResume, type Resume, type Welcome } from '../welcome.ts';
-import type { Exchange, Observer } from './exchange.ts';
+import type { Exchange, Observer } from '../exchange.ts';
 import type { RequestHead } from '../head.ts';
 import { forward } from './forward.ts';
 import { askLocally, type LocalAnswer } from './local.ts';

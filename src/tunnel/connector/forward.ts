@@ -2,7 +2,7 @@
 import { RESET_CODE } from '../frame.ts';
 import { decodeOpening, HTTP, TCP } from '../opening.ts';
 import type { TunnelStream } from '../stream.ts';
-import { Watch, type Observer } from './exchange.ts';
+import { Watch, type Observer } from '../exchange.ts';
 import { forwardHttp } from './http.ts';
 import type { Congestion } from './pump.ts';
 import type { Targets } from './targets.ts';

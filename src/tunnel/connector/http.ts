@@ -17,7 +17,7 @@ import {
   type ResponseHead,
 } from '../head.ts';
 import type { TunnelStream } from '../stream.ts';
-import type { Watch } from './exchange.ts';
+import type { Watch } from '../exchange.ts';
 import { failureOf } from './failure.ts';
 import { CONTENT_LENGTH, EXPECT, kindOf, PASSES } from './hop-fields.ts';
 import type { OriginConnection, OriginExchange } from './origin.ts';

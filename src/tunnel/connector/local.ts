@@ -6,7 +6,7 @@ import { RESET_CODE } from '../frame.ts';
 import { decodeFields, decodeResponse, type Fields, type RequestHead, type ResponseHead } from '../head.ts';
 import { Lane } from '../lane.ts';
 import { encodeOpening, HTTP } from '../opening.ts';
-import type { Observer } from './exchange.ts';
+import type { Observer } from '../exchange.ts';
 import { forward } from './forward.ts';
 import type { Targets } from './targets.ts';
 

@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import type { TunnelStream } from '../stream.ts';
-import type { Watch } from './exchange.ts';
+import type { Watch } from '../exchange.ts';
 
 /** The socket to the edge: null while it takes bytes, otherwise what to wait for. */
 export type Congestion = () => Promise<void> | null;

@@ -2,7 +2,7 @@
 import { RESET_CODE } from '../frame.ts';
 import type { TunnelStream } from '../stream.ts';
 import type { Duplex } from 'node:stream';
-import type { Watch } from './exchange.ts';
+import type { Watch } from '../exchange.ts';
 import { failureOf } from './failure.ts';
 import { pump, type Congestion } from './pump.ts';
 import type { Dialable } from './targets.ts';

@@ -1,7 +1,7 @@
 /** A tunnel in use, as programs see it. Declared apart, so that they need no types but Node's. */
 import type { EventEmitter } from 'node:events';
 import type { DialError } from './dial-error.ts';
-import type { Exchange } from './exchange.ts';
+import type { Exchange } from '../exchange.ts';
 
 export interface ConnectorEvents {
   /** The tunnel is up: the first socket is, or one again after there was none. `url` is '' for a private tunnel. `after`: ms without one. */

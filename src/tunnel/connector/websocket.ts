@@ -19,7 +19,7 @@ import {
   TEXT,
 } from '../message.ts';
 import type { TunnelStream } from '../stream.ts';
-import type { Watch } from './exchange.ts';
+import type { Watch } from '../exchange.ts';
 import { failureOf } from './failure.ts';
 import { pump, type Congestion } from './pump.ts';
 import type { Dialable } from './targets.ts';

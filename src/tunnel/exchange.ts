@@ -1,5 +1,5 @@
-/** One stream as those see it who watch a connector: its request, its response, and how it went. */
-import type { RequestHead, ResponseHead } from '../head.ts';
+/** One stream as those see it who watch a connector or a session: its request, its response, and how it went. */
+import type { RequestHead, ResponseHead } from './head.ts';
 
 export interface Exchange {
   /** Of this process; counts up. */
@@ -48,8 +48,9 @@ export class Capture {
     this.#size = size;
   }
 
-  get bytes(): Buffer {
-    return Buffer.from(this.#kept.subarray(0, this.#size));
+  /** A copy. */
+  get bytes(): Uint8Array {
+    return this.#kept.slice(0, this.#size);
   }
 }
 

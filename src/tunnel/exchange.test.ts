@@ -13,16 +13,16 @@ test('the beginning of a body is kept, in pieces of any size, and not a byte mor
     for (const size of sizes) capture.add(Uint8Array.from({ length: size }, () => at++ % 251));
     assert.equal(capture.truncated, false);
     const whole = Buffer.from(Array.from({ length: most }, (_, i) => i % 251));
-    assert.deepEqual(capture.bytes, whole);
+    assert.deepEqual(Buffer.from(capture.bytes), whole);
     capture.add(new Uint8Array(0));
     assert.equal(capture.truncated, false);
     capture.add(Uint8Array.of(1));
     assert.equal(capture.truncated, true);
-    assert.deepEqual(capture.bytes, whole);
+    assert.deepEqual(Buffer.from(capture.bytes), whole);
   }
   const cut = new Capture(4);
   const source = Buffer.from('abcdef');
   cut.add(source);
   source.fill(0);
-  assert.deepEqual([cut.bytes.toString(), cut.truncated], ['abcd', true]);
+  assert.deepEqual([String(Buffer.from(cut.bytes)), cut.truncated], ['abcd', true]);
 });

@@ -1,5 +1,5 @@
 /** What of a request is not for logs: values of fields, and of parameters in a target, that are named like a secret. */
-import type { Fields } from '../../tunnel/head.ts';
+import type { Fields } from './head.ts';
 
 export const REDACTED = '(hidden)';
 
