@@ -2,8 +2,12 @@
  * The plan: what a policy image tells the host half, as the JSON of SECTION_PLAN.
  *
  * The compiler writes it, the router reads it, nobody else. It holds decisions only: durations are milliseconds, sizes
- * are bytes, percentages are 0 to 100, names are resolved to indices, defaults are filled in. A leaf: it imports nothing.
+ * are bytes, percentages are 0 to 100, names are resolved to indices, defaults are filled in. It imports nothing but its own parts.
  */
+
+import type { ContentPlan, SitePlan } from './site-plan.ts';
+
+export type { ContentPlan, DocumentPlan, RobotsPlan, SitePlan } from './site-plan.ts';
 
 export interface Plan {
   readonly app: string;
@@ -30,6 +34,10 @@ export interface Plan {
   readonly mcps: readonly McpPlan[];
   readonly a2as: readonly A2aPlan[];
   readonly llms: readonly LlmPlan[];
+  /** What is answered for the whole app beside its routes: robots.txt, llms.txt; null: nothing. */
+  readonly site: SitePlan | null;
+  /** Distinct `content:` settings; `RouteAction.content` is an index. */
+  readonly contents: readonly ContentPlan[];
   /** What this app says of tunnels; null where it says nothing. */
   readonly tunnels: TunnelsPlan | null;
   /** Rule-set images that the WAF programs refer to by index, by hash; as in the manifest. At most MAX_RULESETS. */
@@ -46,6 +54,9 @@ export interface RouteAction {
   readonly retry: RetryPlan | null;
   readonly cors: CorsPlan | null;
   readonly waf: number; // index into Plan.wafs, -1 = off
+  readonly content: number; // index into Plan.contents, -1 = nothing is said of it
+  /** What happens to requests that robots.txt disallows for the agent that sends them. */
+  readonly robots: 'off' | 'log' | 'block';
   // What the route speaks, at most one of them: indices into Plan.mcps, a2as, llms, -1 = not that.
   readonly mcp: number;
   readonly a2a: number;

@@ -35,6 +35,8 @@ export function buildPlan(policy: Policy, stages: Plan['stages'], rulesets: read
     stages,
     wafs: policy.wafs.plans,
     ...policy.protocols,
+    site: policy.site,
+    contents: policy.contents,
     tunnels: policy.tunnels,
     rulesets,
     secrets: policy.secrets,

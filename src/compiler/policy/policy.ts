@@ -10,7 +10,7 @@ import {
   MAX_ROUTES,
   MAX_RULES,
 } from '../../../assembly/abi.ts';
-import type { Backend, BodyPlan, ForwardedPlan, RouteAction, TunnelsPlan } from '../../plan.ts';
+import type { Backend, BodyPlan, ContentPlan, ForwardedPlan, RouteAction, SitePlan, TunnelsPlan } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import type { Document } from '../document.ts';
 import { parseCidr } from '../lists.ts';
@@ -18,10 +18,13 @@ import type { InspectionSource, ListSource, RouteSource, SettingsSource } from '
 import { shown } from '../spelling.ts';
 import { readAgents } from './agents.ts';
 import { readBackend } from './backend.ts';
+import { ContentReader } from './content.ts';
+import { checkHostBits, readList } from './list.ts';
 import { Intersection, readHostname } from './hostname.ts';
 import { ProtocolReader, type Protocols } from './protocols.ts';
 import { parseSize } from './quantity.ts';
 import type { Reading, Target } from './reading.ts';
+import { exceptRobots, readSite } from './robots.ts';
 import { readRoute } from './route.ts';
 import { readRule, type ReadRule } from './rule.ts';
 import * as schema from './schema.ts';
@@ -47,6 +50,8 @@ export interface Policy {
   readonly body: BodyPlan;
   readonly wafs: Wafs;
   readonly protocols: Protocols;
+  readonly site: SitePlan | null;
+  readonly contents: readonly ContentPlan[];
   readonly tunnels: TunnelsPlan | null;
   readonly secrets: readonly string[];
 }
@@ -104,11 +109,12 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     .map(([name, value]) => readList(name, value, document))
     .filter((list) => list !== null);
   const own = settings.agents === undefined ? [] : readAgents(settings.agents, document);
-  const rules = [...own, ...readRules(fields, reading)];
+  const rules = [...exceptRobots(own), ...readRules(fields, reading)];
   const body = readBody(settings, document);
   const wafs = new WafReader(settings.waf, body, document);
+  const contents = new ContentReader(settings.content, document);
   const protocols = new ProtocolReader();
-  const { routes, inspections } = readRoutes(fields, settings, wafs, protocols, reading);
+  const { routes, inspections } = readRoutes(fields, settings, wafs, contents, protocols, reading);
 
   return {
     document,
@@ -127,6 +133,8 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     body,
     wafs: wafs.wafs,
     protocols: protocols.protocols,
+    site: readSite(settings, routes, reading),
+    contents: contents.plans,
     tunnels:
       settings.tunnels === undefined || tunnelDomain === null
         ? null
@@ -218,6 +226,7 @@ function readRoutes(
   fields: Fields,
   settings: schema.Settings,
   wafs: WafReader,
+  contents: ContentReader,
   protocols: ProtocolReader,
   reading: Reading,
 ) {
@@ -242,7 +251,12 @@ function readRoutes(
     if (source.inspect !== undefined)
       readInspection(source.inspect, [...read.route.path, 'inspect'], routes.length, inspections, document);
     const action = protocols.route(source, read, reading);
-    routes.push({ route: read.route, action: { ...action, waf: wafs.route(source.waf, read.route.path) } });
+    const numbers = {
+      waf: wafs.route(source.waf, read.route.path),
+      content: contents.route(source.content, read.route.path),
+      robots: source.robots?.enforce ?? settings.robots?.enforce ?? 'off',
+    };
+    routes.push({ route: read.route, action: { ...action, ...numbers } });
   });
   if ((fields['routes'] ?? fields['tunnels'] ?? null) === null) {
     document.report('warning', ['routes'], 'no-routes', 'the policy has no routes: every request is answered 404', {
@@ -283,65 +297,6 @@ function readInspection(
     lengths: Object.entries(source.lengths).map(([name, max]) => ({ name: name.toLowerCase(), max })),
     bytes: source.bytes,
   });
-}
-
-function readList(name: string, value: unknown, document: Document): ListSource | null {
-  const path = ['lists', name];
-  const items = validate(schema.listSchema, value, path, document);
-  if (items === null) return null;
-  if (items.length === 0)
-    document.report('warning', path, 'empty-list', `the list \`${name}\` is empty: nothing is in it`, { at: 'key' });
-  const first = items[0];
-  const mixed = items.findIndex((item) => typeof item !== typeof first);
-  if (mixed >= 0) {
-    const fix =
-      typeof first === 'string' && typeof items[mixed] === 'number'
-        ? { fix: `put it in quotes: "${items[mixed]}"` }
-        : {};
-    document.report(
-      'error',
-      [...path, mixed],
-      'mixed-list',
-      `\`${shown(String(items[mixed]))}\` is of another kind than the entries before it`,
-      { cause: 'a list holds addresses, or strings, or integers', ...fix },
-    );
-    return null;
-  }
-  let sound = true;
-  if (typeof first === 'string') {
-    const addresses = items.map((item) => parseCidr(String(item)));
-    // What looks like an address in most entries is an address list with a slip in it, not a list of strings.
-    if (addresses.filter((cidr) => cidr !== undefined).length * 2 > items.length) {
-      items.forEach((item, index) => {
-        if (addresses[index] !== undefined) return;
-        sound = false;
-        document.report(
-          'error',
-          [...path, index],
-          'bad-address',
-          `\`${shown(String(item))}\` is not an address or CIDR block`,
-          { cause: 'the other entries are', fix: 'write it as 192.0.2.0/24 or 2001:db8::/32' },
-        );
-      });
-      items.forEach((item, index) => checkHostBits(String(item), [...path, index], document));
-    }
-  }
-  return sound ? { path, name, items } : null;
-}
-
-/** `10.1.2.3/8` is read as 10.0.0.0/8, which may not be what was meant. */
-function checkHostBits(text: string, path: DocumentPath, document: Document): void {
-  const cidr = parseCidr(text);
-  if (cidr === undefined || !text.includes('/')) return;
-  const prefix = cidr.version === 4 ? cidr.prefix + 96 : cidr.prefix;
-  const loose = cidr.address.some(
-    (byte, index) => (byte & (0xff >> Math.min(8, Math.max(0, prefix - index * 8)))) !== 0 && prefix < (index + 1) * 8,
-  );
-  if (loose)
-    document.report('warning', path, 'host-bits', `\`${shown(text)}\` has bits set behind its prefix`, {
-      cause: 'they are ignored: the whole block is meant',
-      fix: 'write the first address of the block, or /32 (/128) for one address',
-    });
 }
 
 function readEngineSettings(settings: schema.Settings, reading: Reading): SettingsSource {

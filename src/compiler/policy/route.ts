@@ -189,7 +189,9 @@ function readAction(source: Route, path: DocumentPath, matches: readonly MatchSo
     );
   }
   const retry = readRetry(source, path, matches, reading);
-  return { filters, backends, timeouts, retry, cors, waf: -1, mcp: -1, a2a: -1, llm: -1 }; // policy.ts numbers them
+  // policy.ts numbers them
+  const numbers = { waf: -1, content: -1, mcp: -1, a2a: -1, llm: -1 };
+  return { filters, backends, timeouts, retry, cors, ...numbers, robots: 'off' };
 }
 
 function readBackends(source: Route, path: DocumentPath, prefixes: boolean, reading: Reading): WeightedBackend[] {

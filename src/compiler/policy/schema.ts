@@ -21,6 +21,7 @@ import {
 import { a2aSchema } from './a2a-schema.ts';
 import { agentsSchema } from './agents-schema.ts';
 import { chargeSchema, rateSchema } from './demand-schema.ts';
+import { contentSchema } from './content-schema.ts';
 import { filter } from './filter-schema.ts';
 import { llmSchema } from './llm-schema.ts';
 import {
@@ -39,6 +40,7 @@ import {
   token,
   weight,
 } from './primitives.ts';
+import { enforceSchema, llmsSchema, robotsSchema } from './robots-schema.ts';
 import { tunnel, tunnelsSchema } from './tunnels-schema.ts';
 import { wafSchema } from './waf-schema.ts';
 
@@ -127,6 +129,8 @@ export const routeSchema = z.strictObject({
   retry: retry.optional().describe('Try again where an origin fails'),
   inspect: inspect.optional().describe('Header inspection of this route, after that of the app'),
   waf: wafSchema.optional().describe('What differs from `waf` of the app, field by field'),
+  content: contentSchema.optional().describe('What differs from `content` of the app, field by field'),
+  robots: z.strictObject({ enforce: enforceSchema }).optional().describe('What differs from `robots` of the app'),
   a2a: a2aSchema.optional().describe('The route speaks Agent2Agent'),
   llm: llmSchema.optional().describe('The route speaks the API of language models'),
 });
@@ -339,6 +343,9 @@ export const settingSchemas = {
   agents: agentsSchema
     .optional()
     .describe('What agents may do: allow, log or block, by name, operator, domain or category; before `rules`'),
+  content: contentSchema.optional().describe('What is said of the content of answers, and done to it'),
+  robots: robotsSchema.optional().describe('robots.txt: what the policy writes into it, and who does not keep to it'),
+  llms: llmsSchema.optional().describe('What /llms.txt and /llms-full.txt answer'),
   tunnels: tunnelsSchema
     .optional()
     .describe(
