@@ -74,7 +74,8 @@ const CONNECTOR =
 const RUNTIME = 'src/(router|waf|agents|observe|platform|control)/.*';
 const TABLE: readonly Row[] = [
   { name: 'assembly', files: /^assembly\//, local: /^assembly\//, packages: [], node: false },
-  { name: 'leaves of src/', files: /^src\/(plan|bytes)\.ts$/, local: /^$/, packages: [], node: false },
+  { name: 'leaves of src/', files: /^src\/(site-plan|bytes)\.ts$/, local: /^$/, packages: [], node: false },
+  { name: 'src/plan.ts', files: /^src\/plan\.ts$/, local: /^src\/site-plan(\.ts)?$/, packages: [], node: false },
   {
     name: 'src/compiler',
     files: /^src\/compiler\//,
