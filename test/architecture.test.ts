@@ -151,7 +151,7 @@ const TABLE: readonly Row[] = [
     name: 'src/agents: proof of identity, for the worker, the command line and everybody',
     files: /^src\/agents\//,
     local: /^src\/(bytes|agents\/.*)/,
-    packages: [],
+    packages: ['jose'],
     node: false,
   },
   {

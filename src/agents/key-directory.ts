@@ -256,7 +256,7 @@ function trim(map: Map<string, unknown>, most: number): void {
 }
 
 /** SPEC: RFC 9111 section 4.2.1, within our bounds. `no-store` and `no-cache` get the least. */
-function freshness(headers: Headers): number {
+export function freshness(headers: Headers): number {
   const control = (headers.get('cache-control') ?? '').toLowerCase();
   const age = /^[0-9]{1,9}$/.exec(headers.get('age') ?? '')?.[0] ?? '0';
   const maxAge = /(?:^|[\s,])max-age="?([0-9]{1,9})/.exec(control)?.[1];

@@ -3,6 +3,7 @@
  * Phases never import each other; each reads what earlier ones left here and writes what later ones need.
  */
 import type { AgentEvents } from '../agents/agent-events.ts';
+import type { McpCall } from '../agents/mcp/admission.ts';
 import type { AgentResult } from '../agents/web-bot-auth.ts';
 import type { Filter, Plan, RouteAction, WafPlan } from '../plan.ts';
 import type { Platform } from '../platform/platform.ts';
@@ -54,6 +55,10 @@ export interface Exchange {
   action: RouteAction | null;
   /** protocol: what the request asks for, where its route speaks MCP, A2A or an LLM API; null: nothing was read. */
   protocol: ProtocolFields | null;
+  /** protocol: a request in JSON-RPC, whose refusals are errors of it; its id, where it has one. Null: another request. */
+  rpc: { readonly id: string | number | undefined } | null;
+  /** protocol: what was asked of an MCP server. */
+  mcp: McpCall | null;
   /** inspect: what rules of stage body asked for. */
   bodyEffects: readonly Effect[];
   /** What the engine's call of the stage before left for the next one. */
@@ -234,6 +239,8 @@ export function createExchange(init: ExchangeInit): Exchange {
     plan: null,
     action: null,
     protocol: null,
+    rpc: null,
+    mcp: null,
     bodyEffects: NONE,
     state: null,
     demands: NONE,

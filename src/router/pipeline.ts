@@ -12,6 +12,8 @@ import { limit } from './limit.ts';
 import { match } from './match.ts';
 import { closed, opened } from './open-exchanges.ts';
 import { problem } from './problem.ts';
+import { protocol } from './protocol.ts';
+import { protocolAnswer } from './protocol-answer.ts';
 import { redirect } from './redirect.ts';
 import { response } from './response.ts';
 import { rewrite } from './rewrite.ts';
@@ -29,6 +31,7 @@ export const REQUEST_PHASES: readonly Phase[] = [
   redirect,
   direct,
   access,
+  protocol,
   inspect,
   limit, // of stage body
   rewrite,
@@ -36,7 +39,7 @@ export const REQUEST_PHASES: readonly Phase[] = [
 ];
 
 /** On every answer, whoever gave it. */
-export const RESPONSE_PHASES: readonly Phase[] = [response, headers];
+export const RESPONSE_PHASES: readonly Phase[] = [response, protocolAnswer, headers];
 
 /** Runs an exchange to its answer. Never rejects: what a phase throws becomes a 500 with the request's id. */
 export async function serve(exchange: Exchange): Promise<Response> {

@@ -47,12 +47,40 @@ const TITLES: Readonly<Record<number, string>> = {
   508: 'Loop Detected',
 };
 
-/** Records an enforced verdict and answers the exchange with it. */
-export function refuse(exchange: Exchange, verdict: Verdict, error: ProxyError): void {
+/** Records an enforced verdict and answers the exchange with it. `rpc`: what its JSON-RPC error says, where it is one. */
+export function refuse(exchange: Exchange, verdict: Verdict, error: ProxyError, rpc?: RpcError): void {
   exchange.verdicts.push(verdict);
   const status = exchange.plan === null || exchange.plan.proxyStatus ? error : '';
-  exchange.response = problem(exchange.id, exchange.request.method, exchange.seen.accept, verdict, status);
+  exchange.response =
+    exchange.rpc === null
+      ? problem(exchange.id, exchange.request.method, exchange.seen.accept, verdict, status)
+      : rpcProblem(exchange.id, exchange.rpc.id, verdict, status, rpc);
   exchange.owned = true;
+}
+
+export interface RpcError {
+  readonly code: number;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+/** Codes beside those of JSON-RPC and its protocols are the HTTP status. `id` undefined: of no request that could be read. */
+function rpcProblem(
+  id: string,
+  call: string | number | undefined,
+  verdict: Pick<Verdict, 'status' | 'reason'>,
+  error: ProxyError,
+  rpc: RpcError = { code: verdict.status },
+): Response {
+  const { status, reason } = verdict;
+  const body = {
+    jsonrpc: '2.0',
+    ...(call !== undefined && { id: call }),
+    error: { code: rpc.code, message: reason, data: { requestId: id, ...rpc.data } },
+  };
+  return new Response(JSON.stringify(body) + '\n', {
+    status,
+    headers: headersOf(id, 'application/json', verdict, error),
+  });
 }
 
 /** A problem as a response. `error` '' leaves Proxy-Status out. */
@@ -66,17 +94,27 @@ export function problem(
   const { status, reason } = verdict;
   const title = TITLES[status] ?? (status < 500 ? 'Request Refused' : 'Gateway Error');
   const html = wantsHtml(accept);
-  const headers = new Headers();
-  headers.set('content-type', html ? 'text/html; charset=utf-8' : 'application/problem+json');
-  headers.set('cache-control', 'no-store');
-  headers.set('x-request-id', id);
-  if (error !== '') headers.set('proxy-status', `sallyport; error=${error}; details=${quoted(reason)}`);
-  if (status === 503) headers.set('retry-after', '1');
+  const headers = headersOf(id, html ? 'text/html; charset=utf-8' : 'application/problem+json', verdict, error);
   const body = html
     ? page(status, title, reason, id)
     : JSON.stringify({ type: 'about:blank', title, status, detail: reason, requestId: id }) + '\n';
   if (method === 'HEAD') return new Response(null, { status, headers });
   return new Response(body, { status, headers });
+}
+
+function headersOf(
+  id: string,
+  type: string,
+  { status, reason }: Pick<Verdict, 'status' | 'reason'>,
+  error: ProxyError,
+): Headers {
+  const headers = new Headers();
+  headers.set('content-type', type);
+  headers.set('cache-control', 'no-store');
+  headers.set('x-request-id', id);
+  if (error !== '') headers.set('proxy-status', `sallyport; error=${error}; details=${quoted(reason)}`);
+  if (status === 503) headers.set('retry-after', '1');
+  return headers;
 }
 
 /** SPEC: RFC 9110 section 12.5.1, as far as it tells a browser (`text/html` first) from a program. */

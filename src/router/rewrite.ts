@@ -16,6 +16,7 @@ import type { Exchange, Phase } from './exchange.ts';
 import { applyForwarded } from './forwarded.ts';
 import { applyChange, SecretError } from './header-change.ts';
 import { spendForward } from './max-forwards.ts';
+import { cutsLists } from './mcp-listing.ts';
 import { replacePath, withoutDots } from './path.ts';
 import { refuse } from './problem.ts';
 import { safeUrl, safeValue } from './text.ts';
@@ -58,6 +59,7 @@ export const rewrite: Phase = {
     if (effects !== undefined && effects.length > 0) applyRules(exchange, headers, effects);
     if (exchange.bodyEffects.length > 0) applyRules(exchange, headers, exchange.bodyEffects);
     if (exchange.waf !== null && exchange.waf.plan.response !== null) readableEncodings(headers);
+    if (exchange.mcp !== null && cutsLists(exchange)) headers.set('accept-encoding', 'identity');
   },
 };
 

@@ -19,3 +19,5 @@ export const MCP_TOKEN_SKEW_SECONDS = 30;
 export const MAX_MCP_SERVERS = 8;
 export const MAX_MCP_SCOPES = 64;
 export const MAX_MCP_ORIGINS = 64;
+/** Entries of one list that rules are asked about; what comes after these is left out. */
+export const MAX_MCP_LISTED = 2048;

@@ -1,0 +1,130 @@
+/**
+ * A route as a protected resource of OAuth: what it tells clients about who gives out tokens, and whether a token is good.
+ * Tokens are JWTs, signed by a key that one of the authorization servers publishes, and made out to this resource: one for
+ * another is worth nothing here, however good it is.
+ * SPEC: RFC 9728, RFC 6750 section 3, RFC 8707, RFC 9068; modelcontextprotocol.io/specification, Authorization.
+ */
+import { createLocalJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+import { MAX_MCP_TOKEN, MCP_TOKEN_SKEW_SECONDS } from './limits.ts';
+import type { TokenKeys } from './token-keys.ts';
+
+export interface ProtectedResource {
+  /** URL, as tokens are made out to it. */
+  readonly resource: string;
+  /** Issuers. */
+  readonly authorizationServers: readonly string[];
+  /** A token needs all of them. */
+  readonly scopes: readonly string[];
+  /** URLs of key sets, in the order of authorizationServers; empty: tokens are for the server behind to check. */
+  readonly jwks: readonly string[];
+}
+
+/** `unavailable`: the keys could not be had. */
+export type TokenFault = 'missing' | 'invalid' | 'scope' | 'unavailable';
+
+/** Not those that a public key would be a secret of (HS256), and not `none`. */
+const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+];
+
+const WELL_KNOWN = '/.well-known/oauth-protected-resource';
+
+/** SPEC: RFC 9728 section 3.1: the well-known part goes between host and path. */
+export function metadataPath(resource: string): string {
+  const { pathname } = new URL(resource);
+  return pathname === '/' ? WELL_KNOWN : WELL_KNOWN + pathname;
+}
+
+export function metadataUrl(resource: string): string {
+  return new URL(resource).origin + metadataPath(resource);
+}
+
+/** The document at `metadataPath`. */
+export function resourceMetadata({ resource, authorizationServers, scopes }: ProtectedResource): object {
+  return {
+    resource,
+    authorization_servers: authorizationServers,
+    ...(scopes.length > 0 && { scopes_supported: scopes }),
+    bearer_methods_supported: ['header'],
+  };
+}
+
+/** The value of WWW-Authenticate. */
+export function challenge({ resource, scopes }: ProtectedResource, fault: TokenFault): string {
+  const parts = [`resource_metadata="${metadataUrl(resource)}"`];
+  if (scopes.length > 0) parts.push(`scope="${scopes.join(' ')}"`);
+  if (fault === 'invalid') parts.unshift('error="invalid_token"');
+  if (fault === 'scope') parts.unshift('error="insufficient_scope"');
+  return `Bearer ${parts.join(', ')}`;
+}
+
+/** Null: the token in `authorization` is good. `now`: seconds. */
+export async function checkToken(
+  policy: ProtectedResource,
+  authorization: string,
+  keys: TokenKeys | null,
+  now: number,
+  keep: (work: Promise<unknown>) => void = () => {},
+): Promise<TokenFault | null> {
+  if (authorization === '') return 'missing';
+  const token = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization)?.[1];
+  if (token === undefined || token.length > MAX_MCP_TOKEN) return 'invalid';
+  if (policy.jwks.length === 0) return null;
+  const issuer = issuerOf(token);
+  const index = issuer === null ? -1 : policy.authorizationServers.indexOf(issuer);
+  const url = policy.jwks[index];
+  if (issuer === null || url === undefined) return 'invalid';
+  if (keys === null) return 'unavailable';
+  for (const again of [false, true]) {
+    const set = await keys.get(url, again, keep);
+    if (set === null) return 'unavailable';
+    try {
+      const { payload } = await jwtVerify(token, createLocalJWKSet(set), {
+        issuer,
+        audience: audiences(policy.resource),
+        algorithms: ALGORITHMS,
+        clockTolerance: MCP_TOKEN_SKEW_SECONDS,
+        currentDate: new Date(now * 1000),
+        requiredClaims: ['exp'],
+      });
+      const granted = scopesOf(payload);
+      return policy.scopes.every((scope) => granted.has(scope)) ? null : 'scope';
+    } catch (error) {
+      // A key that is not known yet may have been published since.
+      if (!(error instanceof errors.JWKSNoMatchingKey)) return 'invalid';
+    }
+  }
+  return 'invalid';
+}
+
+/** Before it is proven: only to know whose keys to try. */
+function issuerOf(token: string): string | null {
+  try {
+    return decodeJwt(token).iss ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** A resource without a path is the same with and without its slash. */
+function audiences(resource: string): string[] {
+  const { origin, pathname, search } = new URL(resource);
+  return pathname === '/' && search === '' ? [origin, `${origin}/`] : [resource];
+}
+
+/** SPEC: RFC 9068 section 2.2.3: `scope`, with blanks between; `scp` is what some write in its place. */
+function scopesOf({ scope, scp }: JWTPayload): ReadonlySet<string> {
+  const claimed: unknown = scope ?? scp;
+  if (typeof claimed === 'string') return new Set(claimed.split(' '));
+  return new Set(Array.isArray(claimed) ? claimed.filter((one) => typeof one === 'string') : []);
+}
