@@ -6,7 +6,7 @@ import { action, backend, plan, run, type RunOptions, type Sent } from './testin
 
 const all = { allow: null, deny: [] };
 const mcp: McpPlan = {
-  ...{ mode: 'enforce', versions: ['2025-11-25'], methods: all, tools: all, resources: all, prompts: all },
+  ...{ mode: 'log', versions: ['2025-11-25'], methods: all, tools: all, resources: all, prompts: all },
   ...{ limit: 65_536, origins: null, auth: null, forwardAuthorization: true, sessionTtl: 3600, join: null },
 };
 const two = backend('two', ['http://10.0.0.1', 'http://10.0.0.2', 'http://10.0.0.3']);

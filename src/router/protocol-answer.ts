@@ -13,7 +13,7 @@ import { cutsLists, listingOf } from './mcp-listing.ts';
 import { refuse } from './problem.ts';
 
 export const protocolAnswer: Phase = {
-  name: 'protocol answer',
+  name: 'protocol-answer',
   run(exchange) {
     const { plan, mcp, response: answer } = exchange;
     // What the gateway answered itself needs no cutting.
@@ -88,6 +88,6 @@ function cutStream(exchange: Exchange, listing: Listing): void {
 function broken(exchange: Exchange): void {
   exchange.response?.body?.cancel().catch(() => {});
   const reason = 'the answer of the server can not be read';
-  const verdict = { action: 'respond', phase: 'protocol answer', rule: 'mcp.list', status: 502, reason, mode: 'enforce' } as const; // prettier-ignore
+  const verdict = { action: 'respond', phase: 'protocol-answer', rule: 'mcp.list', status: 502, reason, mode: 'enforce' } as const; // prettier-ignore
   refuse(exchange, verdict, 'http_protocol_error');
 }

@@ -3,7 +3,8 @@
  * By their shape, not by the request: a stream that is resumed tells of requests that were made on another one.
  */
 import { isObject, member } from './json.ts';
-import { isAllowed, type NameLists } from './names.ts';
+import { allows } from '../name-pattern.ts';
+import type { NameLists } from './names.ts';
 
 export interface Listing {
   readonly lists: Pick<NameLists, 'tools' | 'resources' | 'prompts'>;
@@ -36,7 +37,7 @@ export function cutListing(message: unknown, listing: Listing): unknown {
     if (!Array.isArray(entries)) continue;
     const kept = entries.filter((entry: unknown) => {
       const name = isObject(entry) ? member(entry, key) : undefined;
-      if (typeof name !== 'string' || !isAllowed(listing.lists[policy], name)) return false;
+      if (typeof name !== 'string' || !allows(listing.lists[policy], name)) return false;
       return listing.refused === null || !listing.refused(kind, name);
     });
     if (kept.length < entries.length) changed = { ...(changed ?? result), [list]: kept };

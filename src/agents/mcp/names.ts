@@ -1,27 +1,16 @@
 /** Which methods, tools, resources and prompts a policy lets through. */
-import { matchesPattern } from '../name-pattern.ts';
+import { allows, type NameFilter } from '../name-pattern.ts';
 import type { McpMessage } from './message.ts';
 
-/** What is denied is refused, whatever allows it; `allow` null lets everything else through. */
-export interface NameList {
-  readonly allow: readonly string[] | null;
-  readonly deny: readonly string[];
-}
-
 export interface NameLists {
-  readonly methods: NameList;
-  readonly tools: NameList;
-  readonly resources: NameList;
-  readonly prompts: NameList;
-}
-
-export function isAllowed({ allow, deny }: NameList, name: string): boolean {
-  if (deny.some((pattern) => matchesPattern(pattern, name))) return false;
-  return allow === null || allow.some((pattern) => matchesPattern(pattern, name));
+  readonly methods: NameFilter;
+  readonly tools: NameFilter;
+  readonly resources: NameFilter;
+  readonly prompts: NameFilter;
 }
 
 /** True when the list refuses anything, so that lists in answers have to be cut. */
-export function restricts({ allow, deny }: NameList): boolean {
+export function restricts({ allow, deny }: NameFilter): boolean {
   return allow !== null || deny.length > 0;
 }
 
@@ -35,9 +24,9 @@ export function deniedName(lists: NameLists, message: McpMessage): keyof NameLis
   const { kind, method, tool, prompt, resources } = message;
   if (kind === 'response') return null;
   const { allow, deny } = lists.methods;
-  if (!isAllowed({ allow: LIFECYCLE.has(method) ? null : allow, deny }, method)) return 'methods';
-  if (tool !== null && !isAllowed(lists.tools, tool)) return 'tools';
-  if (prompt !== null && !isAllowed(lists.prompts, prompt)) return 'prompts';
-  if (resources.some((uri) => !isAllowed(lists.resources, uri))) return 'resources';
+  if (!allows({ allow: LIFECYCLE.has(method) ? null : allow, deny }, method)) return 'methods';
+  if (tool !== null && !allows(lists.tools, tool)) return 'tools';
+  if (prompt !== null && !allows(lists.prompts, prompt)) return 'prompts';
+  if (resources.some((uri) => !allows(lists.resources, uri))) return 'resources';
   return null;
 }
