@@ -3,12 +3,15 @@
 import {
   FIELD_ACCEPTED_LANGUAGES,
   FIELD_ADDRESS,
+  FIELD_AGENT_AUTOMATED,
   FIELD_AGENT_BOT,
   FIELD_AGENT_CATEGORY,
   FIELD_AGENT_DOMAIN,
   FIELD_AGENT_IDENTITY,
   FIELD_AGENT_NAME,
   FIELD_AGENT_OPERATOR,
+  FIELD_AGENT_SCORE,
+  FIELD_AGENT_SIGNALS,
   FIELD_AGENT_VERIFIED,
   FIELD_ARGS,
   FIELD_ARGS_NAMES,
@@ -56,8 +59,9 @@ import {
   REASON_ARGS,
 } from './abi';
 import { agentCategory, agentDomain, agentKnown, agentName, agentOperator, identity } from './agents/identity';
+import { isAutomated, signalNames, signalScore } from './agents/signals';
 import { alloc, fail, spend } from './arena';
-import { headerCount, headerEntry } from './headers';
+import { headerCount, headerEntry, headerEntryNamed } from './headers';
 import { equalBytes } from './hash';
 import { sniffMediaType } from './media';
 import { pairCount, pairNameAt, pairNameLength, pairValueAt, pairValueLength, hexDigit } from './pairs';
@@ -194,6 +198,13 @@ function evaluate(id: i32): bool {
       return identity == PROOF_CLAIMED ? text(CLAIMED, 7) : text(NOBODY, 7);
     case FIELD_AGENT_VERIFIED:
       return number(i64(identity == PROOF_VERIFIED));
+    case FIELD_AGENT_SCORE:
+      return number(<i64>signalScore());
+    case FIELD_AGENT_AUTOMATED:
+      return number(i64(isAutomated()));
+    case FIELD_AGENT_SIGNALS:
+      found = signalNames();
+      return found != 0;
     case FIELD_AGENT_DOMAIN:
       found = agentDomain;
       return lengthOf(agentDomain) > 0;
@@ -258,26 +269,9 @@ function extension(): bool {
   return text(copy, length);
 }
 
-/** The first header with this name, a literal of lower-case ASCII. */
-// @ts-ignore: decorator
-@inline
-function namedHeader(table: usize, name: string): usize {
-  const count = table == 0 ? 0 : headerCount(table);
-  for (let i = 0; i < count; i++) {
-    const entry = headerEntry(table, i);
-    if (load<i32>(entry, 4) == name.length && sameAscii(load<u32>(entry), name)) return entry;
-  }
-  return 0;
-}
-
-function sameAscii(at: usize, name: string): bool {
-  for (let i = 0; i < name.length; i++) if (load<u8>(at + <usize>i) != <u8>name.charCodeAt(i)) return false;
-  return true;
-}
-
 /** Headers with a field of their own are empty, not missing, when they are absent: as in Cloudflare. */
 function standardHeader(name: string): bool {
-  const entry = namedHeader(request.headers, name);
+  const entry = headerEntryNamed(request.headers, name);
   return entry == 0 ? text(request.methodAt, 0) : text(load<u32>(entry, 8), load<i32>(entry, 12));
 }
 
@@ -331,7 +325,7 @@ function rawPairs(at: usize, length: i32, names: i32, wanted: i32): bool {
 }
 
 function isForm(): bool {
-  const entry = namedHeader(request.headers, 'content-type');
+  const entry = headerEntryNamed(request.headers, 'content-type');
   if (entry == 0) return false;
   const type = 'application/x-www-form-urlencoded';
   const length = load<i32>(entry, 12);
@@ -345,7 +339,7 @@ function isForm(): bool {
 
 /** The response's media type in lower case, without parameters. */
 function mediaType(): bool {
-  const entry = namedHeader(request.responseHeaders, 'content-type');
+  const entry = headerEntryNamed(request.responseHeaders, 'content-type');
   if (entry == 0) return false;
   let at = <usize>load<u32>(entry, 8);
   let end = at;
@@ -361,7 +355,7 @@ function mediaType(): bool {
 
 /** Language tags of Accept-Language by descending weight, `*` left out; at most MAX_LANGUAGES. */
 function languages(): bool {
-  const entry = namedHeader(request.headers, 'accept-language');
+  const entry = headerEntryNamed(request.headers, 'accept-language');
   const array = newArray(MAX_LANGUAGES);
   const weights = alloc(MAX_LANGUAGES * 4);
   if (array == 0 || weights == 0) return false;

@@ -93,3 +93,20 @@ export function checkNames(image: usize, maximum: i32): bool {
   }
   return true;
 }
+
+/** The first header with this name, a literal of lower-case ASCII; 0 for none. */
+// @ts-ignore: decorator
+@inline
+export function headerEntryNamed(table: usize, name: string): usize {
+  const count = table == 0 ? 0 : headerCount(table);
+  for (let i = 0; i < count; i++) {
+    const entry = headerEntry(table, i);
+    if (load<i32>(entry, 4) == name.length && sameAscii(load<u32>(entry), name)) return entry;
+  }
+  return 0;
+}
+
+function sameAscii(at: usize, name: string): bool {
+  for (let i = 0; i < name.length; i++) if (load<u8>(at + <usize>i) != <u8>name.charCodeAt(i)) return false;
+  return true;
+}

@@ -39,11 +39,14 @@ import {
   RESULT_STEPS,
   RESULT_TERMINAL,
   RESULT_TRUSTED,
+  SECTION_SETTINGS,
+  SETTING_SIGNALS,
   STAGE_BODY,
   STAGE_HEAD,
   STAGE_RESPONSE,
   STATE_AT,
 } from './abi';
+import { startSignals, tellKnownSignals, tellSignals } from './agents/signals';
 import { agentTextAt, agentTextLength, classify } from './agent';
 import { AGENT_CATEGORY, AGENT_NAME, AGENT_OPERATOR } from './agents/abi';
 import { concludeIdentity, identity, identityBy, setAgent, startIdentity } from './agents/identity';
@@ -51,7 +54,7 @@ import { failure, reset, stepsUsed } from './arena';
 import { startFields } from './fields';
 import { headerValueAt, headerValueLength } from './headers';
 import { nextHost, startHosts } from './host';
-import { checkImage, faultAt } from './image';
+import { checkImage, faultAt, sectionAt } from './image';
 import { inspectHeaders } from './inspection';
 import * as request from './request';
 import { clearResult, getResult, setResult } from './result';
@@ -103,6 +106,8 @@ export function head(generation: usize, length: i32, fields: i32, hasBody: i32, 
   // Rules come before inspection, which they may skip, and also where no route matched: they may answer by themselves.
   start(generation, now);
   runStage(image, STAGE_HEAD, 0);
+  if (load<u32>(sectionAt(image, SECTION_SETTINGS), SETTING_SIGNALS * 4) != 0) tellSignals();
+  else tellKnownSignals();
   if (getResult(RESULT_TERMINAL) == 0) inspectHeaders(image, routeIndex);
   if (getResult(RESULT_TERMINAL) == 0 && !isSkipped() && failure() == REASON_NONE) {
     const phases = hasBody != 0 ? WAF_PHASE_1 : WAF_PHASE_1 | WAF_PHASE_2;
@@ -305,6 +310,7 @@ function openHead(generation: usize, length: i32, fields: i32): usize {
 function start(generation: usize, now: i32): void {
   startFields(now);
   startIdentity();
+  startSignals();
   const agents = <usize>load<u32>(generation, 4);
   concludeIdentity(agents, classifyUserAgent(agents), <u32>now);
   setResult(RESULT_IDENTITY, identity | identityBy);

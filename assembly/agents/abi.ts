@@ -40,3 +40,37 @@ export const MAX_ADDRESS_RANGES = 262144; // of one version
 export const IDENTITY_BY_SIGNATURE = 256;
 export const IDENTITY_BY_ADDRESS = 512;
 export const IDENTITY_BY_NAME = 1024; // the name of the address, by DNS
+
+// SIGNALS: what a request says about automation. `agent.score` is the sum of the weights, 100 at most; from AUTOMATED_SCORE on
+// `agent.automated` holds. No weight reaches that alone.
+export const AUTOMATED_SCORE = 60;
+export const MAX_SIGNAL_TEXT = 1024; // bytes of one header that are looked at
+export const SIGNAL_CRAWLER = 0; // the user agent names a bot that is neither of the next two
+export const SIGNAL_LIBRARY = 1; // ... an HTTP library or a command-line tool
+export const SIGNAL_HEADLESS = 2; // ... or the brands name, a browser without a window, or what drives one
+export const SIGNAL_USER_AGENT_ABSENT = 3;
+export const SIGNAL_HINTS_ABSENT = 4; // a browser of the Chromium family without Sec-CH-UA, over TLS
+export const SIGNAL_HINTS_FOREIGN = 5; // Firefox or Safari with Sec-CH-UA
+export const SIGNAL_HINTS_VERSION = 6; // another version of Chromium than the user agent
+export const SIGNAL_HINTS_PLATFORM = 7; // another operating system
+export const SIGNAL_HINTS_MOBILE = 8; // a phone, and not one by the user agent, or the other way round
+export const SIGNAL_FETCH_ABSENT = 9; // a browser without any Sec-Fetch header, over TLS
+export const SIGNAL_FETCH_CONTRADICTS = 10; // a navigation to something that is no page, or Sec-Fetch-User without one
+export const SIGNAL_ACCEPT_ANY = 11; // a page is asked for with `*/*`, or nothing is said
+export const SIGNAL_LANGUAGE_ABSENT = 12;
+export const SIGNAL_ENCODING_ABSENT = 13;
+export const SIGNAL_COUNT = 14;
+export const WEIGHT_CRAWLER = 50;
+export const WEIGHT_LIBRARY = 40;
+export const WEIGHT_HEADLESS = 50;
+export const WEIGHT_USER_AGENT_ABSENT = 30;
+export const WEIGHT_HINTS_ABSENT = 20;
+export const WEIGHT_HINTS_FOREIGN = 35;
+export const WEIGHT_HINTS_VERSION = 35;
+export const WEIGHT_HINTS_PLATFORM = 35;
+export const WEIGHT_HINTS_MOBILE = 25;
+export const WEIGHT_FETCH_ABSENT = 25;
+export const WEIGHT_FETCH_CONTRADICTS = 30;
+export const WEIGHT_ACCEPT_ANY = 15;
+export const WEIGHT_LANGUAGE_ABSENT = 20;
+export const WEIGHT_ENCODING_ABSENT = 20;

@@ -7,6 +7,7 @@ import {
   SETTING_FAIL_CLOSED,
   SETTING_MERGE_SLASHES,
   SETTING_REJECT_ESCAPED_SLASHES,
+  SETTING_SIGNALS,
   SETTING_TRUSTED_HOPS,
   SETTING_TRUSTED_LIST,
   SETTING_WORDS,
@@ -24,6 +25,7 @@ export function compileSettings(settings: SettingsSource, pools: Pools): Uint8Ar
   words[SETTING_TRUSTED_LIST] = trustedCIDRs.length === 0 ? 0xffffffff : pools.lists.addresses(trustedCIDRs);
   words[SETTING_FAIL_CLOSED] = failClosed ? 1 : 0;
   words[SETTING_REJECT_ESCAPED_SLASHES] = settings.escapedSlashes === 'reject' ? 1 : 0;
+  words[SETTING_SIGNALS] = settings.signals ? 1 : 0;
   words[SETTING_MERGE_SLASHES] = settings.mergeSlashes ? 1 : 0;
   const writer = new ByteWriter(SETTING_WORDS * 4);
   for (const word of words) writer.u32(word);

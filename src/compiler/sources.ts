@@ -36,6 +36,8 @@ export interface SettingsSource {
   };
   readonly escapedSlashes: 'keep' | 'reject';
   readonly mergeSlashes: boolean;
+  /** Signals of automation are worked out for the log. */
+  readonly signals: boolean;
 }
 
 export interface ListSource {

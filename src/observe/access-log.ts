@@ -10,6 +10,7 @@ import { IDENTITY_BY_ADDRESS, IDENTITY_BY_NAME } from '../../assembly/agents/abi
 import { knownAgent } from '../agents/known-agents.ts';
 import { addressOf } from '../platform/authority.ts';
 import { callerOf } from '../router/caller.ts';
+import { signalNames } from '../router/signals.ts';
 import type { Exchange, WafRecord } from '../router/exchange.ts';
 import type { Verdict } from '../router/verdict.ts';
 import type { AgentName } from '../waf/engine.ts';
@@ -45,6 +46,8 @@ export function logLine(exchange: Exchange, status: number, bytes: string | null
     `,"status":${status},"bytes":${bytes !== null && /^[0-9]{1,15}$/.test(bytes) ? bytes : 'null'},"ms":${duration},"client":` +
     text(result?.client || addressOf(exchange.peer));
   if (agent !== undefined || exchange.identity !== null) line += identityText(exchange, agent);
+  if (result !== null && result.score > 0)
+    line += `,"score":${result.score},"signals":` + JSON.stringify(signalNames(result.signals));
   if (exchange.protocol !== null) line += ',' + JSON.stringify(exchange.protocol).slice(1, -1);
   if (upstream.backend !== '')
     line +=

@@ -63,6 +63,7 @@ export const SETTINGS: SettingsSource = {
   clientAddress: { from: 'peer', trustedHops: 0, trustedCIDRs: [], failClosed: false },
   escapedSlashes: 'keep',
   mergeSlashes: false,
+  signals: false,
 };
 
 export function policyImage(

@@ -40,12 +40,13 @@ export function rulePolicy(
     lists?: Lists;
     inspections?: readonly InspectionSource[];
     clientAddress?: typeof SETTINGS.clientAddress;
+    settings?: typeof SETTINGS;
   } = {},
 ): RulePolicy {
   const pools = newPools();
   const reporter = collector();
   const image = new ImageWriter(abi.KIND_POLICY);
-  image.section(abi.SECTION_SETTINGS, compileSettings(SETTINGS, pools));
+  image.section(abi.SECTION_SETTINGS, compileSettings(options.settings ?? SETTINGS, pools));
   for (const [id, bytes] of compileRoutes(routeSources([{}]), pools, reporter, { mergeSlashes: false }).sections)
     image.section(id, bytes);
   const lists: ListSource[] = Array.from(options.lists ?? [], ([name, items]) => ({

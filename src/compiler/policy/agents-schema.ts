@@ -9,5 +9,9 @@ export const agentsSchema = z
       .optional()
       .describe('Requests that say who they are, where that is checked and wrong; default: block'),
     require: z.literal('verified').optional().describe('Whoever says that it is an agent has to prove it'),
+    signals: z
+      .literal('log')
+      .optional()
+      .describe('Signals of automation in the access log, whether a rule asks for them or not'),
   })
   .catchall(action.describe('An agent, an operator, the domain of its keys, or a category such as training or search'));

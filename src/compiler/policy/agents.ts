@@ -23,7 +23,7 @@ type Kind = 'category' | 'operator' | 'domain' | 'name';
 const CATEGORIES = new Set<string>(AGENT_CATEGORIES);
 const NAMES = new Set(AGENT_TABLE.map(([name]) => name));
 const OPERATORS = new Set(AGENT_TABLE.map(([, , operator]) => operator));
-const RESERVED = new Set(['spoofed', 'require']);
+const RESERVED = new Set(['spoofed', 'require', 'signals']);
 
 /** Null: nobody that is known, which is reported. */
 function kindOf(key: string, path: DocumentPath, document: Document): Kind | null {

@@ -338,7 +338,8 @@ function readEngineSettings(settings: schema.Settings, reading: Reading): Settin
     );
     return false;
   });
-  return { clientAddress: { from, trustedHops, trustedCIDRs: sound, failClosed }, ...settings.path };
+  const signals = settings.agents?.signals === 'log';
+  return { clientAddress: { from, trustedHops, trustedCIDRs: sound, failClosed }, ...settings.path, signals };
 }
 
 function readBody(settings: schema.Settings, document: Document): BodyPlan {
