@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { DEFAULT_RESPONSE_HEAD_SECONDS, KIND_AGENTS, KIND_POLICY, MAGIC, SECTION_PLAN } from '../../assembly/abi.ts';
 import { compiledRules } from '../cli/rule-images.ts';
 import { compile, formatDiagnostics, parseDial, type Compiled, type Target } from './index.ts';
-import { schemaText } from './policy/schema.ts';
+import { routeSchema, schemaText } from './policy/schema.ts';
 
 /** The embedded one, as the build left it. */
 const rulesets = (name: string) => compiledRules('.', name);
@@ -235,7 +235,7 @@ test('a report shows line, place, cause and fix', async () => {
   |
 3 |   - bakend: web
   |     ^^^^^^
-  = fields here: name, hostnames, matches, filters, backend, backends, timeouts, retry, inspect, waf
+  = fields here: ${Object.keys(routeSchema.shape).join(', ')}
   = fix: did you mean \`backend\`?
 
 1 error

@@ -109,7 +109,7 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     .map(([name, value]) => readList(name, value, document))
     .filter((list) => list !== null);
   const own = settings.agents === undefined ? [] : readAgents(settings.agents, document);
-  const rules = [...exceptRobots(own), ...readRules(fields, reading)];
+  const rules = [...(settings.robots === undefined ? own : exceptRobots(own)), ...readRules(fields, reading)];
   const body = readBody(settings, document);
   const wafs = new WafReader(settings.waf, body, document);
   const contents = new ContentReader(settings.content, document);

@@ -31,7 +31,7 @@ export function unknownField(key: string, known: readonly string[], path: Docume
   const fix = typeIsField(key, known) ?? (meant === null ? null : `did you mean \`${meant}\`?`);
   reporter.report('error', [...path, key], 'unknown-field', `unknown field \`${shown(key)}\``, {
     at: 'key',
-    ...(known.length <= 12 && { cause: `fields here: ${known.join(', ')}` }),
+    ...(known.length <= 20 && { cause: `fields here: ${known.join(', ')}` }),
     ...(fix !== null && { fix }),
   });
 }
