@@ -119,6 +119,7 @@ function stageRule(source: RuleSource, lists: Lists, code: CodeWriter, reporter:
     );
   }
   const operands: [number, number, number][] = [];
+  let { bytes, protocol } = when === undefined ? { bytes: false, protocol: false } : bodyOf(when.node);
   // What is counted by has to be there as well, so a rate may be later than its condition.
   for (const [index, { path, value }] of (source.keys ?? []).entries()) {
     const key = compiled(path, () => textValue(value, lists));
@@ -126,6 +127,9 @@ function stageRule(source: RuleSource, lists: Lists, code: CodeWriter, reporter:
     operands.push([abi.VALUE_KEY, index, key.at]);
     const needs = stageOf(key.node);
     if (needs.stage > stage) ({ stage, field } = needs);
+    const body = bodyOf(key.node);
+    bytes ||= body.bytes;
+    protocol ||= body.protocol;
   }
   if (stage > abi.STAGE_BODY && DEMANDS.has(source.action)) {
     reporter.report(
@@ -159,7 +163,6 @@ function stageRule(source: RuleSource, lists: Lists, code: CodeWriter, reporter:
     operand(abi.VALUE_HEADER, index, header.value, ['rewrite', 'headers', 'set', header.name]);
   }
   const always = when?.node.kind === 'boolean' && when.node.value;
-  const { bytes, protocol } = when === undefined ? { bytes: false, protocol: false } : bodyOf(when.node);
   return { source, stage, field, code: when?.at ?? 0, always, bytes, protocol, operands };
 }
 

@@ -36,6 +36,7 @@ async function settle(exchange: Exchange): Promise<void> {
 
 async function settleOne(exchange: Exchange, demand: Demand): Promise<void> {
   const { rule } = demand;
+  if (exchange.platform.name === 'dry') return explained(exchange, demand);
   if (rule.action === 'charge') return await settleCharge(exchange, rule);
   if (rule.rate !== undefined) return await settleRate(exchange, demand, rule.rate);
   const reason = 'the gateway can not settle this';
@@ -44,4 +45,23 @@ async function settleOne(exchange: Exchange, demand: Demand): Promise<void> {
     { action: 'block', phase: 'limit', rule: rule.name, status: 503, reason, mode: 'enforce' },
     'proxy_configuration_error',
   );
+}
+
+/** Nothing is counted, asked or charged where nothing leaves. */
+function explained(exchange: Exchange, { rule, mode, keys, evidence }: Demand): void {
+  const { rate, charge } = rule;
+  const reason =
+    rate !== undefined
+      ? `${rate.requests} requests in ${rate.seconds} s, counted by ${rate.by.map((name, at) => `${name} ${JSON.stringify(keys[at] ?? '')}`).join(', ')}`
+      : charge !== undefined
+        ? charge.price
+        : rule.reason;
+  const said = {
+    action: 'allow',
+    phase: 'limit',
+    rule: rule.name,
+    status: 0,
+    reason: `${rule.action}: ${reason}`,
+  } as const;
+  exchange.verdicts.push({ ...said, mode, ...(evidence !== undefined && { evidence }) });
 }
