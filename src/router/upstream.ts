@@ -4,7 +4,7 @@
  * Failures: no connection, reset or nonsense 502; nobody to ask 503; too late 504; no backend configured 500.
  */
 import { DEFAULT_BODY_LIMIT, LONG_WAIT_MS } from '../../assembly/abi.ts';
-import type { Backend, Plan } from '../plan.ts';
+import type { Backend, McpJoinPlan, McpPlan, Plan } from '../plan.ts';
 import { Unavailable } from '../platform/platform.ts';
 import { requestInit } from '../platform/runtime.ts';
 import { pick } from './balance.ts';
@@ -12,6 +12,7 @@ import { declaredLength, HeldBody } from './body.ts';
 import { within } from './deadline.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
 import { CLIENT_GONE, type Exchange, hangUp, ownHeaders, type Phase, watch } from './exchange.ts';
+import { answerFromServers } from './mcp-join.ts';
 import { type BoundSession, isLost, needsSessions, SESSION_HEADER, sessionOf, settleSession } from './mcp-session.ts';
 import { mirrorsOf, sendMirrors } from './mirror.ts';
 import { patiently } from './open-exchanges.ts';
@@ -25,17 +26,30 @@ export const upstream: Phase = {
   name: 'upstream',
   run(exchange) {
     const { plan } = exchange;
+    const mcp = plan === null ? undefined : plan.mcps[exchange.action?.mcp ?? -1];
+    if (plan !== null && mcp !== undefined && mcp.join !== null) return sendJoined(exchange, plan, mcp, mcp.join);
     const backend = plan?.backends[exchange.backend];
     // SPEC: Gateway API HTTPRouteRule.backendRefs: no valid backend, or all of weight 0, is 500.
     if (plan === null || backend === undefined)
       return failed(exchange, 500, 'no backend is configured for this route', 'proxy_configuration_error');
     exchange.upstream.backend = backend.name;
     // PERF: one comparison where the route does not speak MCP.
-    if (exchange.action !== null && exchange.action.mcp >= 0 && needsSessions(exchange, plan))
-      return sendInSession(exchange, plan, backend);
+    if (mcp !== undefined && needsSessions(exchange, plan)) return sendInSession(exchange, plan, backend);
     return send(exchange, plan, backend, null);
   },
 };
+
+/** To several servers, whose answers become one. */
+async function sendJoined(exchange: Exchange, plan: Plan, mcp: McpPlan, join: McpJoinPlan): Promise<void> {
+  watch(exchange);
+  try {
+    await answerFromServers(exchange, plan, mcp, join);
+  } catch (error) {
+    exchange.upstream.error = messageOf(error);
+    const status = error instanceof Unavailable ? 503 : 502;
+    failed(exchange, status, 'the MCP server could not be reached', 'destination_unavailable');
+  }
+}
 
 /** To the endpoint that holds the session of the request, where it is in one. */
 async function sendInSession(exchange: Exchange, plan: Plan, backend: Backend): Promise<void> {
