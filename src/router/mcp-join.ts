@@ -46,7 +46,7 @@ export async function answerFromServers(
     {
       method: request.method,
       body,
-      stateless: (request.headers.get('mcp-protocol-version') ?? '') >= STATELESS,
+      stateless: exchange.mcp?.stateless ?? (request.headers.get('mcp-protocol-version') ?? '') >= STATELESS,
       session: request.headers.get('mcp-session-id'),
       lastEvent: request.headers.get('last-event-id'),
     },

@@ -1,6 +1,7 @@
 /** Which lists of MCP servers have to be cut, and by what: the policy's lists of names, and its rules. */
 import { OUTCOME_OK } from '../../assembly/abi.ts';
 import { MAX_MCP_LISTED } from '../agents/mcp/limits.ts';
+import { serverOf } from '../agents/mcp/join-names.ts';
 import type { Listing } from '../agents/mcp/listing.ts';
 import { restricts } from '../agents/mcp/names.ts';
 import type { McpPlan, Plan } from '../plan.ts';
@@ -18,7 +19,7 @@ export function cutsLists({ mcp, plan, action }: Exchange): boolean {
 
 export function listingOf(exchange: Exchange, plan: Plan, policy: McpPlan): Listing {
   const perCaller = plan.stages.protocol || policy.auth !== null;
-  return { lists: policy, refused: plan.stages.protocol ? byRules(exchange) : null, perCaller };
+  return { lists: policy, refused: plan.stages.protocol ? byRules(exchange, policy) : null, perCaller };
 }
 
 const METHODS = { tool: 'tools/call', prompt: 'prompts/get', resource: 'resources/read' } as const;
@@ -28,12 +29,18 @@ const EMPTY = new Uint8Array(0);
  * What rules say of a call: the engine is asked as if it had come, without a body, so that what depends on arguments is
  * shown. Rates and charges are not counted; what only they refuse is shown too.
  */
-function byRules(exchange: Exchange): NonNullable<Listing['refused']> {
+function byRules(exchange: Exchange, { join }: McpPlan): NonNullable<Listing['refused']> {
   const { engine, generation, head, result, seed, now, mcp } = exchange;
   let asked = 0;
   return (kind, name) => {
     if (result === null || exchange.lease.released || ++asked > MAX_MCP_LISTED) return true;
-    const fields = { method: METHODS[kind], [kind]: name, version: mcp?.version ?? '' };
+    const server = join === null ? undefined : serverOf(join, { [kind]: name });
+    const fields = {
+      method: METHODS[kind],
+      [kind]: name,
+      ...(server !== undefined && { server }),
+      version: mcp?.version ?? '',
+    };
     const call = { ...head, protocol: { mcp: fields } };
     try {
       const found = engine.body(generation, result.app, call, EMPTY, 0, true, seed, now, ofRules(result.state));

@@ -2,6 +2,7 @@
 import { HOLD_SECONDS } from '../../assembly/abi.ts';
 import { SHORT_BODY_BYTES } from '../../assembly/waf/abi.ts';
 import { admitBare, admitMessages, type McpCall, type McpHeaders, type McpRefusal } from '../agents/mcp/admission.ts';
+import { serverOf } from '../agents/mcp/join-names.ts';
 import { INVALID_REQUEST, readMcpBody } from '../agents/mcp/message.ts';
 import { isAllowedOrigin } from '../agents/mcp/origin.ts';
 import { challenge, checkToken } from '../agents/mcp/protected-resource.ts';
@@ -43,7 +44,9 @@ export async function admitMcp(exchange: Exchange, plan: Plan, mcp: McpPlan): Pr
   deny(exchange, mcp, call);
 }
 
-function admit(exchange: Exchange, mcp: McpPlan, call: McpCall): void {
+function admit(exchange: Exchange, mcp: McpPlan, admitted: McpCall): void {
+  const server = mcp.join === null ? undefined : serverOf(mcp.join, admitted.fields);
+  const call = server === undefined ? admitted : { ...admitted, fields: { ...admitted.fields, server } };
   if (!fits({ mcp: call.fields })) {
     const reason = 'Invalid request: a name is too long';
     return void deny(exchange, mcp, {

@@ -23,7 +23,7 @@ export interface ProtocolFields {
 export interface McpFields {
   /** JSON-RPC method; absent for a message that is only a response. */
   readonly method?: string;
-  /** Of tools/call, resources/read (and its subscriptions) and prompts/get: what it names, as the server knows it. */
+  /** Of tools/call, resources/read (and its subscriptions) and prompts/get: what it names, as the client does: a joined endpoint's names have their server in front. */
   readonly tool?: string;
   readonly resource?: string;
   readonly prompt?: string;

@@ -48,6 +48,8 @@ export interface McpSubject {
   readonly tool?: string;
   readonly resource?: string;
   readonly prompt?: string;
+  /** Of a joined endpoint, the server that has what is named. */
+  readonly server?: string;
   readonly version: string;
 }
 

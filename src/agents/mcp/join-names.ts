@@ -49,6 +49,16 @@ export function splitUri(join: McpJoinPlan, uri: string): { server: McpServerPla
   return split(join, uri, URI_SEPARATOR);
 }
 
+/** The server of what a request asks for; undefined where it asks for nothing of one. For `mcp.server` of rules. */
+export function serverOf(
+  join: McpJoinPlan,
+  asked: { readonly tool?: string; readonly prompt?: string; readonly resource?: string },
+): string | undefined {
+  const name = asked.tool ?? asked.prompt;
+  const found = name !== undefined ? splitName(join, name) : splitUri(join, asked.resource ?? '');
+  return found?.server.name;
+}
+
 function split(
   { servers }: McpJoinPlan,
   text: string,
