@@ -40,6 +40,8 @@ export interface Plan {
   readonly contents: readonly ContentPlan[];
   /** What this app says of tunnels; null where it says nothing. */
   readonly tunnels: TunnelsPlan | null;
+  /** How what rules charge is paid; null where nothing is said. */
+  readonly payments: PaymentsPlan | null;
   /** Rule-set images that the WAF programs refer to by index, by hash; as in the manifest. At most MAX_RULESETS. */
   readonly rulesets: readonly string[];
   /** Names of the secrets that this policy refers to, resolved at run time from bindings or files. */
@@ -186,6 +188,28 @@ export interface RatePlan {
   readonly by: readonly string[];
   /** Where the count can not be asked for: refuse, or let pass. */
   readonly onError: 'closed' | 'open';
+}
+
+/** How charges are paid. */
+export interface PaymentsPlan {
+  /** Prices as written: what any verified agent may owe, '' for nothing, and what single ones may, by domain. */
+  readonly crawler: { readonly credit: string; readonly accounts: Readonly<Record<string, string>> } | null;
+  readonly x402: {
+    readonly facilitator: string; // URL without a slash at its end
+    readonly authorization: string; // name of a secret, '' for none
+    readonly accepts: readonly PaymentTerms[];
+  } | null;
+}
+
+/** A token that is taken; one is worth one unit of `currency`. */
+export interface PaymentTerms {
+  readonly network: string; // CAIP-2
+  readonly asset: string;
+  readonly payTo: string;
+  readonly decimals: number;
+  readonly currency: string;
+  readonly maxTimeoutSeconds: number;
+  readonly extra: Readonly<Record<string, string>>;
 }
 
 export interface ChargePlan {

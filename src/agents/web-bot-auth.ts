@@ -73,6 +73,8 @@ export interface VerifiedAgent {
   readonly expires: number;
   /** Names of covered components, as written. */
   readonly components: readonly string[];
+  /** What was signed: no two requests have the same, unless one is a copy of the other. */
+  readonly base: string;
   /** `none`: it has no nonce. `unchecked`: the guard could not be asked. */
   readonly replay: 'fresh' | 'none' | 'unchecked';
 }
@@ -212,6 +214,7 @@ async function judge(
     created,
     expires,
     components: [...covered],
+    base,
     replay: fresh === undefined ? 'none' : fresh === null ? 'unchecked' : 'fresh',
   };
 }

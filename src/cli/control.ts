@@ -6,6 +6,7 @@
  *   POST /v1/reload    compiles the policy files again and swaps them in
  *   GET  /healthz      200 while any process answers     GET /readyz   200 while all do
  *   /v1/tunnels..., /v1/offers    tunnels (src/control/tunnels.ts), of whichever process is up
+ *   GET, POST /v1/payments      what agents were charged and have paid (src/control/payments.ts)
  *   GET  /v1/agents?since=DAY   what agents did (src/control/agents.ts), of all processes
  *   GET  /metrics      Prometheus text, summed over the processes
  *   GET  /v1/openapi.json   this API, described (openapi.ts)
@@ -38,7 +39,7 @@ async function answer(
   const [path = ''] = url.split('?');
   const body = await textOf(request);
   if (body === null) return sendJson(response, 413, { ok: false, reason: 'the body is too large' });
-  if (/^\/v1\/(?:tunnels|offers|agents)(?:\/|$)/.test(path))
+  if (/^\/v1\/(?:tunnels|offers|agents|payments)(?:\/|$)/.test(path))
     return await forward(supervisor, method, url, body, response);
   const call = `${method} ${path}`;
   const ask = (path: string) =>

@@ -22,6 +22,7 @@ const commands: Record<string, Loader> = {
   rules: () => load(import('./rules.ts')),
   replay: () => load(import('./replay.ts')),
   agents: () => load(import('./agents.ts')),
+  payments: () => load(import('./payments.ts')),
   status: () => load(import('./status.ts')),
   health: () => load(import('./health.ts')),
   metrics: () => load(import('./metrics.ts')),

@@ -1,5 +1,6 @@
 /** The control socket of an on-prem deployment, described in OpenAPI 3.1; that of one worker is src/control/openapi.ts. */
 import { AGENT_PATHS } from '../control/openapi-agents.ts';
+import { PAYMENT_PATHS } from '../control/openapi-payments.ts';
 import { TUNNEL_PATHS } from '../control/openapi-tunnels.ts';
 
 const json = (description: string, properties: Record<string, unknown>) => ({
@@ -63,6 +64,7 @@ export const OPENAPI = {
     },
     ...TUNNEL_PATHS,
     ...AGENT_PATHS,
+    ...PAYMENT_PATHS,
     '/v1/openapi.json': {
       get: { operationId: 'describe', summary: 'This description', responses: { 200: json('OpenAPI 3.1', {}) } },
     },

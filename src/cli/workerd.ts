@@ -36,6 +36,7 @@ export const OBJECT_CLASSES = [
   { part: 'agents', binding: 'REPLAY_GUARD', className: 'ReplayGuard', uniqueKey: 'sallyport-replay-guard-1' },
   { part: 'limits', binding: 'RATE_LIMITER', className: 'RateLimiter', uniqueKey: 'sallyport-rate-limiter-1' },
   { part: 'mcp', binding: 'MCP_SESSIONS', className: 'McpSessions', uniqueKey: 'sallyport-mcp-sessions-1' },
+  { part: 'payments', binding: 'LEDGER', className: 'Ledger', uniqueKey: 'sallyport-ledger-1' },
   { part: 'report', binding: 'AGENT_REPORT', className: 'AgentReport', uniqueKey: 'sallyport-agent-report-1' },
 ] as const;
 
@@ -106,6 +107,7 @@ export function workerdConfig(options: WorkerdOptions): string {
     mcp: operator !== null || agents !== null,
     report: agents !== null,
     limits: options.limits === true,
+    payments: agents !== null,
   };
   const classes = OBJECT_CLASSES.filter(({ part }) => parts[part]);
   if (operator !== null) bindings.push({ name: 'OPERATOR_KEY', text: operator });

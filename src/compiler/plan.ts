@@ -38,6 +38,7 @@ export function buildPlan(policy: Policy, stages: Plan['stages'], rulesets: read
     site: policy.site,
     contents: policy.contents,
     tunnels: policy.tunnels,
+    payments: policy.payments,
     rulesets,
     secrets: policy.secrets,
   };

@@ -12,6 +12,7 @@ import { ImageError } from '../waf/engine.ts';
 import { agents } from './agents.ts';
 import { log, readBody, refuse, type ControlContext } from './call.ts';
 import { OPENAPI } from './openapi.ts';
+import { payments } from './payments.ts';
 import { tunnels } from './tunnels.ts';
 
 const api = new Hono<{ Bindings: ControlContext }>();
@@ -95,6 +96,7 @@ api.post('/v1/swap', async (c) => {
 
 api.route('/', tunnels);
 api.route('/', agents);
+api.route('/', payments);
 
 api.post('/v1/drain', async (c) => {
   const sockets = await drainTunnels(c.env.env, 'the edge restarts');

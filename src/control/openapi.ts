@@ -1,5 +1,6 @@
 /** The control API, described in OpenAPI 3.1. */
 import { AGENT_PATHS } from './openapi-agents.ts';
+import { PAYMENT_PATHS } from './openapi-payments.ts';
 import { TUNNEL_PATHS } from './openapi-tunnels.ts';
 
 const problem = {
@@ -71,6 +72,7 @@ export const OPENAPI = {
     },
     ...TUNNEL_PATHS,
     ...AGENT_PATHS,
+    ...PAYMENT_PATHS,
     '/v1/drain': {
       post: {
         operationId: 'drain',

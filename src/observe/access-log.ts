@@ -8,7 +8,9 @@
  */
 import { IDENTITY_BY_ADDRESS, IDENTITY_BY_NAME } from '../../assembly/agents/abi.ts';
 import { knownAgent } from '../agents/known-agents.ts';
+import { formatPrice } from '../agents/price.ts';
 import { addressOf } from '../platform/authority.ts';
+import type { PendingCharge } from '../router/charge.ts';
 import { callerOf } from '../router/caller.ts';
 import { signalNames } from '../router/signals.ts';
 import type { Exchange, WafRecord } from '../router/exchange.ts';
@@ -49,6 +51,7 @@ export function logLine(exchange: Exchange, status: number, bytes: string | null
   if (result !== null && result.score > 0)
     line += `,"score":${result.score},"signals":` + JSON.stringify(signalNames(result.signals));
   if (exchange.protocol !== null) line += ',' + JSON.stringify(exchange.protocol).slice(1, -1);
+  if (exchange.charge !== null) line += ',"payment":' + paymentText(exchange.charge);
   if (upstream.backend !== '')
     line +=
       ',"upstream":{"backend":' +
@@ -106,6 +109,11 @@ function identityText(exchange: Exchange, agent: AgentName | undefined): string 
 
 /** Its address decided, or the name of that. */
 const BY_OTHER = IDENTITY_BY_ADDRESS | IDENTITY_BY_NAME;
+
+/** What was charged, to whom, and what came of it. */
+function paymentText({ state, price, charge }: PendingCharge): string {
+  return JSON.stringify({ state, price: formatPrice(price), account: charge.account });
+}
 
 /** What rules matched; what of it may be told is decided in src/waf/evidence.ts. */
 function wafText({ plan, events, truncated, scores, blocked }: WafRecord): string {

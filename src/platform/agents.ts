@@ -7,5 +7,11 @@ export function agentPlatform(env: Env, fetch: AgentPlatform['fetch'] | null): A
   if (fetch === null || env.AGENTS === 'off') return null;
   const { AGENTS } = env;
   const options = typeof AGENTS === 'string' ? (JSON.parse(AGENTS) as AgentOptions) : (AGENTS ?? {});
-  return { fetch, guard: env.REPLAY_GUARD ?? null, report: env.AGENT_REPORT ?? null, options };
+  return {
+    fetch,
+    guard: env.REPLAY_GUARD ?? null,
+    report: env.AGENT_REPORT ?? null,
+    ledger: env.LEDGER ?? null,
+    options,
+  };
 }

@@ -9,8 +9,8 @@
  *
  * ENTRYPOINTS: the default one serves apps, and on Cloudflare the control API for CONTROL_HOST; `control` serves the
  * control API (private socket on-prem), `shard` other processes of a deployment, `tcp` raw connections. CLASSES of Durable
- * Objects: `TunnelSession`, `TunnelRegistry`, `ReplayGuard`, `McpSessions`, `AgentReport` and `RateLimiter`, with SQLite
- * storage.
+ * Objects: `TunnelSession`, `TunnelRegistry`, `ReplayGuard`, `McpSessions`, `AgentReport`, `RateLimiter` and `Ledger`, with
+ * SQLite storage.
  */
 import type { TunnelSessionNamespace } from '../tunnel/objects.ts';
 import type { AgentOptions, GuardNamespace } from './platform.ts';
@@ -53,6 +53,8 @@ export interface Env {
   readonly MCP_SESSIONS?: GuardNamespace;
   /** Objects that keep what agents did, for the report. */
   readonly AGENT_REPORT?: GuardNamespace;
+  /** Objects that keep who owes what; without it nothing can be charged. */
+  readonly LEDGER?: GuardNamespace;
   /** `off`, or what the operator chooses about signed requests, as an object or its JSON. */
   readonly AGENTS?: AgentOptions | string;
   /** `SECRET_<NAME>`: text of the secret that policies call NAME. `DIALS` may name any other binding. */

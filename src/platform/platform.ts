@@ -33,6 +33,8 @@ export interface AgentPlatform {
   readonly guard: GuardNamespace | null;
   /** Objects that keep what agents did; null, or absent: nobody does. */
   readonly report?: GuardNamespace | null;
+  /** Objects that keep who owes what; null, or absent: nothing can be charged. */
+  readonly ledger?: GuardNamespace | null;
   readonly options: AgentOptions;
 }
 

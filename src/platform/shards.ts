@@ -40,6 +40,7 @@ const BINDINGS = [
   'MCP_SESSIONS',
   'AGENT_REPORT',
   'RATE_LIMITER',
+  'LEDGER',
 ] as const;
 
 let known: { readonly from: Env; readonly env: Env } | null = null;

@@ -13,6 +13,7 @@ import type { WafEvidence } from '../waf/evidence.ts';
 import type { ProtocolFields } from '../waf/protocol-fields.ts';
 import type { AllScores } from '../waf/scores.ts';
 import type { HeldBody } from './body.ts';
+import type { PendingCharge } from './charge.ts';
 import type { Demand, RateState } from './demand.ts';
 import type { EndpointState } from './endpoints.ts';
 import type { Lease } from './generation.ts';
@@ -46,6 +47,8 @@ export interface Exchange {
 
   /** identity: who signed the request, and whether that holds; null: it is not signed. */
   identity: AgentResult | null;
+  /** What is charged for the answer; null: nothing. */
+  charge: PendingCharge | null;
   /** For the report about agents: written by `agentEvents(exchange)`; null: nothing was. */
   agentEvents: AgentEvents | null;
 
@@ -234,6 +237,7 @@ export function createExchange(init: ExchangeInit): Exchange {
     },
     peer: '',
     identity: null,
+    charge: null,
     agentEvents: null,
     result: null,
     plan: null,

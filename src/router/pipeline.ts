@@ -11,6 +11,7 @@ import { inspect } from './inspect.ts';
 import { limit } from './limit.ts';
 import { match } from './match.ts';
 import { closed, opened } from './open-exchanges.ts';
+import { payment } from './payment.ts';
 import { problem } from './problem.ts';
 import { protocol } from './protocol.ts';
 import { protocolAnswer } from './protocol-answer.ts';
@@ -39,7 +40,7 @@ export const REQUEST_PHASES: readonly Phase[] = [
 ];
 
 /** On every answer, whoever gave it. */
-export const RESPONSE_PHASES: readonly Phase[] = [response, protocolAnswer, headers];
+export const RESPONSE_PHASES: readonly Phase[] = [response, payment, protocolAnswer, headers];
 
 /** Runs an exchange to its answer. Never rejects: what a phase throws becomes a 500 with the request's id. */
 export async function serve(exchange: Exchange): Promise<Response> {

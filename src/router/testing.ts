@@ -66,6 +66,7 @@ export function plan(
     site: null,
     contents: [],
     tunnels: null,
+    payments: null,
     rulesets: [],
     secrets: [],
     prefixes,

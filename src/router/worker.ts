@@ -24,6 +24,7 @@ import { isTunnelUpgrade, tunnelUpgrade } from './tunnel.ts';
 export { McpSessions } from '../agents/mcp/sessions.ts';
 export { AgentReport } from '../agents/agent-report.ts';
 export { RateLimiter } from '../agents/rate-limiter.ts';
+export { Ledger } from '../agents/ledger.ts';
 export { ReplayGuard } from '../agents/replay-guard.ts';
 export { TunnelRegistry } from '../tunnel/registry.ts';
 export { TunnelSession } from '../tunnel/session.ts';

@@ -1,7 +1,8 @@
 /** The shapes of what rules and `agents` entries demand: a rate, a challenge, a charge. */
 import { z } from 'zod';
 import { MAX_EXPRESSION_CHARACTERS, MAX_RATE_KEYS, MAX_RATE_REQUESTS } from '../../../assembly/abi.ts';
-import { duration, expected } from './primitives.ts';
+import { price } from './payments-schema.ts';
+import { duration } from './primitives.ts';
 
 export const rateSchema = z.strictObject({
   requests: z.number().int().min(1).max(MAX_RATE_REQUESTS).describe('Requests that a window takes'),
@@ -18,13 +19,8 @@ export const rateSchema = z.strictObject({
     .describe('Where the count can not be asked for: closed answers 503, open lets pass'),
 });
 
-const priceError = expected('must be a price', 'write it as `USD 0.01`');
-
 export const chargeSchema = z.strictObject({
-  price: z
-    .string(priceError)
-    .regex(/^[A-Z][A-Z0-9]{2,9} (?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,8})?$/, priceError)
-    .describe('Currency and amount for one request'),
+  price: price.describe('Currency and amount for one request'),
 });
 
 export type RateFields = z.output<typeof rateSchema>;

@@ -10,18 +10,28 @@ import {
   MAX_ROUTES,
   MAX_RULES,
 } from '../../../assembly/abi.ts';
-import type { Backend, BodyPlan, ContentPlan, ForwardedPlan, RouteAction, SitePlan, TunnelsPlan } from '../../plan.ts';
+import type {
+  Backend,
+  BodyPlan,
+  ContentPlan,
+  ForwardedPlan,
+  PaymentsPlan,
+  RouteAction,
+  SitePlan,
+  TunnelsPlan,
+} from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import type { Document } from '../document.ts';
-import { parseCidr } from '../lists.ts';
 import type { InspectionSource, ListSource, RouteSource, SettingsSource } from '../sources.ts';
 import { shown } from '../spelling.ts';
 import { readAgents } from './agents.ts';
 import { readBackend } from './backend.ts';
 import { ContentReader } from './content.ts';
-import { checkHostBits, readList } from './list.ts';
+import { readClientAddress } from './client-address.ts';
 import { Intersection, readHostname } from './hostname.ts';
+import { readList } from './list.ts';
 import { ProtocolReader, type Protocols } from './protocols.ts';
+import { checkCharges, readPayments } from './payments.ts';
 import { parseSize } from './quantity.ts';
 import type { Reading, Target } from './reading.ts';
 import { exceptRobots, readSite } from './robots.ts';
@@ -53,6 +63,7 @@ export interface Policy {
   readonly site: SitePlan | null;
   readonly contents: readonly ContentPlan[];
   readonly tunnels: TunnelsPlan | null;
+  readonly payments: PaymentsPlan | null;
   readonly secrets: readonly string[];
 }
 
@@ -109,7 +120,9 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     .map(([name, value]) => readList(name, value, document))
     .filter((list) => list !== null);
   const own = settings.agents === undefined ? [] : readAgents(settings.agents, document);
-  const rules = [...(settings.robots === undefined ? own : exceptRobots(own)), ...readRules(fields, reading)];
+  const rules = [...exceptRobots(own), ...readRules(fields, reading)];
+  const payments = settings.payments === undefined ? null : readPayments(settings.payments, reading);
+  checkCharges(rules, settings.payments, document);
   const body = readBody(settings, document);
   const wafs = new WafReader(settings.waf, body, document);
   const contents = new ContentReader(settings.content, document);
@@ -121,7 +134,11 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     app: settings.app,
     hostnames: all,
     written: fields['hostnames'] === undefined ? [] : settings.hostnames.map((name) => name.toLowerCase()),
-    settings: readEngineSettings(settings, reading),
+    settings: {
+      clientAddress: readClientAddress(settings, reading),
+      ...settings.path,
+      signals: settings.agents?.signals === 'log',
+    },
     lists,
     backends,
     routes,
@@ -139,6 +156,7 @@ export function readPolicy(document: Document, target: Target): Policy | null {
       settings.tunnels === undefined || tunnelDomain === null
         ? null
         : readTunnels(settings.tunnels, tunnelDomain, reading),
+    payments,
     secrets: [...reading.secrets].sort(),
   };
 }
@@ -297,49 +315,6 @@ function readInspection(
     lengths: Object.entries(source.lengths).map(([name, max]) => ({ name: name.toLowerCase(), max })),
     bytes: source.bytes,
   });
-}
-
-function readEngineSettings(settings: schema.Settings, reading: Reading): SettingsSource {
-  const document = reading.reporter;
-  const { trustedHops, trustedCIDRs, failClosed } = settings.clientAddress;
-  const from = settings.clientAddress.from ?? (reading.target === 'cloudflare' ? 'cf' : 'peer');
-  const at = ['clientAddress'];
-  if (from === 'cf' && reading.target === 'workerd') {
-    document.report('error', [...at, 'from'], 'client-address', '`from: cf` means nothing on-prem', {
-      cause: 'anybody can send CF-Connecting-IP',
-      fix: 'leave it out: the default fits each target',
-    });
-  }
-  if (from === 'xff' && trustedHops === 0 && trustedCIDRs.length === 0) {
-    document.report('error', at, 'client-address', '`from: xff` needs `trustedHops` or `trustedCIDRs`', {
-      at: 'key',
-      cause: 'X-Forwarded-For is believed only from proxies that are named',
-    });
-  }
-  if (from !== 'xff' && trustedHops > 0) {
-    document.report(
-      'warning',
-      [...at, 'trustedHops'],
-      'no-effect',
-      `\`trustedHops\` has no effect with \`from: ${from}\``,
-    );
-  }
-  const sound = trustedCIDRs.filter((cidr, index) => {
-    if (parseCidr(cidr) !== undefined) {
-      checkHostBits(cidr, [...at, 'trustedCIDRs', index], document);
-      return true;
-    }
-    document.report(
-      'error',
-      [...at, 'trustedCIDRs', index],
-      'bad-address',
-      `\`${shown(cidr)}\` is not an address or CIDR block`,
-      { fix: 'write it as 10.0.0.0/8 or fd00::/8' },
-    );
-    return false;
-  });
-  const signals = settings.agents?.signals === 'log';
-  return { clientAddress: { from, trustedHops, trustedCIDRs: sound, failClosed }, ...settings.path, signals };
 }
 
 function readBody(settings: schema.Settings, document: Document): BodyPlan {

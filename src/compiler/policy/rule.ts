@@ -62,7 +62,6 @@ export function readRule(
       fix: MISSING[action],
     });
   }
-  if (action === 'charge') notAvailable(path, reporter);
   if (source.reason !== undefined && /[\u0000-\u001f\u007f]/.test(source.reason)) {
     reporter.report('error', [...path, 'reason'], 'bad-format', '`reason` must be one line without control characters');
   }
@@ -118,13 +117,6 @@ export function readRule(
       ...(action === 'charge' && source.charge !== undefined && { charge: source.charge }),
     },
   };
-}
-
-/** Never a silent allow. */
-function notAvailable(path: DocumentPath, reporter: Reading['reporter']): void {
-  reporter.report('error', [...path, 'action'], 'not-available', '`charge` is not available yet', {
-    fix: 'use `block`, `challenge` or `rate`',
-  });
 }
 
 const MISSING = {

@@ -24,6 +24,7 @@ import { chargeSchema, rateSchema } from './demand-schema.ts';
 import { contentSchema } from './content-schema.ts';
 import { filter } from './filter-schema.ts';
 import { llmSchema } from './llm-schema.ts';
+import { paymentsSchema } from './payments-schema.ts';
 import {
   cidr,
   duration,
@@ -351,6 +352,7 @@ export const settingSchemas = {
     .describe(
       'Private origins that dial in: their hosts, and who may use them. The rules and the WAF of this app apply',
     ),
+  payments: paymentsSchema.optional(),
   cloudflare: z
     .strictObject({
       zone: text.max(253).describe('The zone of the account; `address` and `host` can name hosts inside of it only'),
