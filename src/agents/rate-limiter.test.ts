@@ -47,6 +47,22 @@ test('costs: more than is left takes nothing, none asks, a fact is recorded what
   assert.equal((await use(idOf(1), 10, 60, 1)).allowed, false);
 });
 
+test('what is given back is there again, in the window that it was taken from', async () => {
+  const { use, clock } = limiter();
+  assert.equal((await use(idOf(1), 10, 60, 10)).remaining, 0);
+  assert.deepEqual(await use(idOf(1), 10, 60, `7/back/${NOW + 60_000}`), {
+    allowed: true,
+    remaining: 7,
+    resetSeconds: 60,
+  });
+  assert.equal((await use(idOf(1), 10, 60, `700/back/${NOW + 60_020}`)).remaining, 10);
+  assert.equal((await use(idOf(1), 10, 60, 10)).allowed, true);
+  clock.now += 60_000;
+  assert.equal((await use(idOf(1), 10, 60, 4)).remaining, 6, 'the next window');
+  assert.equal((await use(idOf(1), 10, 60, `7/back/${NOW + 60_000}`)).remaining, 6, 'is not the one that gave');
+  assert.equal((await use(idOf(2), 10, 60, `7/back/${NOW + 60_000}`)).remaining, 10, 'nothing was taken');
+});
+
 test('what was counted outlives the object, and a clock that was set back makes no window longer', async () => {
   const { use, kept } = limiter();
   await use(idOf(1), 1, 60);

@@ -22,6 +22,8 @@ export interface Take {
   readonly cost?: number;
   /** The cost is a fact already: it is recorded even where it is more than was left. */
   readonly spent?: boolean;
+  /** What is taken may be given back, so a window that is used up now may not be later. */
+  readonly refundable?: boolean;
 }
 
 export interface Taken {
@@ -38,8 +40,8 @@ const EXHAUSTED = 429;
 const FULL = 507;
 const MALFORMED = 400;
 
-/** A hash, base64url; limit, seconds, cost; `spent` where the cost is a fact. */
-const PATH = /^\/([A-Za-z0-9_-]{43})\/([0-9]{1,15})\/([0-9]{1,9})\/([0-9]{1,15})(\/spent)?$/;
+/** A hash, base64url; limit, seconds, cost; `spent` where the cost is a fact, `back` and the end of a window where it is given back. */
+const PATH = /^\/([A-Za-z0-9_-]{43})\/([0-9]{1,15})\/([0-9]{1,9})\/([0-9]{1,15})(\/spent|\/back\/([0-9]{1,15}))?$/;
 /** Counts stay integers that a number holds exactly, whatever is added to them. */
 const MAX_USED = 2 ** 52;
 
@@ -57,7 +59,7 @@ export class RateLimiter {
     this.#count = this.#total();
   }
 
-  /** `POST /HASH/LIMIT/SECONDS/COST[/spent]`: 200 or 429 with what is left, 507 when no more windows fit. */
+  /** `POST /HASH/LIMIT/SECONDS/COST[/spent|/back/UNTIL]`: 200 or 429 with what is left, 507 when no more windows fit. */
   async fetch(request: { readonly url: string }): Promise<Response> {
     const parts = PATH.exec(new URL(request.url).pathname);
     if (parts === null) return new Response(null, { status: MALFORMED });
@@ -73,6 +75,13 @@ export class RateLimiter {
     const used = known ? Number(row['used']) : 0;
     const left = Math.max(0, limit - used);
     const reset = (until - now) / 1000;
+    if (parts[6] !== undefined) {
+      // A window that began since then gets nothing: it was not the one that gave.
+      const same = known && Math.abs(until - Number(parts[6])) < seconds * 500;
+      const kept = same ? Math.max(0, used - cost) : used;
+      if (same) this.#exec('UPDATE span SET used = ? WHERE id = ?', kept, id);
+      return answer({ allowed: true, remaining: Math.max(0, limit - kept), resetSeconds: reset });
+    }
     const allowed = cost === 0 ? left > 0 : cost <= left;
     if (!allowed && parts[5] === undefined) return answer({ allowed, remaining: left, resetSeconds: reset });
     if (cost === 0) return answer({ allowed, remaining: left, resetSeconds: reset });
@@ -137,14 +146,23 @@ function answer(taken: Taken): Response {
 const exhausted = new Map<string, number>();
 
 /** Null: nobody could be asked, or no more windows can be counted. */
-export async function take(namespace: GuardNamespace, wanted: Take): Promise<Taken | null> {
-  const { rule, key, limit, windowSeconds, cost = 1, spent = false } = wanted;
+export function take(namespace: GuardNamespace, wanted: Take): Promise<Taken | null> {
+  return ask(namespace, wanted, wanted.spent === true ? '/spent' : '');
+}
+
+/** Gives back what was taken and not used to its window, which ends about `until` (ms since the epoch), and to no later one. */
+export function giveBack(namespace: GuardNamespace, wanted: Take, until: number): Promise<Taken | null> {
+  return ask(namespace, { ...wanted, refundable: true }, `/back/${Math.floor(until)}`);
+}
+
+async function ask(namespace: GuardNamespace, wanted: Take, more: string): Promise<Taken | null> {
+  const { rule, key, limit, windowSeconds, cost = 1, refundable = false } = wanted;
   const hash = new Uint8Array(
     await crypto.subtle.digest('SHA-256', new TextEncoder().encode(JSON.stringify([rule, windowSeconds, key]))),
   );
   const id = base64Url(hash);
   const window = `${id}/${limit}`; // whoever raises a limit need not wait
-  const known = spent ? undefined : exhausted.get(window);
+  const known = more !== '' || refundable ? undefined : exhausted.get(window);
   // PERF: a flood of one key is answered here, and its object hears of it no more.
   if (known !== undefined) {
     const left = known - Date.now();
@@ -154,14 +172,14 @@ export async function take(namespace: GuardNamespace, wanted: Take): Promise<Tak
   try {
     const stub = namespace.get(namespace.idFromName(`limit-${(hash[0] ?? 0) % LIMITER_SHARDS}`) as never);
     const signal = AbortSignal.timeout(LIMITER_TIMEOUT_MS);
-    const url = `http://limit/${id}/${limit}/${windowSeconds}/${cost}${spent ? '/spent' : ''}`;
+    const url = `http://limit/${id}/${limit}/${windowSeconds}/${cost}${more}`;
     const response = await stub.fetch(url, { method: 'POST', signal });
     if (response.status !== TAKEN && response.status !== EXHAUSTED) {
       await response.body?.cancel();
       return null;
     }
     const taken = (await response.json()) as Taken;
-    if (taken.remaining === 0) remember(window, Date.now() + taken.resetSeconds * 1000);
+    if (taken.remaining === 0 && !refundable) remember(window, Date.now() + taken.resetSeconds * 1000);
     return taken;
   } catch {
     return null;

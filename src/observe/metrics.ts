@@ -1,4 +1,5 @@
 /** Counters of this isolate, in Prometheus' text format. Each process has its own: sum them where they are collected. */
+import type { Usage } from '../agents/llm/usage.ts';
 import type { Exchange } from '../router/exchange.ts';
 
 /** Upper bounds of the duration histogram, milliseconds. */
@@ -62,6 +63,22 @@ export function countMessage(app: string, rules: readonly number[], mode: 'off' 
   const counters = countersOf(app);
   for (const rule of rules) counters.wafRules.set(rule, (counters.wafRules.get(rule) ?? 0) + 1);
   if (mode !== 'off') counters.wafRequests[mode]++;
+}
+
+/** By app, provider and backend, all of them names of a policy; models are clients' to name. */
+const tokens = new Map<
+  string,
+  { input: number; output: number; cached: number; reasoning: number; estimated: number }
+>();
+
+/** Counts the tokens of an answer of a language model. */
+export function countTokens(app: string, provider: string, backend: string, usage: Usage): void {
+  const key = `app="${label(app)}",provider="${provider}",backend="${label(backend)}"`;
+  let counters = tokens.get(key);
+  if (counters === undefined)
+    tokens.set(key, (counters = { input: 0, output: 0, cached: 0, reasoning: 0, estimated: 0 }));
+  for (const kind of ['input', 'output', 'cached', 'reasoning'] as const) counters[kind] += usage[kind];
+  if (usage.estimated) counters.estimated += usage.input + usage.output;
 }
 
 /** What else `/metrics` shows, known to other parts. */
@@ -131,6 +148,15 @@ export function render(gauges: Gauges): string {
         for (const mode of ['enforce', 'log'] as const)
           if (c.wafRequests[mode] > 0)
             line('waf_blocked_total', `app="${label(app)}",mode="${mode}"`, c.wafRequests[mode]);
+    },
+  );
+  family(
+    'llm_tokens_total',
+    'counter',
+    'Tokens of language models; cached are among input, reasoning among output, estimated among both.',
+    () => {
+      for (const [key, counters] of tokens)
+        for (const [kind, n] of Object.entries(counters)) line('llm_tokens_total', `${key},kind="${kind}"`, n);
     },
   );
   family('held_body_bytes', 'gauge', 'Bytes of request bodies held now.', () =>

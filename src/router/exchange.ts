@@ -17,6 +17,7 @@ import type { PendingCharge } from './charge.ts';
 import type { Demand, RateState } from './demand.ts';
 import type { EndpointState } from './endpoints.ts';
 import type { Lease } from './generation.ts';
+import type { LlmExchange } from './llm-exchange.ts';
 import type { Verdict } from './verdict.ts';
 
 export interface Exchange {
@@ -62,6 +63,8 @@ export interface Exchange {
   rpc: { readonly id: string | number | undefined } | null;
   /** protocol: what was asked of an MCP server. */
   mcp: McpCall | null;
+  /** protocol: a request to a language model; null: it is none. */
+  llm: LlmExchange | null;
   /** inspect: what rules of stage body asked for. */
   bodyEffects: readonly Effect[];
   /** What the engine's call of the stage before left for the next one. */
@@ -245,6 +248,7 @@ export function createExchange(init: ExchangeInit): Exchange {
     protocol: null,
     rpc: null,
     mcp: null,
+    llm: null,
     bodyEffects: NONE,
     state: null,
     demands: NONE,

@@ -15,15 +15,16 @@ export class SecretError extends Error {
 /** Applies set, add and remove, in this order. Throws SecretError, since a request without its credential must not go out. */
 export function applyChange(headers: Headers, change: HeaderChange, platform: Platform): void {
   for (const [name, value] of change.set)
-    headers.set(name, typeof value === 'string' ? value : resolve(platform, value.secret));
+    headers.set(name, typeof value === 'string' ? value : secretHeader(platform, value.secret));
   for (const [name, value] of change.add)
-    headers.append(name, typeof value === 'string' ? value : resolve(platform, value.secret));
+    headers.append(name, typeof value === 'string' ? value : secretHeader(platform, value.secret));
   for (const name of change.remove) headers.delete(name);
 }
 
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-function resolve(platform: Platform, name: string): string {
+/** The secret, as a header can hold it; throws SecretError. */
+export function secretHeader(platform: Platform, name: string): string {
   const secret = platform.secret(name);
   if (secret === undefined || secret === '') throw new SecretError(name, 'is not set');
   // The runtime would refuse it with an error that quotes the value, and errors are logged.

@@ -2,6 +2,7 @@
 import { observe } from '../observe/observe.ts';
 import { access } from './access.ts';
 import { address } from './address.ts';
+import { budget } from './budget.ts';
 import { cors } from './cors.ts';
 import { direct } from './direct.ts';
 import { CLIENT_GONE, type Exchange, hangUp, type Phase, unwatch } from './exchange.ts';
@@ -10,6 +11,7 @@ import { identity } from './identity.ts';
 import { inspect } from './inspect.ts';
 import { limit } from './limit.ts';
 import { match } from './match.ts';
+import { leaveMeter, meter } from './meter.ts';
 import { closed, opened } from './open-exchanges.ts';
 import { payment } from './payment.ts';
 import { problem } from './problem.ts';
@@ -35,12 +37,13 @@ export const REQUEST_PHASES: readonly Phase[] = [
   protocol,
   inspect,
   limit, // of stage body
+  budget,
   rewrite,
   upstream,
 ];
 
 /** On every answer, whoever gave it. */
-export const RESPONSE_PHASES: readonly Phase[] = [response, payment, protocolAnswer, headers];
+export const RESPONSE_PHASES: readonly Phase[] = [meter, response, payment, protocolAnswer, headers];
 
 /** Runs an exchange to its answer. Never rejects: what a phase throws becomes a 500 with the request's id. */
 export async function serve(exchange: Exchange): Promise<Response> {
@@ -77,6 +80,7 @@ export function abandon(exchange: Exchange): void {
   exchange.gone = true;
   hangUp(exchange);
   settle(exchange);
+  leaveMeter(exchange);
   const { routeName: rule, upstream: log, verdicts } = exchange;
   if (log.backend !== '') log.error = 'client gone';
   const reason = 'the client went away';

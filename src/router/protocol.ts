@@ -1,5 +1,6 @@
 /** Phase 9: what an agent asks for, where the route speaks a protocol of agents: read from the body, before rules of that stage. */
 import type { Exchange, Phase } from './exchange.ts';
+import { readLlm } from './llm.ts';
 import { admitMcp } from './mcp.ts';
 
 export const protocol: Phase = {
@@ -19,4 +20,6 @@ function read(
 ): Promise<void> | void {
   const mcp = plan.mcps[action.mcp];
   if (mcp !== undefined) return admitMcp(exchange, plan, mcp);
+  const llm = plan.llms[action.llm];
+  if (llm !== undefined) return readLlm(exchange, llm);
 }

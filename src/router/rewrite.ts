@@ -15,6 +15,7 @@ import type { Effect } from '../waf/engine.ts';
 import type { Exchange, Phase } from './exchange.ts';
 import { applyForwarded } from './forwarded.ts';
 import { applyChange, SecretError } from './header-change.ts';
+import { dropCredentials, prepareLlm } from './llm.ts';
 import { spendForward } from './max-forwards.ts';
 import { cutsLists } from './mcp-listing.ts';
 import { replacePath, withoutDots } from './path.ts';
@@ -32,6 +33,7 @@ export const rewrite: Phase = {
     headers.set('x-request-id', exchange.id);
     applyForwarded(exchange, headers);
     exchange.outgoing = headers;
+    if (exchange.llm !== null) dropCredentials(exchange, exchange.llm, headers);
     spendForward(exchange, headers);
     if (exchange.response !== null) return;
     try {
@@ -45,23 +47,36 @@ export const rewrite: Phase = {
         }
       }
     } catch (error) {
-      if (!(error instanceof SecretError)) throw error;
-      console.error(JSON.stringify({ level: 'error', id: exchange.id, message: error.message }));
-      const reason = 'the gateway is not set up for this route';
-      refuse(
-        exchange,
-        { action: 'block', phase: 'rewrite', rule: exchange.routeName, status: 500, reason, mode: 'enforce' },
-        'proxy_configuration_error',
-      );
-      return;
+      return unresolved(exchange, error);
     }
     const effects = exchange.result?.effects;
     if (effects !== undefined && effects.length > 0) applyRules(exchange, headers, effects);
     if (exchange.bodyEffects.length > 0) applyRules(exchange, headers, exchange.bodyEffects);
     if (exchange.waf !== null && exchange.waf.plan.response !== null) readableEncodings(headers);
     if (exchange.mcp !== null && cutsLists(exchange)) headers.set('accept-encoding', 'identity');
+    if (exchange.llm === null) return;
+    // What is stripped must come as it is; what is only counted may be compressed.
+    if (exchange.llm.strips) headers.set('accept-encoding', 'identity');
+    else if (exchange.llm.request !== null) readableEncodings(headers);
+    try {
+      prepareLlm(exchange);
+    } catch (error) {
+      unresolved(exchange, error);
+    }
   },
 };
+
+/** A secret is not set, or can't be a header. */
+function unresolved(exchange: Exchange, error: unknown): void {
+  if (!(error instanceof SecretError)) throw error;
+  console.error(JSON.stringify({ level: 'error', id: exchange.id, message: error.message }));
+  const reason = 'the gateway is not set up for this route';
+  refuse(
+    exchange,
+    { action: 'block', phase: 'rewrite', rule: exchange.routeName, status: 500, reason, mode: 'enforce' },
+    'proxy_configuration_error',
+  );
+}
 
 function applyRules(exchange: Exchange, headers: Headers, effects: readonly Effect[]): void {
   const rules = exchange.plan?.rules ?? [];

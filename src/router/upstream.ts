@@ -4,7 +4,7 @@
  * Failures: no connection, reset or nonsense 502; nobody to ask 503; too late 504; no backend configured 500.
  */
 import { DEFAULT_BODY_LIMIT, LONG_WAIT_MS } from '../../assembly/abi.ts';
-import type { Backend, McpJoinPlan, McpPlan, Plan } from '../plan.ts';
+import type { Backend, LlmPlan, McpJoinPlan, McpPlan, Plan, RetryPlan } from '../plan.ts';
 import { Unavailable } from '../platform/platform.ts';
 import { requestInit } from '../platform/runtime.ts';
 import { pick } from './balance.ts';
@@ -13,6 +13,8 @@ import { within } from './deadline.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
 import { CLIENT_GONE, type Exchange, hangUp, ownHeaders, type Phase, watch } from './exchange.ts';
 import { answerFromServers } from './mcp-join.ts';
+import { begun } from './first-byte.ts';
+import { turnTo } from './llm.ts';
 import { type BoundSession, isLost, needsSessions, SESSION_HEADER, sessionOf, settleSession } from './mcp-session.ts';
 import { mirrorsOf, sendMirrors } from './mirror.ts';
 import { patiently } from './open-exchanges.ts';
@@ -87,15 +89,54 @@ async function send(exchange: Exchange, plan: Plan, backend: Backend, bound: Bou
   if (exchange.response !== null) return;
   if (mirrors.length > 0) sendMirrors(exchange, mirrors);
   if (upgrades(exchange)) outgoing.set('upgrade', 'websocket');
+  let outcome = await tries(exchange, backend, retry, bound?.state ?? null);
+  if (exchange.llm !== null) outcome = await failOver(exchange, plan, exchange.llm.plan, retry, outcome);
+  finish(exchange, outcome);
+}
+
+/** Turns to one backend after the other for as long as none has begun an answer. */
+async function failOver(
+  exchange: Exchange,
+  plan: Plan,
+  { failover, failoverCodes }: LlmPlan,
+  retry: RetryPlan | null,
+  first: Outcome,
+): Promise<Outcome> {
+  let outcome = first;
+  for (const { backend: index, rewrite } of failover) {
+    const failed = outcome.response === null ? outcome.retryable : failoverCodes.includes(outcome.status);
+    const backend = plan.backends[index];
+    if (!failed || backend === undefined || !replayable(exchange) || timeLeft(exchange) <= 0) break;
+    const answered = outcome.response;
+    try {
+      turnTo(exchange, index, rewrite);
+    } catch (error) {
+      // Its key is not set: the others may have theirs.
+      console.error(JSON.stringify({ level: 'error', id: exchange.id, message: messageOf(error) }));
+      continue;
+    }
+    answered?.body?.cancel().catch(() => {});
+    exchange.upstream.backend = backend.name;
+    outcome = await tries(exchange, backend, retry, null);
+  }
+  return outcome;
+}
+
+/** One backend, tried for as long as the policy says. */
+async function tries(
+  exchange: Exchange,
+  backend: Backend,
+  retry: RetryPlan | null,
+  bound: EndpointState | null,
+): Promise<Outcome> {
   const budget = retry === null ? null : budgetOf(retry);
   budget?.request(Date.now());
   const most = retry === null ? 1 : retry.attempts + 1;
   const tried: EndpointState[] = [];
   for (let attempt = 1; ; attempt++) {
-    const state = bound?.state ?? pick(exchange, backend, tried);
-    if (state === null)
-      return failed(exchange, 503, 'no endpoint of the backend can be used', 'destination_unavailable');
-    const outcome = await dial(exchange, backend, state, attempt);
+    const state = bound ?? pick(exchange, backend, tried);
+    if (state === null) return NOBODY;
+    const outcome = await dial(exchange, backend, state);
     const again =
       retry !== null &&
       budget !== null &&
@@ -105,7 +146,7 @@ async function send(exchange: Exchange, plan: Plan, backend: Backend, bound: Bou
       replayable(exchange) &&
       timeLeft(exchange) > 0 &&
       budget.take(retry, Date.now());
-    if (!again) return finish(exchange, outcome.connection && attempt > 1 ? UNAVAILABLE : outcome);
+    if (!again) return outcome.connection && attempt > 1 ? UNAVAILABLE : outcome;
     outcome.response?.body?.cancel().catch(() => {});
     tried.push(state);
     const wait = Math.min(backoff(retry, attempt), timeLeft(exchange));
@@ -123,14 +164,16 @@ interface Outcome {
   readonly error: ProxyError;
 }
 
-async function dial(exchange: Exchange, backend: Backend, state: EndpointState, attempt: number): Promise<Outcome> {
+async function dial(exchange: Exchange, backend: Backend, state: EndpointState): Promise<Outcome> {
   const { request, upstream: log } = exchange;
   const time = timeFor(exchange);
+  const asked = Date.now();
+  const firstByte = exchange.llm?.plan.firstByte ?? 0;
   // A streamed body that the client breaks off looks like a lost connection, and one that it holds back like a silent
   // origin: neither may count against the endpoint, or anybody could have healthy endpoints ejected.
   const streamed = request.body !== null && exchange.body?.complete !== true;
   log.endpoint = state.endpoint.url;
-  log.attempts = attempt;
+  log.attempts++;
   log.error = '';
   state.active++;
   exchange.dialled = state;
@@ -138,12 +181,14 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
     const pending = exchange.platform.dial(state.endpoint, urlFor(exchange, state), initFor(exchange));
     if (time === Infinity) watch(exchange);
     if (time === Infinity || time < LONG_WAIT_MS) watch(exchange);
-    const response =
+    let response =
       time === Infinity
         ? await pending
         : time < LONG_WAIT_MS
           ? await within(pending, time)
           : await patiently(exchange, pending, time, (late) => late.body?.cancel());
+    if (response !== null && awaitsByte(exchange, response))
+      response = await begun(response, firstByte > 0 ? asked + firstByte - Date.now() : Infinity);
     if (response === null) {
       log.status = 0;
       if (backend.health !== null && !streamed) note(state, endpointsOf(backend), backend.health, 504, Date.now());
@@ -183,9 +228,20 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState, 
   }
 }
 
+/** An answer of a model has begun with its first byte, where another backend could still give one. */
+function awaitsByte({ llm }: Exchange, { status }: Response): boolean {
+  if (llm === null || llm.request === null || status < 200 || status > 299) return false;
+  return llm.plan.firstByte > 0 || llm.plan.failover.length > 0;
+}
+
 const FAILURE: Outcome = {
   ...{ response: null, status: 502, connection: true, retryable: true },
   ...{ reason: 'the origin could not be reached', error: 'connection_terminated' },
+};
+
+const NOBODY: Outcome = {
+  ...{ ...FAILURE, status: 503, connection: false },
+  ...{ reason: 'no endpoint of the backend can be used', error: 'destination_unavailable' },
 };
 
 const LATE: Outcome = {
@@ -216,7 +272,9 @@ function initFor(exchange: Exchange): RequestInit {
     signal,
     encodeResponseBody: 'manual', // compressed bodies stay as the origin sent them
   };
-  if (body !== null) init.body = body.send() as ReadableStream<Uint8Array<ArrayBuffer>>;
+  const changed = exchange.llm?.body ?? null;
+  if (changed !== null) init.body = changed as Uint8Array<ArrayBuffer>;
+  else if (body !== null) init.body = body.send() as ReadableStream<Uint8Array<ArrayBuffer>>;
   else if (request.body !== null) {
     // The runtime takes no `body` for GET and HEAD, but keeps that of the Request which came in.
     if (method === 'GET' || method === 'HEAD')
@@ -273,7 +331,7 @@ function replayable(exchange: Exchange): boolean {
  */
 function timeFor(exchange: Exchange): number {
   const timeouts = exchange.action?.timeouts;
-  const perTry = timeouts?.backendRequest || patienceOf(exchange) || Infinity;
+  const perTry = exchange.llm?.plan.firstByte || timeouts?.backendRequest || patienceOf(exchange) || Infinity;
   return Math.max(1, Math.min(timeLeft(exchange), perTry));
 }
 

@@ -52,8 +52,9 @@ export function operationOf(provider: Provider, method: string, path: string): O
   return 'other';
 }
 
-/** The path with another model in it, of Gemini. */
+/** The path with another model in it, of Gemini; as it is where there is none any more. */
 export function withModel(path: string, model: string): string {
-  const end = path.lastIndexOf(':');
-  return `${path.slice(0, path.lastIndexOf('/', end) + 1)}${model}${path.slice(end)}`;
+  const start = path.lastIndexOf('/') + 1;
+  const end = path.indexOf(':', start);
+  return end < 0 ? path : `${path.slice(0, start)}${model}${path.slice(end)}`;
 }
