@@ -1,5 +1,5 @@
 /**
- * Phase meter: the tokens of a model's answer, counted while it passes: nothing waits for it. What the gateway asked for
+ * Phase 16: the tokens of a model's answer, counted while it passes: nothing waits for it. What the gateway asked for
  * and the client did not is taken out here. When the answer is over, or its client or its origin went away, the budgets get
  * what is theirs, and log, metrics and report learn it.
  */
@@ -10,7 +10,7 @@ import { reportLate } from '../observe/agent-report.ts';
 import { logUsage } from '../observe/usage-log.ts';
 import { lengthStream, responseInit } from '../platform/runtime.ts';
 import { declaredLength } from './body.ts';
-import { settleBudgets, UNKNOWN_OUTPUT } from './budget.ts';
+import { settleBudgets, UNKNOWN_OUTPUT } from './token-budget.ts';
 import { type Exchange, ownHeaders, type Phase } from './exchange.ts';
 import type { LlmExchange } from './llm-exchange.ts';
 import { UsageCounter } from './usage-counter.ts';
