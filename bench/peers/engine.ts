@@ -9,6 +9,7 @@ export async function loadedEngine(
   size: number,
   rules: boolean,
   wasm = artefact('engine.wasm'),
+  table = true,
 ): Promise<{ engine: Engine; generation: Generation }> {
   const { manifest, images } = await deployment(size, '127.0.0.1:9', rules);
   const load = (hash: string): { hash: string; bytes: Uint8Array } => ({ hash, bytes: images.get(hash)! });
@@ -17,7 +18,7 @@ export async function loadedEngine(
   const generation = engine.load({
     id,
     hosts: load(hosts),
-    agents: agents === null ? null : load(agents),
+    agents: agents === null || !table ? null : load(agents),
     apps: apps.map((app) => load(app.image)),
   });
   return { engine, generation };

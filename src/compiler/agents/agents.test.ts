@@ -122,6 +122,23 @@ test('names what it finds', () => {
   }
 });
 
+test('knows those that nobody lists by how they describe themselves', () => {
+  const bots = [
+    'NeverHeardOfBot/1.0',
+    'Mozilla/5.0 (compatible; neverheardofbot/2; +https://never.example/bot)',
+    'Mozilla/5.0 (compatible; Never; +http://never.example)',
+    'Never (https://never.example/about)',
+    'never-crawler/1.0',
+    'Never Spider)',
+    'never-bot',
+  ];
+  for (const userAgent of bots) {
+    const found = classify(userAgent);
+    assert.deepEqual([found?.name, found?.category], ['unlisted bot', 'crawler'], userAgent);
+  }
+  assert.equal(classify('GPTBot/1.0 (+https://openai.com/gptbot)')?.name, 'GPTBot');
+});
+
 test('takes no person for a bot', () => {
   const people = [
     'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/153.0.0.0 Safari/537.36',
@@ -175,6 +192,8 @@ test('takes no person for a bot', () => {
     'Lynx/2.8.9rel.1 libwww-FM/2.14 SSL-MM/1.4.1 OpenSSL/1.1.1d',
     'Opera/9.80 (J2ME/MIDP; Opera Mini/7.1.32052/191.308; U; en) Presto/2.5.25 Version/10.54',
     'MyShop/4.2 CFNetwork/1490.0.4 Darwin/23.2.0',
+    'Mozilla/5.0 (Linux; Android 9; CUBOT/X18 Build/PPR1) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36',
+    'Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; EmbeddedWB 14.52 from: http://www.bsalsa.com/ EmbeddedWB 14.52)',
     '',
     'Mozilla/5.0',
   ];

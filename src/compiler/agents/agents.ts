@@ -2,7 +2,8 @@
  * The agents image: our table of AI agents, then crawler-user-agents, then a few tokens of HTTP clients, as one automaton.
  *
  * Precedence: what names itself comes before the tools it is built with, our table before the package (it knows purposes),
- * and a longer token before a shorter one (`Google-NotebookLM` before `NotebookLM`).
+ * and a longer token before a shorter one (`Google-NotebookLM` before `NotebookLM`). Last come bots that nobody lists, but that
+ * say what they are.
  *
  * The package's patterns are bare substrings, which is where false alarms come from (a CUBOT phone, `LCC` inside SLCC2). A
  * pattern gets a word boundary on each side where every user agent that the package lists for it has one.
@@ -24,7 +25,7 @@ import { parse } from '../regex/parse.ts';
 import type { Node } from '../regex/syntax.ts';
 import { listsOf } from './address-lists.ts';
 import type { AgentCategory } from './category.ts';
-import { CLIENT_TOKENS } from './clients.ts';
+import { CLIENT_TOKENS, UNLISTED, UNLISTED_NAME } from './clients.ts';
 import { AGENT_TABLE } from './table.ts';
 
 /** Patterns of the package that real browsers match, or that never reach a server. */
@@ -77,9 +78,9 @@ function toAgent({ name, operator, category }: Agent): Agent {
   return { name, operator, category };
 }
 
-/** The image, of KIND_AGENTS. */
-export function compileAgents(): Uint8Array {
-  const all = entries();
+/** The image, of KIND_AGENTS; `from`: other patterns than those of the package, for the benchmark. */
+export function compileAgents(from: readonly Crawler[] = crawlers): Uint8Array {
+  const all = entries(from);
   const strings = new StringPool();
   const regexes = new RegexPool(new Effort(Number.POSITIVE_INFINITY)); // the patterns are our own
   const agents = new ByteWriter().u32(all.length).u32(all.length);
@@ -107,14 +108,14 @@ export function compileAgents(): Uint8Array {
   return image.finish();
 }
 
-function entries(): Entry[] {
+function entries(from: readonly Crawler[] = crawlers): Entry[] {
   const tools = (category: AgentCategory): boolean => category === 'library' || category === 'automation';
   const all: Entry[] = [];
   for (const [name, token, operator, category, match] of AGENT_TABLE) {
     if (match === 'none') continue;
     all.push(word({ name, operator, category }, tools(category) ? 2 : 0, token, match === 'first' ? TOKEN_FIRST : 0));
   }
-  for (const crawler of crawlers as readonly Crawler[]) {
+  for (const crawler of from) {
     if (LEFT_OUT.has(crawler.pattern)) continue;
     const category = categoryOf(crawler);
     all.push(
@@ -127,6 +128,10 @@ function entries(): Entry[] {
   }
   for (const [token, category, match] of CLIENT_TOKENS) {
     all.push(word({ name: token, operator: 'unknown', category }, 2, token, match === 'first' ? TOKEN_FIRST : 0));
+  }
+  for (const [regex, literal] of UNLISTED) {
+    const agent = { name: UNLISTED_NAME, operator: 'unknown', category: 'crawler' } as const;
+    all.push({ ...agent, rank: 3, size: literal.length, flags: 0, token: '', literals: [literal], regex });
   }
   const order = new Map(all.map((entry, index) => [entry, index]));
   return all.sort((a, b) => a.rank - b.rank || b.size - a.size || order.get(a)! - order.get(b)!);
@@ -145,7 +150,7 @@ function word(agent: Agent, rank: number, token: string, flags: number): Entry {
   };
 }
 
-interface Crawler {
+export interface Crawler {
   readonly pattern: string;
   readonly url?: string;
   readonly instances: readonly string[];

@@ -41,3 +41,15 @@ export const CLIENT_TOKENS: readonly (readonly [token: string, category: AgentCa
   ['Vert.x-WebClient', 'library', 'word'],
   ['WindowsPowerShell', 'library', 'word'],
 ];
+
+/**
+ * How those describe themselves whom nobody lists: an address to read more at, which no browser has, or a name that ends in what
+ * they are. `CUBOT/1` would be a phone.
+ */
+export const UNLISTED: readonly (readonly [pattern: string, literal: string])[] = [
+  ['[+(;,] ?https?://', 'http'],
+  ['(?:^|[^uU])[bB][oO][tT](?:[-/;,.)]| [(0-9]|$)', 'bot'],
+  ['[cC]rawl(?:er|ing)?(?:[-/;, )]|$)', 'crawl'],
+  ['[sS]pider(?:[-/;,)]|$)', 'spider'],
+];
+export const UNLISTED_NAME = 'unlisted bot';
