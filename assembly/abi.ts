@@ -45,6 +45,7 @@ export const SECTION_WAF = 15; // WAF programs: a directory as SECTION_REGEXES, 
 export const SECTION_MATCHERS = 16; // what the WAF's scan runs (KIND_RULESET; KIND_POLICY: of inline rules)
 export const SECTION_WAF_RULES = 17; // UTF-8 JSON: what the WAF's events are told with; opaque to the engine
 export const SECTION_ADDRESSES = 18; // addresses of agents (KIND_AGENTS), see assembly/agents/abi.ts
+export const SECTION_GROUPS = 19; // u8 for each route: which group of rules holds for it; padded with 0 to whole words
 
 // MEMORY MAP of the one imported memory. All regions are fixed; images follow from IMAGES_AT, page-aligned.
 export const STATIC_AT = 1024; // asc --memoryBase: static data of the engine
@@ -503,7 +504,7 @@ export const DECODE_RECURSIVE = 1;
 export const DECODE_UNICODE = 2;
 
 // SECTION_RULES: u32 count, u32 word of the first operand, then count records of RULE_WORDS, then operand words.
-export const RULE_WORDS = 9;
+export const RULE_WORDS = 11;
 export const RULE_ACTION = 0; // ACTION_*
 export const RULE_MODE = 1; // MODE_LOG or MODE_ENFORCE
 export const RULE_STAGE = 2; // STAGE_*
@@ -513,6 +514,9 @@ export const RULE_OPERANDS = 5; // first word of its operands: { VALUE_*, operan
 export const RULE_OPERAND_COUNT = 6;
 export const RULE_SKIPS = 7; // first word of the rule indices that it skips
 export const RULE_SKIP_COUNT = 8;
+export const RULE_GROUP = 9; // 0: it holds for all requests; else for routes of that group, GROUP_APP for those without a route
+export const RULE_GROUP_END = 10; // index behind the last rule of the group's run
+export const GROUP_APP = 1;
 export const OPERAND_WORDS = 3;
 
 // TRANSACTION STATE: what one call of the engine leaves for the next of the same request. u32 number of rules that
@@ -521,6 +525,7 @@ export const STATE_RULES = 0;
 export const STATE_PHASES = 4;
 export const STATE_BITS = 8;
 
+export const MAX_RULE_GROUPS = 64; // of one policy
 export const MAX_RULES = 16384; // of one policy; their skip bits fit the transaction state
 export const MAX_EXPRESSION_CHARACTERS = 4096; // as Cloudflare
 export const MAX_EXPRESSION_DEPTH = 40; // nested parentheses and calls

@@ -30,6 +30,7 @@ import {
   SECTION_ADDRESSES,
   SECTION_AGENTS,
   SECTION_CODE,
+  SECTION_GROUPS,
   SECTION_HOSTS,
   SECTION_INSPECTION,
   SECTION_LISTS,
@@ -59,7 +60,7 @@ import { checkHosts } from './host';
 import { checkPrograms } from './regexes';
 import { checkPredicates, checkRoutes, groupCount } from './route';
 import { checkInspections } from './inspection';
-import { checkRules } from './rules';
+import { checkGroups, checkRules } from './rules';
 import { checkTable } from './table';
 import { checkCode } from './verify';
 import { checkWaf } from './waf/check';
@@ -150,6 +151,8 @@ export function checkImage(image: usize, length: i32, room: i32, wanted: usize):
     if (at >= 0) return fault(FAULT_PREDICATE, sectionAt(image, SECTION_PREDICATES) + <usize>at);
     at = checkRoutes(image);
     if (at >= 0) return fault(FAULT_ROUTE, sectionAt(image, SECTION_ROUTES) + <usize>at);
+    at = checkGroups(image);
+    if (at >= 0) return fault(FAULT_RULE, sectionAt(image, SECTION_GROUPS) + <usize>at);
   }
   return FAULT_NONE;
 }

@@ -7,9 +7,11 @@ import {
   ACTION_SKIP,
   EFFECT_RULE,
   EFFECT_VALUE,
+  GROUP_APP,
   MAX_COMPUTED_VALUE,
   MAX_EVIDENCE_VALUE,
   MAX_RULES,
+  MAX_RULE_GROUPS,
   MODE_ENFORCE,
   MODE_LOG,
   OPERAND_WORDS,
@@ -21,7 +23,10 @@ import {
   RESULT_SKIPPED_PHASES,
   RESULT_TRUNCATED,
   RULE_ACTION,
+  ROUTES_COUNT,
   RULE_CODE,
+  RULE_GROUP,
+  RULE_GROUP_END,
   RULE_MODE,
   RULE_OPERANDS,
   RULE_OPERAND_COUNT,
@@ -30,6 +35,8 @@ import {
   RULE_SKIP_COUNT,
   RULE_STAGE,
   RULE_WORDS,
+  SECTION_GROUPS,
+  SECTION_ROUTES,
   SECTION_RULES,
   STAGE_HEAD,
   STAGE_RESPONSE,
@@ -48,6 +55,7 @@ import { evidenceField, evidenceSecret, evidenceText, programValue, run } from '
 import { forgetKept, kept } from './fields';
 import { sectionAt, sectionLength } from './image';
 import { addEffect, evidenceRoom, getResult, setResult, setStateLength, skipPhases, terminate } from './result';
+import { routeIndex } from './route';
 import { atOf, lengthOf } from './values';
 import { programCount, programType } from './verify';
 
@@ -74,8 +82,15 @@ export function runStage(image: usize, stage: i32, stateLength: i32): void {
   const count = load<i32>(section);
   openState(count, stage == STAGE_HEAD ? 0 : stateLength);
   skipPhases(load<i32>(STATE_AT, STATE_PHASES));
+  const group = groupOf(image, stage);
   for (let i = 0; i < count; i++) {
     const rule = ruleAt(section, i);
+    const gate = field(rule, RULE_GROUP);
+    if (gate != 0 && gate != group) {
+      // SAFETY: checkRules holds the end behind the rule.
+      i = field(rule, RULE_GROUP_END) - 1;
+      continue;
+    }
     if (field(rule, RULE_STAGE) != stage) continue;
     if ((getResult(RESULT_SKIPPED_PHASES) & PHASE_RULES) != 0) break;
     if (isSkipped(i)) continue;
@@ -89,6 +104,21 @@ export function runStage(image: usize, stage: i32, stateLength: i32): void {
     if (!kept) release(start);
   }
   store<i32>(STATE_AT, getResult(RESULT_SKIPPED_PHASES), STATE_PHASES);
+}
+
+/** The group of rules that holds for the route that matched: rules of groups are of stage head, by checkRules. */
+function groupOf(image: usize, stage: i32): i32 {
+  if (stage != STAGE_HEAD || sectionLength(image, SECTION_GROUPS) == 0) return GROUP_APP;
+  // SAFETY: checkGroups holds the section at one byte a route.
+  return routeIndex < 0 ? GROUP_APP : <i32>load<u8>(sectionAt(image, SECTION_GROUPS) + <usize>routeIndex);
+}
+
+/** Offset of the fault inside SECTION_GROUPS, or -1. */
+export function checkGroups(image: usize): i32 {
+  const length = sectionLength(image, SECTION_GROUPS);
+  if (length == 0) return -1;
+  const routes = sectionLength(image, SECTION_ROUTES) == 0 ? 0 : load<u32>(sectionAt(image, SECTION_ROUTES), ROUTES_COUNT * 4);
+  return <u64>length == ((<u64>routes + 3) & ~3) ? -1 : 0;
 }
 
 /** Carries out a rule that matched; true when it ends the request. */
@@ -200,6 +230,11 @@ export function checkRules(image: usize): i32 {
     if (<u32>(field(rule, RULE_ACTION) - ACTION_BLOCK) > <u32>(ACTION_CHARGE - ACTION_BLOCK)) return fault;
     if (field(rule, RULE_MODE) != MODE_LOG && field(rule, RULE_MODE) != MODE_ENFORCE) return fault;
     if (<u32>field(rule, RULE_STAGE) > <u32>STAGE_RESPONSE) return fault;
+    // At later stages nobody knows the route any more.
+    const group = field(rule, RULE_GROUP);
+    const end = <u32>field(rule, RULE_GROUP_END);
+    if (group < 0 || group > MAX_RULE_GROUPS || end <= i || end > count) return fault;
+    if (group != 0 && field(rule, RULE_STAGE) != STAGE_HEAD) return fault;
     if (<u32>field(rule, RULE_CODE) >= <u32>programs || programType(image, field(rule, RULE_CODE)) != TYPE_BOOL) return fault;
     if ((field(rule, RULE_PHASES) & ~(PHASE_INSPECTION | PHASE_RULES | PHASE_WAF)) != 0) return fault;
     if (<u32>field(rule, RULE_OPERANDS) != next) return fault;

@@ -253,6 +253,7 @@ class Disassembler {
           `  ${i}: ${ACTIONS[word(abi.RULE_ACTION)] ?? '?'}, ${MODES[word(abi.RULE_MODE)] ?? '?'}`,
           `stage ${STAGES[word(abi.RULE_STAGE)] ?? '?'}, code ${word(abi.RULE_CODE)}`,
           ...(skipped.length > 0 ? [`skips rules ${skipped.join(' ')}`] : []),
+          ...(word(abi.RULE_GROUP) === 0 ? [] : [`routes of group ${word(abi.RULE_GROUP)}`]),
           ...(word(abi.RULE_PHASES) === 0 ? [] : [`skips phases ${word(abi.RULE_PHASES)}`]),
         ].join(', '),
       );

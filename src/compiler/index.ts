@@ -5,6 +5,7 @@
 import {
   KIND_POLICY,
   SECTION_CODE,
+  SECTION_GROUPS,
   SECTION_INSPECTION,
   SECTION_LISTS,
   SECTION_NAMES,
@@ -296,6 +297,7 @@ async function compilePolicy(
     const { sections } = compileRoutes(routes, pools, document, { mergeSlashes: policy.settings.mergeSlashes });
     for (const [id, bytes] of sections) image.section(id, bytes);
     image.section(SECTION_RULES, rules.rules);
+    if (policy.grouped) image.section(SECTION_GROUPS, groupsOf(policy));
     image.section(SECTION_CODE, code.bytes());
     image.section(SECTION_INSPECTION, compileInspections(policy.inspections, pools, document));
   } catch (error) {
@@ -321,4 +323,11 @@ async function compilePolicy(
 /** WAF program of each route, -1 for none. */
 function programOfRoutes({ routes, wafs }: Policy): number[] {
   return routes.map(({ action: { waf } }) => (waf < 0 ? -1 : wafs.plans[waf]!.program));
+}
+
+/** Group of rules of each route. */
+function groupsOf({ routes }: Policy): Uint8Array {
+  const bytes = new Uint8Array((routes.length + 3) & ~3);
+  routes.forEach(({ group }, index) => (bytes[index] = group));
+  return bytes;
 }

@@ -131,6 +131,18 @@ function stageRule(source: RuleSource, lists: Lists, code: CodeWriter, reporter:
     bytes ||= body.bytes;
     protocol ||= body.protocol;
   }
+  if (stage > abi.STAGE_HEAD && source.group !== undefined) {
+    reporter.report(
+      'error',
+      source.keys?.[0]?.path ?? source.path,
+      'action-too-late',
+      `agents can not be counted by ${field}`,
+      {
+        cause: `${field} exists from stage ${STAGE_NAMES[stage]} on, and \`agents\` of a route is decided before`,
+        fix: 'write a rule with `action: rate`',
+      },
+    );
+  }
   if (stage > abi.STAGE_BODY && DEMANDS.has(source.action)) {
     reporter.report(
       'error',
@@ -267,6 +279,9 @@ function resolveSkips(
 
 function encode(rules: readonly Staged[], skips: readonly (readonly number[])[]): Uint8Array {
   if (rules.length === 0) return new Uint8Array();
+  const ends = rules.map((_, index) => index + 1);
+  for (let i = rules.length - 2; i >= 0; i--)
+    if (rules[i]!.source.group === rules[i + 1]!.source.group) ends[i] = ends[i + 1]!;
   const operandsAt = 2 + rules.length * abi.RULE_WORDS;
   const words = new Array<number>(operandsAt).fill(0);
   words[0] = rules.length;
@@ -284,6 +299,8 @@ function encode(rules: readonly Staged[], skips: readonly (readonly number[])[])
     words[at + abi.RULE_SKIPS] = words.length;
     words[at + abi.RULE_SKIP_COUNT] = skips[index]!.length;
     words.push(...skips[index]!);
+    words[at + abi.RULE_GROUP] = rule.source.group ?? 0;
+    words[at + abi.RULE_GROUP_END] = ends[index]!;
   }
   return new Uint8Array(Uint32Array.from(words).buffer);
 }

@@ -59,6 +59,8 @@ export interface RuleSource {
   readonly rewriteHeaders: readonly { readonly name: string; readonly value: string }[]; // [.., 'rewrite', 'headers', 'set', name]
   readonly skipRules: readonly string[]; // names of later rules
   readonly skipPhases: readonly ('inspect' | 'rules' | 'waf')[];
+  /** Routes for which the rule holds, by SECTION_GROUPS; left out: for all requests. */
+  readonly group?: number;
   /** Value expressions that requests are counted by; each at `path`. */
   readonly keys?: readonly { readonly path: DocumentPath; readonly value: string }[];
 }

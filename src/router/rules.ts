@@ -68,8 +68,20 @@ export function judge(
     mode: 'enforce',
     ...evidenceOf(found),
   };
-  if (terminal === ACTION_BLOCK) refuse(exchange, verdict, 'http_request_denied');
+  if (terminal === ACTION_BLOCK && rule.asksSignature === true) askSignature(exchange, verdict);
+  else if (terminal === ACTION_BLOCK) refuse(exchange, verdict, 'http_request_denied');
   else redirect(exchange, rule, verdict, effects, ended);
+}
+
+/** SPEC: RFC 9421 section 5.1: what a signature that is believed here covers and says. */
+const ACCEPT_SIGNATURE = 'sig1=("@authority" "signature-agent";key="sig1");created;expires;tag="web-bot-auth"';
+
+/** Refuses an agent that has not proven who it is, and says how it could; of what it tried, only that it was too often. */
+function askSignature(exchange: Exchange, verdict: Verdict): void {
+  const { identity } = exchange;
+  const replayed = identity !== null && identity.outcome === 'invalid' && identity.reason === 'replayed';
+  refuse(exchange, replayed ? { ...verdict, status: 429 } : verdict, 'http_request_denied');
+  exchange.response?.headers.set('accept-signature', ACCEPT_SIGNATURE);
 }
 
 /** True when the rule asks for something that has to be settled first: the phase that does so says what came of it. */

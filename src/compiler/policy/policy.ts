@@ -24,7 +24,7 @@ import type { DocumentPath } from '../diagnostics.ts';
 import type { Document } from '../document.ts';
 import type { InspectionSource, ListSource, RouteSource, SettingsSource } from '../sources.ts';
 import { shown } from '../spelling.ts';
-import { readAgents } from './agents.ts';
+import { AgentsReader } from './agents.ts';
 import { readBackend } from './backend.ts';
 import { ContentReader } from './content.ts';
 import { readClientAddress } from './client-address.ts';
@@ -42,6 +42,13 @@ import { readDomain, readTunnels, withTunnels } from './tunnels.ts';
 import { unknownField, validate } from './validation.ts';
 import { WafReader, type Wafs } from './waf.ts';
 
+export interface PolicyRoute {
+  readonly route: RouteSource;
+  readonly action: RouteAction;
+  /** Of the rules of `agents`. */
+  readonly group: number;
+}
+
 export interface Policy {
   readonly document: Document;
   readonly app: string;
@@ -51,8 +58,10 @@ export interface Policy {
   readonly settings: SettingsSource;
   readonly lists: readonly ListSource[];
   readonly backends: readonly Backend[];
-  readonly routes: readonly { readonly route: RouteSource; readonly action: RouteAction }[];
+  readonly routes: readonly PolicyRoute[];
   readonly rules: readonly ReadRule[];
+  /** Whether some rules hold for groups of routes. */
+  readonly grouped: boolean;
   readonly inspections: readonly InspectionSource[];
   readonly forwarded: ForwardedPlan;
   readonly cdnLoop: { readonly id: string; readonly max: number };
@@ -119,15 +128,16 @@ export function readPolicy(document: Document, target: Target): Policy | null {
   const lists = mapping(fields, 'lists', schema.nameSchemas.lists, MAX_LISTS, document)
     .map(([name, value]) => readList(name, value, document))
     .filter((list) => list !== null);
-  const own = settings.agents === undefined ? [] : readAgents(settings.agents, document);
-  const rules = [...exceptRobots(own), ...readRules(fields, reading)];
-  const payments = settings.payments === undefined ? null : readPayments(settings.payments, reading);
-  checkCharges(rules, settings.payments, document);
   const body = readBody(settings, document);
   const wafs = new WafReader(settings.waf, body, document);
   const contents = new ContentReader(settings.content, document);
   const protocols = new ProtocolReader();
-  const { routes, inspections } = readRoutes(fields, settings, wafs, contents, protocols, reading);
+  const agents = new AgentsReader(settings.agents, document);
+  const ofDocument = readRules(fields, reading);
+  const { routes, inspections } = readRoutes(fields, settings, { wafs, contents, protocols, agents }, reading);
+  const rules = [...exceptRobots(agents.rules), ...ofDocument];
+  const payments = settings.payments === undefined ? null : readPayments(settings.payments, reading);
+  checkCharges(rules, settings.payments, document);
 
   return {
     document,
@@ -143,6 +153,7 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     backends,
     routes,
     rules,
+    grouped: agents.differs,
     inspections,
     forwarded: settings.forwarded,
     cdnLoop: settings.cdnLoop,
@@ -240,16 +251,22 @@ function readRules(fields: Fields, reading: Reading): ReadRule[] {
   return rules;
 }
 
+/** What routes differ in from the app, field by field. */
+interface RouteReaders {
+  readonly wafs: WafReader;
+  readonly contents: ContentReader;
+  readonly protocols: ProtocolReader;
+  readonly agents: AgentsReader;
+}
+
 function readRoutes(
   fields: Fields,
   settings: schema.Settings,
-  wafs: WafReader,
-  contents: ContentReader,
-  protocols: ProtocolReader,
+  { wafs, contents, protocols, agents }: RouteReaders,
   reading: Reading,
 ) {
   const document = reading.reporter;
-  const routes: { route: RouteSource; action: RouteAction }[] = [];
+  const routes: PolicyRoute[] = [];
   const inspections: InspectionSource[] = [];
   const names = new Map<string, number>();
   if (settings.inspect !== undefined) readInspection(settings.inspect, ['inspect'], -1, inspections, document);
@@ -274,7 +291,8 @@ function readRoutes(
       content: contents.route(source.content, read.route.path),
       robots: source.robots?.enforce ?? settings.robots?.enforce ?? 'off',
     };
-    routes.push({ route: read.route, action: { ...action, ...numbers } });
+    const group = agents.route(source.agents, read.route.path, read.route.name);
+    routes.push({ route: read.route, action: { ...action, ...numbers }, group });
   });
   if ((fields['routes'] ?? fields['tunnels'] ?? null) === null) {
     document.report('warning', ['routes'], 'no-routes', 'the policy has no routes: every request is answered 404', {

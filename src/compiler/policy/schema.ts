@@ -19,7 +19,7 @@ import {
   MAX_RULES,
 } from '../../../assembly/abi.ts';
 import { a2aSchema } from './a2a-schema.ts';
-import { agentsSchema } from './agents-schema.ts';
+import { agentsSchema, routeAgentsSchema } from './agents-schema.ts';
 import { chargeSchema, rateSchema } from './demand-schema.ts';
 import { contentSchema } from './content-schema.ts';
 import { filter } from './filter-schema.ts';
@@ -130,6 +130,7 @@ export const routeSchema = z.strictObject({
   retry: retry.optional().describe('Try again where an origin fails'),
   inspect: inspect.optional().describe('Header inspection of this route, after that of the app'),
   waf: wafSchema.optional().describe('What differs from `waf` of the app, field by field'),
+  agents: routeAgentsSchema.optional().describe('What differs from `agents` of the app, entry by entry'),
   content: contentSchema.optional().describe('What differs from `content` of the app, field by field'),
   robots: z.strictObject({ enforce: enforceSchema }).optional().describe('What differs from `robots` of the app'),
   a2a: a2aSchema.optional().describe('The route speaks Agent2Agent'),
@@ -341,9 +342,7 @@ export const settingSchemas = {
   waf: wafSchema
     .optional()
     .describe('Web application firewall; `waf: {}` is the embedded rule set in mode enforce. Default: none'),
-  agents: agentsSchema
-    .optional()
-    .describe('What agents may do: allow, log or block, by name, operator, domain or category; before `rules`'),
+  agents: agentsSchema.optional().describe('What agents may do, by name, operator, domain or category; before `rules`'),
   content: contentSchema.optional().describe('What is said of the content of answers, and done to it'),
   robots: robotsSchema.optional().describe('robots.txt: what the policy writes into it, and who does not keep to it'),
   llms: llmsSchema.optional().describe('What /llms.txt and /llms-full.txt answer'),
