@@ -118,6 +118,7 @@ export const MAX_FILTERS = 16; // of one route or backend, as in the Gateway API
 export const MAX_BACKEND_REFS = 16; // of one route, as in the Gateway API
 export const MAX_BACKENDS = 10000;
 export const MAX_ENDPOINTS = 256; // of one backend
+export const MAX_JOINED_SERVERS = 16; // of `mcp.servers` of a route
 export const MAX_HOSTNAMES = 1024; // of one app or route
 export const MAX_TUNNEL_NAMES = 1024; // tunnels that a policy names
 export const MAX_TUNNEL_PROJECTS = 64;

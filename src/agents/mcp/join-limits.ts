@@ -8,8 +8,6 @@ export const MAX_MCP_SESSION_BYTES = 32_768;
 /** Seconds: sessions are forgotten by slots of this length. */
 export const MCP_SESSION_SLOT_SECONDS = 60;
 
-/** Servers behind one endpoint. */
-export const MAX_JOINED_SERVERS = 16;
 /** Bytes of one message of a server that is rewritten: an answer, or one event of a stream. */
 export const MAX_JOINED_MESSAGE = 4_194_304;
 /** Characters of a cursor and of an event id that stand for those of several servers. */

@@ -1,5 +1,5 @@
 /** `mcp.servers` of a route, for the plan. */
-import { MAX_JOINED_SERVERS } from '../../agents/mcp/join-limits.ts';
+import { MAX_JOINED_SERVERS } from '../../../assembly/abi.ts';
 import type { McpJoinPlan } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import type { McpServers } from './mcp-servers-schema.ts';
