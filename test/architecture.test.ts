@@ -79,7 +79,9 @@ const TABLE: readonly Row[] = [
   {
     name: 'src/compiler',
     files: /^src\/compiler\//,
-    local: new RegExp(`^(${LEAVES}|src/compiler/.*|src/agents/(name-pattern|a2a/method)|${ENGINE})$`),
+    local: new RegExp(
+      `^(${LEAVES}|src/compiler/.*|src/agents/(name-pattern|mcp/(?:(?:join-)?limits|version|resource-metadata)|a2a/method)|${ENGINE})$`,
+    ),
     packages: ['zod', 'yaml', 'crawler-user-agents'],
     node: false,
   },

@@ -292,7 +292,10 @@ function readRoutes(
       robots: source.robots?.enforce ?? settings.robots?.enforce ?? 'off',
     };
     const group = agents.route(source.agents, read.route.path, read.route.name);
-    routes.push({ route: read.route, action: { ...action, ...numbers }, group });
+    const whole = { ...action, ...numbers };
+    routes.push({ route: read.route, action: whole, group });
+    const metadata = protocols.metadata(read.route, whole);
+    if (metadata !== null) routes.push({ ...metadata, group });
   });
   if ((fields['routes'] ?? fields['tunnels'] ?? null) === null) {
     document.report('warning', ['routes'], 'no-routes', 'the policy has no routes: every request is answered 404', {

@@ -3,13 +3,14 @@ import type { A2aPlan, LlmPlan, McpPlan, Plan, RouteAction } from '../../plan.ts
 import type { RouteSource } from '../sources.ts';
 import { readA2a } from './a2a.ts';
 import { readLlm } from './llm.ts';
+import { metadataRoute, readMcp } from './mcp.ts';
 import type { Reading } from './reading.ts';
 import type { Route } from './schema.ts';
 
 /** Distinct settings of the protocols that routes speak. */
 export type Protocols = Pick<Plan, 'mcps' | 'a2as' | 'llms'>;
 
-const NAMES = ['a2a', 'llm'] as const;
+const NAMES = ['mcp', 'a2a', 'llm'] as const;
 
 export class ProtocolReader {
   readonly #mcps: McpPlan[] = [];
@@ -35,10 +36,26 @@ export class ProtocolReader {
         { at: 'key', fix: 'write a route for each' },
       );
     const { path } = route;
+    const mcp = source.mcp === undefined ? null : readMcp(source.mcp, [...path, 'mcp'], route.hostnames, reading);
     const a2a = source.a2a === undefined ? null : readA2a(source.a2a, [...path, 'a2a'], reading);
     const llm =
       source.llm === undefined ? null : readLlm(source.llm, [...path, 'llm'], route.name, action.backends, reading);
-    return { ...action, a2a: this.#index('a2a', this.#a2as, a2a), llm: this.#index('llm', this.#llms, llm) };
+    return {
+      ...action,
+      mcp: this.#index('mcp', this.#mcps, mcp),
+      a2a: this.#index('a2a', this.#a2as, a2a),
+      llm: this.#index('llm', this.#llms, llm),
+    };
+  }
+
+  /** The route of a protected resource's metadata, once for each; null: none is needed, or it is there. */
+  metadata(route: RouteSource, action: RouteAction): { route: RouteSource; action: RouteAction } | null {
+    const auth = this.#mcps[action.mcp]?.auth ?? null;
+    if (auth === null) return null;
+    const key = `metadata ${auth.resource} ${route.hostnames.join()}`;
+    if (this.#known.has(key)) return null;
+    this.#known.set(key, 0);
+    return metadataRoute(auth, route, action);
   }
 
   #index<T>(kind: string, list: T[], plan: T | null): number {

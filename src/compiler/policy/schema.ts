@@ -24,6 +24,7 @@ import { chargeSchema, rateSchema } from './demand-schema.ts';
 import { contentSchema } from './content-schema.ts';
 import { filter } from './filter-schema.ts';
 import { llmSchema } from './llm-schema.ts';
+import { mcpSchema } from './mcp-schema.ts';
 import { paymentsSchema } from './payments-schema.ts';
 import {
   cidr,
@@ -133,6 +134,7 @@ export const routeSchema = z.strictObject({
   agents: routeAgentsSchema.optional().describe('What differs from `agents` of the app, entry by entry'),
   content: contentSchema.optional().describe('What differs from `content` of the app, field by field'),
   robots: z.strictObject({ enforce: enforceSchema }).optional().describe('What differs from `robots` of the app'),
+  mcp: mcpSchema.optional().describe('The route speaks the Model Context Protocol'),
   a2a: a2aSchema.optional().describe('The route speaks Agent2Agent'),
   llm: llmSchema.optional().describe('The route speaks the API of language models'),
 });
