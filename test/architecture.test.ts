@@ -153,7 +153,7 @@ const TABLE: readonly Row[] = [
     name: 'src/agents: proof of identity, for the worker, the command line and everybody',
     files: /^src\/agents\//,
     local: /^src\/(bytes|plan|agents\/.*)/,
-    packages: ['jose'],
+    packages: ['jose', '@mdream/js'],
     node: false,
   },
   {

@@ -52,6 +52,7 @@ export function logLine(exchange: Exchange, status: number, bytes: string | null
     line += `,"score":${result.score},"signals":` + JSON.stringify(signalNames(result.signals));
   if (exchange.protocol !== null) line += ',' + JSON.stringify(exchange.protocol).slice(1, -1);
   if (exchange.charge !== null) line += ',"payment":' + paymentText(exchange.charge);
+  if (exchange.agentEvents?.robots === true) line += ',"robots":"violation"';
   if (upstream.backend !== '')
     line +=
       ',"upstream":{"backend":' +

@@ -5,9 +5,9 @@
 import { agentEvents, type AgentEvents } from '../agents/agent-events.ts';
 import { sendTallies } from '../agents/agent-report.ts';
 import { addEvents, addRefusal, addTally, gather, type AgentName, type AgentTally } from '../agents/agent-tally.ts';
-import { knownAgent } from '../agents/known-agents.ts';
 import { MAX_PENDING_AGENTS, REPORT_FLUSH_MS, REPORT_SHARDS } from '../agents/report-limits.ts';
 import type { GuardNamespace } from '../platform/platform.ts';
+import { callerOf } from '../router/caller.ts';
 import type { Exchange } from '../router/exchange.ts';
 
 let pending = new Map<string, AgentTally>();
@@ -21,9 +21,9 @@ const LOST_MS = 10_000;
 
 /** Counts an exchange that has its answer, where an agent sent it, or where somebody wrote events. */
 export function reportAgent(exchange: Exchange): void {
-  const { result, identity, agentEvents: events, platform } = exchange;
+  const { result, agentEvents: events, platform } = exchange;
   // PERF: all that the request of a person costs.
-  if (identity === null && events === null && (result === null || result.agent < 0)) return;
+  if (events === null && (result === null || result.identity === 0)) return;
   const report = platform.agents?.report ?? null;
   if (report === null) return;
   const tally = gather(pending, agentOf(exchange), MAX_PENDING_AGENTS);
@@ -48,25 +48,9 @@ export function reportLate(exchange: Exchange, write: (events: AgentEvents) => v
 }
 
 /** Who sent a request, as the report names it. */
-export function agentOf({ plan, result, identity, generation }: Exchange): AgentName {
-  const app = plan?.app ?? '';
-  const seen = result === null || result.agent < 0 ? undefined : generation.agents[result.agent];
-  const { name = '', operator = '', category = '' } = seen ?? {};
-  if (identity?.outcome === 'verified') {
-    const known = knownAgent(identity);
-    // The user agent adds to what is proven only where its operator is the proven one.
-    if (seen?.operator !== known.operator) return { app, agent: known.name, ...known, identity: 'verified' };
-    return { app, agent: name, operator, category, identity: 'verified' };
-  }
-  const is =
-    identity === null
-      ? seen === undefined
-        ? 'unknown'
-        : 'claimed'
-      : identity.outcome === 'invalid'
-        ? 'spoofed'
-        : 'claimed';
-  return { app, agent: name, operator, category, identity: is };
+function agentOf(exchange: Exchange): AgentName {
+  const { name: agent, operator, category, identity } = callerOf(exchange);
+  return { app: exchange.plan?.app ?? '', agent, operator, category, identity };
 }
 
 function flush(exchange: Exchange, report: GuardNamespace): void {

@@ -3,10 +3,12 @@ import type { Exchange } from '../router/exchange.ts';
 import { logLine } from './access-log.ts';
 import { reportAgent } from './agent-report.ts';
 import { count } from './metrics.ts';
+import { noteViolation } from './robots-violation.ts';
 
 /** `length` is the Content-Length of the answer, null when it has none. */
 export function observe(exchange: Exchange, status: number, length: string | null): void {
   const duration = Date.now() - exchange.startedAt;
+  noteViolation(exchange);
   console.log(logLine(exchange, status, length, duration));
   count(exchange, status, duration);
   reportAgent(exchange);

@@ -30,6 +30,7 @@ import { loops } from './cdn-loop.ts';
 import type { Exchange, Phase } from './exchange.ts';
 import { type ProxyError, refuse } from './problem.ts';
 import { INSPECTION, inspectionVerdict, judge } from './rules.ts';
+import { hasDocument } from './site.ts';
 import { judgeWaf, startWaf } from './waf.ts';
 
 const REFUSALS: Readonly<Record<number, { status: number; reason: string }>> = {
@@ -93,7 +94,11 @@ export const match: Phase = {
         if (exchange.response !== null) return;
       }
     }
-    if (result.outcome !== OUTCOME_OK) unacceptable(exchange, result);
+    if (result.outcome === OUTCOME_OK) return;
+    // Answered beside the routes, in phase robots.
+    const site = exchange.plan?.site ?? null;
+    if (result.outcome === OUTCOME_NO_ROUTE && site !== null && hasDocument(site, result.path)) return;
+    unacceptable(exchange, result);
   },
 };
 

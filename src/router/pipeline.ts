@@ -3,6 +3,7 @@ import { observe } from '../observe/observe.ts';
 import { access } from './access.ts';
 import { address } from './address.ts';
 import { budget } from './budget.ts';
+import { content } from './content.ts';
 import { cors } from './cors.ts';
 import { direct } from './direct.ts';
 import { CLIENT_GONE, type Exchange, hangUp, type Phase, unwatch } from './exchange.ts';
@@ -20,6 +21,7 @@ import { protocolAnswer } from './protocol-answer.ts';
 import { redirect } from './redirect.ts';
 import { response } from './response.ts';
 import { rewrite } from './rewrite.ts';
+import { robots } from './robots.ts';
 import { sanitize } from './sanitize.ts';
 import { upstream } from './upstream.ts';
 
@@ -33,6 +35,7 @@ export const REQUEST_PHASES: readonly Phase[] = [
   limit, // of stage head
   redirect,
   direct,
+  robots,
   access,
   protocol,
   inspect,
@@ -43,7 +46,7 @@ export const REQUEST_PHASES: readonly Phase[] = [
 ];
 
 /** On every answer, whoever gave it. */
-export const RESPONSE_PHASES: readonly Phase[] = [meter, response, payment, protocolAnswer, headers];
+export const RESPONSE_PHASES: readonly Phase[] = [meter, response, content, payment, protocolAnswer, headers];
 
 /** Runs an exchange to its answer. Never rejects: what a phase throws becomes a 500 with the request's id. */
 export async function serve(exchange: Exchange): Promise<Response> {

@@ -16,6 +16,7 @@ import type { Exchange, Phase } from './exchange.ts';
 import { applyForwarded } from './forwarded.ts';
 import { applyChange, SecretError } from './header-change.ts';
 import { dropCredentials, prepareLlm } from './llm.ts';
+import { askForPage, asksForMarkdown } from './markdown.ts';
 import { spendForward } from './max-forwards.ts';
 import { cutsLists } from './mcp-listing.ts';
 import { replacePath, withoutDots } from './path.ts';
@@ -52,7 +53,9 @@ export const rewrite: Phase = {
     const effects = exchange.result?.effects;
     if (effects !== undefined && effects.length > 0) applyRules(exchange, headers, effects);
     if (exchange.bodyEffects.length > 0) applyRules(exchange, headers, exchange.bodyEffects);
-    if (exchange.waf !== null && exchange.waf.plan.response !== null) readableEncodings(headers);
+    const markdown = asksForMarkdown(exchange);
+    if (markdown) askForPage(headers);
+    if (markdown || (exchange.waf !== null && exchange.waf.plan.response !== null)) readableEncodings(headers);
     if (exchange.mcp !== null && cutsLists(exchange)) headers.set('accept-encoding', 'identity');
     if (exchange.llm === null) return;
     // What is stripped must come as it is; what is only counted may be compressed.

@@ -2,7 +2,7 @@
 import type { EndpointState } from './endpoints.ts';
 import type { Exchange } from './exchange.ts';
 
-export function urlFor(exchange: Exchange, state: EndpointState): string {
+export function urlFor(exchange: Pick<Exchange, 'authority' | 'target'>, state: EndpointState): string {
   const { target } = exchange;
   const { host } = state.endpoint;
   // A filter that rewrites the host name has the last word.
