@@ -1,5 +1,5 @@
 /** A page as Markdown: bytes of HTML in, text out. */
-import { htmlToMarkdown } from '@mdream/js';
+import { htmlToMarkdown } from '@mdream/js/core';
 
 /**
  * Bytes of HTML that are converted, as they come and decoded; longer pages stay HTML. PERF: pages of this length take some

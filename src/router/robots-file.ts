@@ -182,7 +182,7 @@ async function askOrigin(exchange: Exchange, backend: Backend): Promise<Fetched>
       const next = URL.parse(response.headers.get('location') ?? '', url);
       // Elsewhere is not this app's backend, and whatever it is, no business of the gateway.
       if (next === null || ![authorityOf(url), authority].includes(next.host)) return NO_FILE;
-      url = urlFor({ authority, target: { host: '', path: next.pathname, query: next.search } }, state);
+      url = `${state.scheme}${authorityOf(url)}${next.pathname}${next.search}`;
     }
     return NO_FILE;
   } catch {
