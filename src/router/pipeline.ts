@@ -46,7 +46,7 @@ export const REQUEST_PHASES: readonly Phase[] = [
 ];
 
 /** On every answer, whoever gave it. */
-export const RESPONSE_PHASES: readonly Phase[] = [meter, response, content, payment, protocolAnswer, headers];
+export const RESPONSE_PHASES: readonly Phase[] = [meter, response, content, protocolAnswer, payment, headers];
 
 /** Runs an exchange to its answer. Never rejects: what a phase throws becomes a 500 with the request's id. */
 export async function serve(exchange: Exchange): Promise<Response> {
