@@ -75,3 +75,13 @@ export const RATE_SWEEP_SECONDS = 10;
 export const MAX_EXHAUSTED = 4096;
 /** Milliseconds for the answer of the object that counts. */
 export const LIMITER_TIMEOUT_MS = 2000;
+
+/** Challenges. Seconds that a browser waits before its page loads itself again, and after which a token is too old. */
+export const CHALLENGE_WAIT_SECONDS = 2;
+export const TOKEN_SECONDS = 300;
+/** Pages in a row for one thing that a client is asked for. */
+export const CHALLENGE_TRIES = 3;
+/** Seconds that a pass holds; how many a client is given within the seconds of a window, and keeps losing. */
+export const PASS_SECONDS = 3600;
+export const MAX_PASSES = 3;
+export const PASS_WINDOW_SECONDS = 600;

@@ -61,7 +61,9 @@ export class RateLimiter {
 
   /** `POST /HASH/LIMIT/SECONDS/COST[/spent|/back/UNTIL]`: 200 or 429 with what is left, 507 when no more windows fit. */
   async fetch(request: { readonly url: string }): Promise<Response> {
-    const parts = PATH.exec(new URL(request.url).pathname);
+    const path = new URL(request.url).pathname;
+    if (path === '/secret') return new Response(this.#secret());
+    const parts = PATH.exec(path);
     if (parts === null) return new Response(null, { status: MALFORMED });
     const id = parts[1]!;
     const [limit, seconds, cost] = [Number(parts[2]), Number(parts[3]), Number(parts[4])];
@@ -94,6 +96,14 @@ export class RateLimiter {
     if (row === undefined) this.#count++;
     await this.#wake(until);
     return answer({ allowed, remaining: Math.max(0, limit - total), resetSeconds: reset });
+  }
+
+  /** 256 random bits that are the same from the first time on; only one object is ever asked, which counts nothing. */
+  #secret(): string {
+    this.#exec('CREATE TABLE IF NOT EXISTS secret (one INTEGER PRIMARY KEY CHECK (one = 1), value TEXT NOT NULL)');
+    const fresh = base64Url(crypto.getRandomValues(new Uint8Array(32)));
+    this.#exec('INSERT INTO secret (one, value) VALUES (1, ?) ON CONFLICT DO NOTHING', fresh);
+    return String(this.#storage.sql.exec('SELECT value FROM secret').toArray()[0]?.['value']);
   }
 
   /** Nobody may ask any more: what is over is dropped all the same. */

@@ -2,6 +2,7 @@
  * Phase 6, and again after the engine's body call: what rules demand is settled, rate before challenge before charge.
  * It stands before the answers that need no origin, for which a rule holds as for any other.
  */
+import { settleChallenge } from './challenge.ts';
 import { settleCharge } from './charge.ts';
 import type { Demand } from './demand.ts';
 import type { Exchange, Phase } from './exchange.ts';
@@ -38,6 +39,7 @@ async function settleOne(exchange: Exchange, demand: Demand): Promise<void> {
   const { rule } = demand;
   if (exchange.platform.name === 'dry') return explained(exchange, demand);
   if (rule.action === 'charge') return await settleCharge(exchange, rule);
+  if (rule.action === 'challenge') return await settleChallenge(exchange, demand);
   if (rule.rate !== undefined) return await settleRate(exchange, demand, rule.rate);
   const reason = 'the gateway can not settle this';
   refuse(

@@ -118,7 +118,7 @@ function headersOf(
 }
 
 /** SPEC: RFC 9110 section 12.5.1, as far as it tells a browser (`text/html` first) from a program. */
-function wantsHtml(accept: string): boolean {
+export function wantsHtml(accept: string): boolean {
   const html = accept.indexOf('text/html');
   if (html < 0) return false;
   const json = accept.indexOf('json');
@@ -132,7 +132,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   '"': '&quot;',
   "'": '&#39;',
 };
-const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (c) => ENTITIES[c] ?? c);
+export const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (c) => ENTITIES[c] ?? c);
 
 function page(status: number, title: string, reason: string, id: string): string {
   return `<!doctype html>

@@ -1,0 +1,37 @@
+/**
+ * What challenges are signed with: made once for a deployment and kept by an object, so that all isolates and processes
+ * believe what one of them has signed.
+ */
+import { LIMITER_TIMEOUT_MS } from './limits.ts';
+import { bytesOfBase64Url } from './json-web-key.ts';
+import type { GuardNamespace } from './replay-guard.ts';
+
+/** The object, which is none of those that count. */
+const NAME = 'challenge-secret';
+
+let known: Promise<CryptoKey> | null = null;
+
+/** Rejects when it can not be had. `namespace` null: there are no objects, and so there is one process alone. */
+export function challengeKey(namespace: GuardNamespace | null): Promise<CryptoKey> {
+  if (known === null) {
+    const asked = namespace === null ? keyOf(crypto.getRandomValues(new Uint8Array(32))) : ask(namespace);
+    known = asked;
+    asked.catch(() => (known = null));
+  }
+  return known;
+}
+
+async function ask(namespace: GuardNamespace): Promise<CryptoKey> {
+  const stub = namespace.get(namespace.idFromName(NAME) as never);
+  const response = await stub.fetch('http://limit/secret', {
+    method: 'POST',
+    signal: AbortSignal.timeout(LIMITER_TIMEOUT_MS),
+  });
+  const text = await response.text();
+  if (response.status !== 200) throw new Error(`the secret of challenges can not be had: ${response.status}`);
+  return await keyOf(bytesOfBase64Url(text));
+}
+
+function keyOf(bytes: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
+  return crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify']);
+}
