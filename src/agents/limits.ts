@@ -85,3 +85,17 @@ export const CHALLENGE_TRIES = 3;
 export const PASS_SECONDS = 3600;
 export const MAX_PASSES = 3;
 export const PASS_WINDOW_SECONDS = 600;
+
+/** Names of addresses, by DNS over HTTPS. Milliseconds for one question; bytes of an answer; records of it that are read. */
+export const DNS_TIMEOUT_MS = 4000;
+export const MAX_DNS_BYTES = 16_384;
+export const MAX_DNS_RECORDS = 16;
+/** Names of one address whose own addresses are asked for. */
+export const MAX_DNS_FORWARD = 3;
+/** Look-ups under way in one isolate; more wait for another request. */
+export const MAX_DNS_LOOKUPS = 8;
+/** Seconds for which a verdict holds, and until a look-up that failed is tried again. */
+export const NAME_SECONDS = 3600;
+export const NAME_RETRY_SECONDS = 60;
+/** Verdicts kept in one isolate; the least recently used go first. */
+export const MAX_ADDRESS_NAMES = 4096;

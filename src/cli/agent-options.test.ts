@@ -10,6 +10,9 @@ test('options are read, off among them', () => {
     ...{ wire: 'compat', nonce: 'required', maxLifetime: 300, skew: 5, https: true, insecure: true, anyPort: true },
     trustedHosts: ['127.0.0.1:8443', 'localhost:1'],
   });
+  assert.deepEqual(readAgentOptions(['dns=https://dns.example/dns-query']), { dns: 'https://dns.example/dns-query' });
+  const trusted = ['dns=http://127.0.0.1:8053/', 'trusted-host=127.0.0.1:8053'];
+  assert.equal(readAgentOptions(trusted)?.dns, 'http://127.0.0.1:8053/');
 });
 
 test('what is not an option is named, with what there is', () => {
@@ -21,6 +24,10 @@ test('what is not an option is named, with what there is', () => {
     ['https=1', /https takes no value/],
     ['skew=-1', /skew= takes a whole number from 0 to 3600/],
     ['max-lifetime=0', /max-lifetime= takes a whole number from 1/],
+    ['dns=', /dns= takes the https URL of a resolver/],
+    ['dns=1.1.1.1', /dns= takes the https URL/],
+    ['dns=http://dns.example/', /dns= takes the https URL/],
+    ['dns=https://user:word@dns.example/', /dns= takes the https URL/],
     ['trusted-host=', /takes host:port/],
     ['trusted-host=http://a', /takes host:port/],
     ['trusted-host=a/b', /takes host:port/],

@@ -34,6 +34,18 @@ const SETTERS: Readonly<Record<string, Setter>> = {
   https: flag('https', (options) => (options.https = true)),
   insecure: flag('insecure', (options) => (options.insecure = true)),
   'any-port': flag('any-port', (options) => (options.anyPort = true)),
+  dns: (options, value) => {
+    const url = URL.parse(value ?? '');
+    if (
+      url === null ||
+      !/^https?:$/.test(url.protocol) ||
+      url.username !== '' ||
+      url.password !== '' ||
+      url.hash !== ''
+    )
+      throw new Failure(`--agents dns= takes the https URL of a resolver, not "${value ?? ''}"`);
+    options.dns = url.href;
+  },
   'trusted-host': (options, value) => {
     if (value === null || URL.parse(`http://${value}`)?.host !== value)
       throw new Failure(`--agents trusted-host= takes host:port, not "${value ?? ''}"`);
@@ -53,6 +65,9 @@ export function readAgentOptions(given: readonly string[]): AgentOptions | null 
       throw new Failure(`--agents takes off, alone, or ${Object.keys(SETTERS).join(', ')}; not "${name}"`);
     set(options, equals < 0 ? null : entry.slice(equals + 1));
   }
+  const resolver = options.dns === undefined ? null : new URL(options.dns);
+  if (resolver?.protocol === 'http:' && options.trustedHosts?.includes(resolver.host) !== true)
+    throw new Failure(`--agents dns= takes the https URL of a resolver, not "${options.dns}"`);
   return options;
 }
 

@@ -33,7 +33,7 @@ export const serveArguments = {
   tunnels: { type: 'boolean', description: 'private origins may dial in', default: true },
   agents: {
     type: 'string',
-    description: 'requests that agents sign: off, wire=compat, nonce=required, https, ...; repeatable',
+    description: 'proof of who agents are: off, wire=compat, nonce=required, dns=URL, ...; repeatable',
     valueHint: 'NAME[=VALUE]',
   },
   watch: { type: 'boolean', description: 'swap the policy in when a file changes' },

@@ -47,6 +47,8 @@ export interface AgentOptions {
   readonly nonce?: 'optional' | 'required';
   readonly trustedHosts?: readonly string[];
   readonly anyPort?: boolean;
+  /** URL of a resolver that is asked for names of addresses; without it nobody is. */
+  readonly dns?: string;
   /** TLS ends in front of this gateway. */
   readonly https?: boolean;
 }

@@ -27,6 +27,7 @@ import {
 import type { HeadResult } from '../waf/engine.ts';
 import { draw } from './balance.ts';
 import { loops } from './cdn-loop.ts';
+import { confirmed } from './confirm.ts';
 import type { Exchange, Phase } from './exchange.ts';
 import { type ProxyError, refuse } from './problem.ts';
 import { INSPECTION, inspectionVerdict, judge } from './rules.ts';
@@ -54,7 +55,7 @@ export const match: Phase = {
   name: 'match',
   run(exchange) {
     const { engine, generation, head, seed, now, request } = exchange;
-    const result = engine.head(generation, head, seed, now, request.body !== null);
+    const result = confirmed(exchange, engine.head(generation, head, seed, now, request.body !== null));
     exchange.result = result;
     exchange.state = result.state;
     const plan = result.app < 0 ? undefined : exchange.generation.apps[result.app];

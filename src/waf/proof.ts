@@ -3,13 +3,16 @@ import {
   PROOF_AT,
   PROOF_BYTES,
   PROOF_CLAIMED,
+  PROOF_CONFIRMED,
+  PROOF_REFUTED,
   PROOF_SPOOFED,
   PROOF_VERIFIED,
   PROOF_WORDS,
 } from '../../assembly/abi.ts';
 
 export interface Proof {
-  readonly identity: 'claimed' | 'spoofed' | 'verified';
+  /** `confirmed` and `refuted`: by the names of the client's address, who its user agent says, or not. */
+  readonly identity: 'claimed' | 'spoofed' | 'verified' | 'confirmed' | 'refuted';
   /** Of one that is verified, else ''. */
   readonly name: string;
   readonly operator: string;
@@ -17,7 +20,13 @@ export interface Proof {
   readonly domain: string;
 }
 
-const CODES = { claimed: PROOF_CLAIMED, spoofed: PROOF_SPOOFED, verified: PROOF_VERIFIED } as const;
+const CODES = {
+  claimed: PROOF_CLAIMED,
+  spoofed: PROOF_SPOOFED,
+  verified: PROOF_VERIFIED,
+  confirmed: PROOF_CONFIRMED,
+  refuted: PROOF_REFUTED,
+} as const;
 const encoder = new TextEncoder();
 
 /** Writes PROOF (see the ABI). Texts that are too long for it are cut at the end of a character. */
