@@ -81,7 +81,7 @@ export function addressBytes(text: string): Uint8Array | null {
 
 /** The name under which the names of an address are asked for. */
 export function reverseName(address: Uint8Array): string {
-  if (address.length === 4) return `${[...address].reverse().join('.')}.in-addr.arpa`;
+  if (address.length === 4) return `${[...address].toReversed().join('.')}.in-addr.arpa`;
   const digits = Array.from(address, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return `${[...digits].reverse().join('.')}.ip6.arpa`;
+  return `${[...digits].toReversed().join('.')}.ip6.arpa`;
 }
