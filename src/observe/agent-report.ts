@@ -62,14 +62,22 @@ function flush(exchange: Exchange, report: GuardNamespace): void {
   exchange.context.waitUntil(send(report, wait));
 }
 
-async function send(report: GuardNamespace, wait: number): Promise<void> {
-  if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
-  sentAt = Date.now();
-  const sent = pending;
-  pending = new Map();
-  if (shard < 0) shard = Math.floor(Math.random() * REPORT_SHARDS);
-  if (!(await sendTallies(report, shard, [...sent.values()])))
-    // Counted on; what does not fit is `other`.
+/** Writes of one exchange's context: what comes while one is on its way goes with the next. */
+const MAX_WRITES = 3;
+
+async function send(report: GuardNamespace, first: number): Promise<void> {
+  let wait = first;
+  for (let write = 0; write < MAX_WRITES && pending.size > 0; write++) {
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    wait = REPORT_FLUSH_MS;
+    sentAt = Date.now();
+    const sent = pending;
+    pending = new Map();
+    if (shard < 0) shard = Math.floor(Math.random() * REPORT_SHARDS);
+    if (await sendTallies(report, shard, [...sent.values()])) continue;
+    // Counted on; what does not fit is `other`. Tried again with what comes next.
     for (const tally of sent.values()) addTally(gather(pending, tally, MAX_PENDING_AGENTS), tally);
+    break;
+  }
   due = 0;
 }

@@ -4,17 +4,23 @@ import { isAgent, violates } from '../router/robots-violation.ts';
 import type { Exchange } from '../router/exchange.ts';
 import { reportLate } from './agent-report.ts';
 
-export function noteViolation(exchange: Exchange): void {
+/** Notes a violation; false: robots.txt is not known yet, so that `findViolation` has to. */
+export function noteViolation(exchange: Exchange): boolean {
   const { plan, action, agentEvents } = exchange;
   const robots = plan?.site?.robots ?? null;
   // PERF: all that an app costs which says nothing of robots.txt.
-  if (plan === null || robots === null || action === null || action.robots === 'off') return;
-  if (!isAgent(exchange) || agentEvents?.robots === true) return;
-  if (violates(exchange, plan, robots) !== null) return;
-  // The file is not known yet: counted once it is, while the line of this request is written now.
-  const late = async (): Promise<void> => {
+  if (plan === null || robots === null || action === null || action.robots === 'off') return true;
+  return !isAgent(exchange) || agentEvents?.robots === true || violates(exchange, plan, robots) !== null;
+}
+
+/** After the line of the request was written: it is counted all the same. */
+export function findViolation(exchange: Exchange): void {
+  const { plan } = exchange;
+  const robots = plan?.site?.robots ?? null;
+  if (plan === null || robots === null) return;
+  const find = async (): Promise<void> => {
     await robotsFile(exchange, plan, robots);
     if (violates(exchange, plan, robots) === true) reportLate(exchange, (events) => void (events.robots = true));
   };
-  exchange.context.waitUntil(late().catch(() => {}));
+  exchange.context.waitUntil(find().catch(() => {}));
 }
