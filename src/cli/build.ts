@@ -62,6 +62,11 @@ export default defineCommand({
       'engine.wasm',
     ];
     if (args.binary === true) {
+      // Refused rather than built: each request that a rate looks at would be answered 503.
+      if (deployment.counts)
+        throw new Failure(
+          'rates need objects that count, which an executable does not have; leave them out, or use serve',
+        );
       const policy = egressPolicy(every(rawArgs, buildArguments, 'egress-allow'), args['allow-loopback'] === true);
       const origins = await Promise.all(deployment.dials.map((dial) => pin(dial, policy)));
       const { host, port } = listenAddress(args.listen);

@@ -32,6 +32,8 @@ export interface Deployment {
   readonly tunnels: string | null;
   /** The apps that have a file. */
   readonly apps: readonly string[];
+  /** Whether a rule has to count requests. */
+  readonly counts: boolean;
 }
 
 export interface CompiledFiles {
@@ -63,7 +65,8 @@ export async function compileFiles(
   if (manifest === null) return { diagnostics, deployment: null };
   const secrets = [...new Set(plans.flatMap((plan) => plan.secrets))];
   const apps = plans.slice(0, compiled.written).map(({ app }) => app);
-  return { diagnostics, deployment: { manifest, images, dials, secrets, tunnels: compiled.tunnels, apps } };
+  const counts = plans.some(({ rules }) => rules.some(({ rate }) => rate?.onError === 'closed'));
+  return { diagnostics, deployment: { manifest, images, dials, secrets, tunnels: compiled.tunnels, apps, counts } };
 }
 
 /** For this machine. Tunnels have hosts even where no policy says so, if there is an operator whose connectors could dial. */

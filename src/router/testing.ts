@@ -163,6 +163,7 @@ export interface RunOptions {
   readonly exposed?: NonNullable<Platform['exposed']>;
   readonly agents?: AgentPlatform;
   readonly mcpSessions?: GuardNamespace;
+  readonly limiter?: GuardNamespace;
 }
 
 /** Runs one request through the pipeline against origins that are functions; log lines are collected, not printed. */
@@ -193,6 +194,7 @@ export async function run(
     },
     agents: options.agents ?? null,
     mcpSessions: options.mcpSessions ?? null,
+    limiter: options.limiter ?? null,
     secret: (name) => options.secrets?.[name],
     ...(options.exposed !== undefined && { exposed: options.exposed }),
   };
