@@ -53,8 +53,6 @@ async function readModel(exchange: Exchange, plan: LlmPlan, operation: LlmReques
 function remember(exchange: Exchange, plan: LlmPlan, request: LlmRequest | null, rewrite: string): void {
   const strips = request !== null && plan.askUsage && asksInPlace(request);
   exchange.llm = { plan, request, rewrite, strips, body: null, path: '', reservations: [], usage: null };
-  // The end of the answer is waited for, so that the context outlives a client who leaves: only its signal ends the dial.
-  if (request !== null) exchange.kept = true;
 }
 
 /** True when the request was refused; in mode log it is only noted. */
