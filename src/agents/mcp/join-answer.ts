@@ -7,7 +7,7 @@ import { type Rewrite, weave } from './join-stream.ts';
 
 /** Headers of a server's answer that are the client's to see. */
 const KEPT = ['cache-control', 'x-accel-buffering', 'retry-after', 'www-authenticate'];
-const INTERNAL_ERROR = -32603;
+export const INTERNAL_ERROR = -32603;
 
 export function json(status: number, body: string, more: Readonly<Record<string, string>> = {}): Response {
   return new Response(body, {
@@ -68,4 +68,7 @@ export async function passAnswer(
   }
 }
 
-export { INTERNAL_ERROR };
+/** When every server fails. */
+export function nobody(message: Message): Response {
+  return json(503, failure(message, INTERNAL_ERROR, 'no server of this endpoint answers'), { 'retry-after': '1' });
+}

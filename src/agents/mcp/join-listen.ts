@@ -1,6 +1,7 @@
 /** `subscriptions/listen` of a joined endpoint: one stream of what servers of version 2026-07-28 tell. */
 import type { McpServerPlan } from '../../plan.ts';
 import { writeEvent } from './event-reader.ts';
+import { nobody } from './join-answer.ts';
 import { success } from './join-list.ts';
 import { splitUri } from './join-names.ts';
 import { fromServer, type Message } from './join-rewrite.ts';
@@ -21,6 +22,7 @@ export async function listen(context: JoinContext, message: Message): Promise<Re
   const { join } = context;
   const filter = member(message.params ?? '{}', 'notifications') ?? '{}';
   const uris = resourcesOf(filter);
+  let failed = 0;
   const opened = await Promise.all(
     join.servers.map(async (server): Promise<Opened | null> => {
       if (knownEra(server) === 'sessions') return null;
@@ -45,12 +47,15 @@ export async function listen(context: JoinContext, message: Message): Promise<Re
         if (response.status !== 400 && response.status !== 404)
           context.note(server, `it answered ${response.status} to who listens`);
       } catch (error) {
+        failed++;
         context.note(server, error instanceof ServerFailure ? error.message : 'it could not be reached');
       }
       return null;
     }),
   );
   const streams = opened.filter((one) => one !== null);
+  // Servers that will never tell are no fault; one that did not answer might have.
+  if (streams.length === 0 && failed > 0) return nobody(message);
   const shown = JSON.parse(honoured(filter, uris, streams)) as object;
   const first = {
     jsonrpc: '2.0',

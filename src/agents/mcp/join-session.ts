@@ -3,7 +3,7 @@
  * 2026-07-28 has none; its requests get what the client said of itself at the beginning.
  */
 import type { McpJoinPlan, McpServerPlan } from '../../plan.ts';
-import { accepted, json, passAnswer } from './join-answer.ts';
+import { accepted, json, nobody, passAnswer } from './join-answer.ts';
 import { MAX_INITIALIZE } from './join-limits.ts';
 import { failure, gather, joinInitialized, joinLists, pageOf, success, withCursor } from './join-list.ts';
 import { type Places, splitId, splitPlaces } from './join-names.ts';
@@ -25,7 +25,7 @@ import {
   WITH_SESSIONS,
   withMetadata,
 } from './join-server.ts';
-import { INVALID_PARAMS, listedResult, METHOD_NOT_FOUND, nobody, unknown } from './join-stateless.ts';
+import { INVALID_PARAMS, listedResult, METHOD_NOT_FOUND, unknown } from './join-stateless.ts';
 import { weave } from './join-stream.ts';
 import { mapMember, member, stringOf } from './json-parts.ts';
 import { endSession, findSession, openSession, type SessionNamespace } from './sessions.ts';

@@ -3,7 +3,7 @@
  * session for the time of one request, as a client that can be asked nothing.
  */
 import type { McpServerPlan } from '../../plan.ts';
-import { accepted, INTERNAL_ERROR, json, passAnswer } from './join-answer.ts';
+import { accepted, json, nobody, passAnswer } from './join-answer.ts';
 import { failure, gather, joinDiscovered, joinLists, pageOf, resultOf, success, withCursor } from './join-list.ts';
 import { listen } from './join-listen.ts';
 import { isRouted, route } from './join-route.ts';
@@ -88,10 +88,6 @@ function completed(result: string, cached: boolean): string {
     'cacheScope',
     (own) => own ?? '"private"',
   );
-}
-
-function nobody(message: Message): Response {
-  return json(503, failure(message, INTERNAL_ERROR, 'no server of this endpoint answers'), { 'retry-after': '1' });
 }
 
 /** SPEC: MCP 2026-07-28, resources, error handling: what was not found is in `data`. */
@@ -230,4 +226,4 @@ export async function initialized(
   await response.body?.cancel();
 }
 
-export { INVALID_PARAMS, METHOD_NOT_FOUND, nobody };
+export { INVALID_PARAMS, METHOD_NOT_FOUND };

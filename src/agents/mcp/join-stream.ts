@@ -48,6 +48,12 @@ export function weave(kind: StreamKind, sources: readonly Source[], options: Wea
     wake();
     for (const reader of readers) reader.cancel(reason).catch(() => {});
   };
+  const close = (out: Controller): void => {
+    end();
+    const last = done(false);
+    if (last !== null) out.enqueue(writeEvent(messageEvent(last)));
+    out.close();
+  };
   const pass = async ({ server, rewrite }: Source, index: number, out: Controller): Promise<void> => {
     const events = new EventReader(MAX_JOINED_MESSAGE);
     try {
@@ -65,15 +71,12 @@ export function weave(kind: StreamKind, sources: readonly Source[], options: Wea
       // It ends here as well.
     }
     open--;
-    if (state.over || (open > 0 && !together)) return;
-    end();
-    const last = done(false);
-    if (last !== null) out.enqueue(writeEvent(messageEvent(last)));
-    out.close();
+    if (!state.over && (open === 0 || together)) close(out);
   };
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
+        if (sources.length === 0) close(controller);
         sources.forEach((source, index) => void pass(source, index, controller));
       },
       pull: wake,

@@ -3,10 +3,11 @@
  * decided, and that its headers and its body say the same.
  */
 import { readJsonText } from '../json-text.ts';
-import { json } from './join-answer.ts';
+import { EventTooLong } from './event-reader.ts';
+import { INTERNAL_ERROR, json } from './join-answer.ts';
 import { failure } from './join-list.ts';
 import { type Message, readMessage } from './join-rewrite.ts';
-import { type JoinContext, STATELESS } from './join-server.ts';
+import { type JoinContext, ServerFailure, STATELESS } from './join-server.ts';
 import { answerInSession, type Sessions } from './join-session.ts';
 import { answerStateless } from './join-stateless.ts';
 
@@ -41,7 +42,15 @@ export async function answerJoined(
     }
     message = readMessage(read.text);
   }
-  if (stateless && message !== null) return await answerStateless(context, message, [STATELESS]);
-  if (sessions === null) throw new Error('there is nobody to remember sessions of MCP clients');
-  return await answerInSession(context, sessions, request, message);
+  try {
+    if (stateless && message !== null) return await answerStateless(context, message, [STATELESS]);
+    if (sessions === null) throw new Error('there is nobody to remember sessions of MCP clients');
+    return await answerInSession(context, sessions, request, message);
+  } catch (error) {
+    if (!(error instanceof ServerFailure || error instanceof EventTooLong)) throw error;
+    return json(
+      502,
+      failure(message ?? { id: undefined }, INTERNAL_ERROR, `the server gave no answer: ${error.message}`),
+    );
+  }
 }
