@@ -49,6 +49,7 @@ export async function answerFromServers(
       stateless: exchange.mcp?.stateless ?? (request.headers.get('mcp-protocol-version') ?? '') >= STATELESS,
       session: request.headers.get('mcp-session-id'),
       lastEvent: request.headers.get('last-event-id'),
+      versions: mcp.versions,
     },
   );
   exchange.owned = true;

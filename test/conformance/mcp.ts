@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { ROOT, startGateway, type Gateway } from '../gateway.ts';
 import type { Outcome } from './gateway-api.ts';
+import { startPrefixes } from './mcp/prefixes.ts';
 import { startSessionsServer, type ReferenceServer } from './mcp/sessions-server.ts';
 import { startStatelessServer } from './mcp/stateless-server.ts';
 
@@ -36,6 +37,7 @@ export async function runMcp(
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-mcp-'));
   const servers: ReferenceServer[] = [];
   const gateways: Gateway[] = [];
+  const shims: Awaited<ReturnType<typeof startPrefixes>>[] = [];
   const keep = async <T extends { stop(): Promise<void> }>(list: T[], starting: Promise<T>): Promise<T> => {
     const started = await starting;
     list.push(started);
@@ -43,26 +45,24 @@ export async function runMcp(
   };
   try {
     const differences = (parse(await readFile(DIFFERENCES, 'utf8')) ?? {}) as Differences;
-    const [one, stateless] = await Promise.all([
+    const [one, two, stateless] = await Promise.all([
+      keep(servers, startSessionsServer()),
       keep(servers, startSessionsServer()),
       keep(servers, startStatelessServer()),
     ]);
-    const gateway = await keep(
-      gateways,
-      startGateway({
-        policy: policies({ sessions: [one.url], stateless: [stateless.url] }),
-        args: ['--workers', '2'],
-      }),
-    );
+    const urls = { one: one.url, two: two.url, stateless: stateless.url };
+    // Two processes, two endpoints: a session has to be found from anywhere.
+    const gateway = await keep(gateways, startGateway({ policy: policy(urls), args: ['--workers', '2'] }));
     const outcomes: Outcome[] = [];
     for (const version of VERSIONS) {
       const kind = version < '2026' ? 'sessions' : 'stateless';
       const direct = await run(
-        `${(kind === 'sessions' ? one : stateless).url}/mcp`,
+        `${urls[kind === 'sessions' ? 'one' : 'stateless']}/mcp`,
         version,
-        join(folder, `direct-${version}`),
+        join(folder, version),
       );
-      const places: Record<string, string> = { gateway: `${gateway.url}/${kind}/mcp` };
+      const prefixes = await keep(shims, startPrefixes(`${gateway.url}/joined-${kind}/mcp`, 'every'));
+      const places = { gateway: `${gateway.url}/${kind}/mcp`, joined: `${prefixes.url}/mcp` };
       for (const [place, url] of Object.entries(places)) {
         const there = await run(url, version, join(folder, `${place}-${version}`));
         const compared = compare(`${place} ${version}`, direct, there, differences[`${place} ${version}`] ?? {});
@@ -73,26 +73,34 @@ export async function runMcp(
     }
     return outcomes;
   } finally {
-    await Promise.allSettled([...gateways, ...servers].map((one) => one.stop()));
+    await Promise.allSettled([...shims, ...gateways, ...servers].map((one) => one.stop()));
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** An app of routes `/NAME/mcp`, each to a backend of its own. */
-function policies(backends: Readonly<Record<string, readonly string[]>>): string {
-  const names = Object.keys(backends);
+/** Routes `/NAME/mcp`: to a server of each era, and to both joined, whose names begin with `every_` and `other_`. */
+function policy(urls: Readonly<Record<'one' | 'two' | 'stateless', string>>): string {
+  const route = (name: string, more: object): object => ({
+    ...{ name, matches: [{ path: { value: `/${name}` } }] },
+    filters: [{ urlRewrite: { path: { replacePrefixMatch: '/' } } }],
+    ...more,
+  });
+  const joined = (every: string, other: string): object => ({
+    mcp: { servers: { every: { backend: every }, other: { backend: other } } },
+  });
   return JSON.stringify({
     app: 'mcp',
     hostnames: ['127.0.0.1', 'localhost'],
-    backends: Object.fromEntries(
-      Object.entries(backends).map(([name, urls]) => [name, { endpoints: urls.map((url) => ({ url })) }]),
-    ),
-    routes: names.map((name) => ({
-      name,
-      matches: [{ path: { value: `/${name}` } }],
-      filters: [{ urlRewrite: { path: { replacePrefixMatch: '/' } } }],
-      backend: name,
-    })),
+    backends: {
+      sessions: { endpoints: [{ url: urls.one }, { url: urls.two }] },
+      stateless: { url: urls.stateless },
+    },
+    routes: [
+      route('sessions', { backend: 'sessions', mcp: {} }),
+      route('stateless', { backend: 'stateless', mcp: { versions: ['2026-07-28'] } }), // what the server behind speaks
+      route('joined-sessions', joined('sessions', 'stateless')),
+      route('joined-stateless', joined('stateless', 'sessions')),
+    ],
   });
 }
 

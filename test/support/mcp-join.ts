@@ -75,7 +75,7 @@ export function joined(
         later: (work) => void work.catch(() => {}),
       },
       { namespace, ttl: 3600 },
-      { method, body, stateless, session, lastEvent },
+      { method, body, stateless, session, lastEvent, versions: ['2026-07-28'] },
     );
   const never = new AbortController().signal;
   return {

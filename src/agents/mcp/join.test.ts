@@ -64,7 +64,7 @@ describe('without sessions', () => {
           later: () => {},
         },
         null,
-        { method: 'POST', body, stateless: true, session: null, lastEvent: null },
+        { method: 'POST', body, stateless: true, session: null, lastEvent: null, versions: [] },
       );
       assert.equal(await answer.text(), '{"jsonrpc":"2.0","id":12345678901234567890,"result":{"content":[],"n":1.50}}');
       assert.equal(seen.length, 1);

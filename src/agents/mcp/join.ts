@@ -7,7 +7,7 @@ import { EventTooLong } from './event-reader.ts';
 import { INTERNAL_ERROR, json } from './join-answer.ts';
 import { failure } from './join-list.ts';
 import { type Message, readMessage } from './join-rewrite.ts';
-import { type JoinContext, ServerFailure, STATELESS } from './join-server.ts';
+import { type JoinContext, ServerFailure } from './join-server.ts';
 import { answerInSession, type Sessions } from './join-session.ts';
 import { answerStateless } from './join-stateless.ts';
 
@@ -19,6 +19,8 @@ export interface JoinedRequest {
   readonly stateless: boolean;
   readonly session: string | null;
   readonly lastEvent: string | null;
+  /** Versions that clients may speak here. */
+  readonly versions: readonly string[];
 }
 
 /** Answers a request to a joined endpoint. Rejects when sessions can't be asked for, or no answer of a server begins. */
@@ -43,7 +45,7 @@ export async function answerJoined(
     message = readMessage(read.text);
   }
   try {
-    if (stateless && message !== null) return await answerStateless(context, message, [STATELESS]);
+    if (stateless && message !== null) return await answerStateless(context, message, request.versions);
     if (sessions === null) throw new Error('there is nobody to remember sessions of MCP clients');
     return await answerInSession(context, sessions, request, message);
   } catch (error) {

@@ -58,7 +58,7 @@ test('a member is added where there is none', () => {
 
 test('parts can be left out, from any place', () => {
   const without = (...gone: string[]) => mapParts('[ "a" , "b","c" ]', (one) => (gone.includes(one) ? null : one));
-  assert.equal(without(), '[ "a","b","c" ]');
+  assert.equal(without(), '[ "a" , "b","c" ]');
   for (const gone of [['"a"'], ['"b"'], ['"c"'], ['"a"', '"b"'], ['"b"', '"c"'], ['"a"', '"b"', '"c"']])
     assert.deepEqual(
       JSON.parse(without(...gone)),

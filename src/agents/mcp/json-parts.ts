@@ -49,13 +49,18 @@ export function stringOf(text: string | undefined): string | undefined {
 /** The text with the value of each part as `change` gives it; null leaves the part out. */
 export function mapParts(text: string, change: (value: string, name: string) => string | null): string {
   const parts = partsOf(text);
-  const [first, last] = [parts[0], parts.at(-1)];
-  if (first === undefined || last === undefined) return text;
   const kept: string[] = [];
+  let out = '';
+  let at = 0;
   for (const { name, key, from, to } of parts) {
     const changed = change(text.slice(from, to), name);
-    if (changed !== null) kept.push(text.slice(key, from) + changed);
+    if (changed === null) continue;
+    kept.push(text.slice(key, from) + changed);
+    out += text.slice(at, from) + changed;
+    at = to;
   }
+  const [first, last] = [parts[0], parts.at(-1)];
+  if (first === undefined || last === undefined || kept.length === parts.length) return out + text.slice(at);
   return text.slice(0, first.key) + kept.join(',') + text.slice(last.to);
 }
 

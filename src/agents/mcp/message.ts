@@ -158,8 +158,11 @@ function subjectOf(method: string, params: Readonly<Record<string, unknown>>): S
   const field = named(method);
   if (field !== null) {
     const text = member(params, field);
+    const removed = method === 'resources/subscribe' || method === 'resources/unsubscribe';
+    // Of nothing that is named; a server of 2026-07-28 says that it has no such method.
+    if (removed && text === undefined) return NO_SUBJECT;
     if (!isName(text)) return `params.${field} must be text`;
-    const name = method === 'resources/subscribe' || method === 'resources/unsubscribe' ? null : text;
+    const name = removed ? null : text;
     if (field === 'uri') return { ...NO_SUBJECT, resources: [text], name };
     return method === 'tools/call' ? { ...NO_SUBJECT, tool: text, name } : { ...NO_SUBJECT, prompt: text, name };
   }

@@ -8,6 +8,7 @@ import {
   MAX_MCP_SERVERS,
 } from '../../agents/mcp/limits.ts';
 import { MCP_VERSIONS } from '../../agents/mcp/version.ts';
+import { mcpServersSchema, nameLengthSchema } from './mcp-servers-schema.ts';
 import { duration, expected, mode, size } from './primitives.ts';
 
 const patterns = z.array(z.string().min(1).max(MAX_MCP_PATTERN)).max(MAX_MCP_PATTERNS);
@@ -67,9 +68,13 @@ export const mcpSchema = z.strictObject({
   forwardAuthorization: z
     .boolean()
     .optional()
-    .describe('Whether the server behind is sent the token of the client. Default: false with `auth`, else true'),
+    .describe(
+      'Whether the server behind is sent the token of the client. Default: false with `auth` or `servers`, else true',
+    ),
   bodyLimit: size.default('1MB').describe('Longest message, at most 16MB'),
   sessionTtl: duration.default('1h').describe('How long a session is remembered after its last use'),
+  servers: mcpServersSchema.optional(),
+  nameLength: nameLengthSchema,
 });
 
 export type McpFields = z.output<typeof mcpSchema>;

@@ -29,7 +29,7 @@ export function readMcp(
         cause: 'held bodies share the memory of one isolate',
       },
     );
-  const forward = fields.forwardAuthorization ?? fields.auth === undefined;
+  const forward = fields.forwardAuthorization ?? (fields.auth === undefined && fields.servers === undefined);
   const auth = fields.auth === undefined ? null : readAuth(fields.auth, [...path, 'auth'], hostnames, forward, reading);
   if (fields.mode === 'off') return null;
   return {

@@ -4,6 +4,8 @@ import type { RouteSource } from '../sources.ts';
 import { readA2a } from './a2a.ts';
 import { readLlm } from './llm.ts';
 import { metadataRoute, readMcp } from './mcp.ts';
+import type { McpFields } from './mcp-schema.ts';
+import { readServers } from './mcp-servers.ts';
 import type { Reading } from './reading.ts';
 import type { Route } from './schema.ts';
 
@@ -36,7 +38,7 @@ export class ProtocolReader {
         { at: 'key', fix: 'write a route for each' },
       );
     const { path } = route;
-    const mcp = source.mcp === undefined ? null : readMcp(source.mcp, [...path, 'mcp'], route.hostnames, reading);
+    const mcp = source.mcp === undefined ? null : readJoined(source, route, source.mcp, reading);
     const a2a = source.a2a === undefined ? null : readA2a(source.a2a, [...path, 'a2a'], reading);
     const llm =
       source.llm === undefined ? null : readLlm(source.llm, [...path, 'llm'], route.name, action.backends, reading);
@@ -68,4 +70,23 @@ export class ProtocolReader {
     }
     return index;
   }
+}
+
+function readJoined(
+  source: Route,
+  { path, hostnames }: RouteSource,
+  fields: McpFields,
+  reading: Reading,
+): McpPlan | null {
+  const mcp = readMcp(fields, [...path, 'mcp'], hostnames, reading);
+  const { servers, nameLength } = fields;
+  if (servers === undefined) return mcp;
+  const join = readServers(servers, nameLength, source, path, reading);
+  // The transport of 2024-11-05 is two endpoints, of which this is none.
+  if (mcp !== null) return { ...mcp, versions: mcp.versions.filter((version) => version >= '2025-03-26'), join };
+  reading.reporter.report('error', [...path, 'mcp', 'mode'], 'conflict', '`mode: off` joins no servers', {
+    cause: 'without `mcp` the route has no backend',
+    fix: 'write `mode: log` to let everything pass',
+  });
+  return null;
 }

@@ -153,7 +153,7 @@ function readAction(source: Route, path: DocumentPath, matches: readonly MatchSo
           { at: 'key', fix: 'remove it' },
         );
     }
-  } else if (backends.length === 0) {
+  } else if (backends.length === 0 && source.mcp?.servers === undefined) {
     // SPEC: Gateway API, HTTPRouteRule.backendRefs: none and no filter that answers: 500.
     reporter.report(
       'warning',
@@ -162,7 +162,7 @@ function readAction(source: Route, path: DocumentPath, matches: readonly MatchSo
       `\`${source.name ?? `route-${Number(path[1]) + 1}`}\` has no backend: its requests are answered 500`,
       { fix: 'add `backend: NAME`, a redirect or a direct response' },
     );
-  } else if (backends.every(({ weight }) => weight === 0)) {
+  } else if (backends.length > 0 && backends.every(({ weight }) => weight === 0)) {
     reporter.report('warning', [...path, 'backends'], 'zero-weights', 'every weight is 0: requests are answered 500', {
       at: 'key',
       fix: 'give one of the backends a weight',
