@@ -80,6 +80,10 @@ test('hostile pages are converted, or at least survived', () => {
   assert.equal(typeof markdownOf(bytes(`<a href="${'x'.repeat(count)}">`), 'text/html'), 'string');
 });
 
+test('a page that the converter fails on stays what it is', () => {
+  assert.equal(markdownOf(bytes('<tr><td>a</td></tr>'), 'text/html'), null);
+});
+
 test('tokens are a quarter of the characters', () => {
   assert.equal(estimatedTokens(''), 0);
   assert.equal(estimatedTokens('12345'), 2);

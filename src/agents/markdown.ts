@@ -9,10 +9,15 @@ export const MAX_MARKDOWN_BYTES = 524_288;
 /** Bytes in which a page may name its encoding. SPEC: HTML, section 13.2.3.2. */
 const PRESCAN_BYTES = 1024;
 
-/** Null: the encoding of the page is not known. `type` is its Content-Type. */
+/** Null: the encoding of the page is not known, or the page is more than the converter bears. `type` is its Content-Type. */
 export function markdownOf(bytes: Uint8Array, type: string): string | null {
   const html = decode(bytes, type);
-  return html === null ? null : `${htmlToMarkdown(html).trim()}\n`;
+  if (html === null) return null;
+  try {
+    return `${htmlToMarkdown(html).trim()}\n`;
+  } catch {
+    return null; // such as rows outside of any table
+  }
 }
 
 /** What a tokenizer would count, nearly: four characters each. */
