@@ -57,9 +57,11 @@ interface HmacImportParams {
   readonly hash: string;
 }
 
+const encoder = new TextEncoder();
+
 /** `base` is ASCII. */
 export async function signBase({ algorithm, key }: SignatureKey, base: string): Promise<Uint8Array<ArrayBuffer>> {
-  return new Uint8Array(await crypto.subtle.sign(SCHEMES[algorithm].use, key, new TextEncoder().encode(base)));
+  return new Uint8Array(await crypto.subtle.sign(SCHEMES[algorithm].use, key, encoder.encode(base)));
 }
 
 /** Bytes of a signature, where the algorithm says how many; for RSA the key does. */

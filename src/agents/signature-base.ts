@@ -22,7 +22,7 @@ export function signatureBase(message: Message, signature: InnerList, types: Fie
     const id = identity(item);
     if (seen.has(id)) throw new ComponentError('component-duplicate', `${id} is covered twice`);
     seen.add(id);
-    base += `${writeItem(item)}: ${componentValue(message, item, types)}\n`;
+    base += `${item.parameters.size < 2 ? id : writeItem(item)}: ${componentValue(message, item, types)}\n`;
     if (base.length > MAX_SIGNATURE_BASE)
       throw new ComponentError(
         'component-malformed',

@@ -56,6 +56,8 @@ function writeParameters(parameters: Parameters): string {
 const KEY = /^[a-z*][a-z0-9_.*-]*$/;
 const TOKEN = /^[A-Za-z*][A-Za-z0-9!#$%&'*+\-.^_`|~:/]*$/;
 const PRINTABLE = /^[ -~]*$/;
+/** Printable, and nothing that has to be escaped. */
+const PLAIN = /^[ !#-[\]-~]*$/;
 const MAX_INTEGER = 999_999_999_999_999;
 const MAX_WHOLE = 999_999_999_999;
 
@@ -78,6 +80,7 @@ export function writeBareItem(item: BareItem): string {
       if (!TOKEN.test(item.value)) throw new StructuredFieldError(`${JSON.stringify(item.value)} is no token`);
       return item.value;
     case 'string':
+      if (PLAIN.test(item.value)) return `"${item.value}"`; // PERF: which most are
       if (!PRINTABLE.test(item.value))
         throw new StructuredFieldError('a string holds a character that is not printable ASCII');
       return `"${item.value.replaceAll(/["\\]/g, '\\$&')}"`;

@@ -50,6 +50,16 @@ test('check --json: the same for programs, in both cases', () => {
   assert.deepEqual([status, bad.ok, bad.diagnostics[0].line, bad.diagnostics[0].column], [1, false, 3, 21]);
 });
 
+test('check: a policy that asks who agents are says when there are no address lists', () => {
+  const { status, stdout } = sallyport('check', write('agents.yaml', `${GOOD}agents: { training: block }\n`));
+  assert.equal(status, 0);
+  assert.match(
+    stdout,
+    /^ok a: .*\nnote there are no address lists of agents, .*`claimed` at best: run sallyport agents update\n$/,
+  );
+  assert.match(JSON.parse(sallyport('check', '--json', 'agents.yaml').stdout).notice, /^there are no address lists/);
+});
+
 test('check: a missing file, an unknown target', () => {
   assert.match(sallyport('check', 'none.yaml').stderr, /^sallyport: there is no file none\.yaml\n$/);
   assert.match(
