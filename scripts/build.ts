@@ -3,7 +3,7 @@
  * JavaScript. Only what is stale is built again: each part remembers a digest of the files it was made from.
  * Run: npm run build [-- --force]
  */
-import { build as bundle, stop as stopBundler, type BuildOptions, type Metafile } from 'esbuild';
+import { build as bundle, stop as stopBundler, type BuildOptions, type Metafile, type Plugin } from 'esbuild';
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -34,6 +34,14 @@ const workerOptions: BuildOptions = {
   legalComments: 'none',
   metafile: true,
   logLevel: 'warning',
+};
+
+/** The library that few requests need, a module of its own in the worker. */
+const MARKDOWN = '@mdream/js/core';
+const apart: Plugin = {
+  name: 'apart',
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /^@mdream\/js\/core$/ }, () => ({ path: './markdown.js', external: true })),
 };
 
 const parts: readonly Part[] = [
@@ -87,8 +95,24 @@ const parts: readonly Part[] = [
         minifyWhitespace: true,
         minifySyntax: true,
         external: ['./engine.wasm', './images.js', 'cloudflare:*', 'node:*'],
+        plugins: [apart],
       });
       refuseNode(metafile!, 'worker.js');
+    },
+  },
+  {
+    name: 'markdown.js',
+    inputs: [],
+    outputs: ['dist/markdown.js'],
+    async make() {
+      const { metafile } = await bundle({
+        ...workerOptions,
+        stdin: { contents: `export { htmlToMarkdown } from '${MARKDOWN}';`, resolveDir: root },
+        outfile: join(dist, 'markdown.js'),
+        minifyWhitespace: true,
+        minifySyntax: true,
+      });
+      refuseNode(metafile!, 'markdown.js');
     },
   },
   {

@@ -12,7 +12,7 @@ export interface Size {
   readonly gzip: number;
 }
 
-const MEASURED = ['worker.js', 'engine.wasm', 'agents.img'];
+const MEASURED = ['worker.js', 'markdown.js', 'engine.wasm', 'agents.img'];
 const snapshot = join(root, 'sizes.json');
 
 export function measure(): Record<string, Size> {

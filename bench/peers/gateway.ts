@@ -1,8 +1,8 @@
 /** Sallyport as `sallyport serve` runs it, supervisor apart: the same configuration, the images in a directory. */
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Deployment } from '../../src/cli/deployment.ts';
-import { artefact, workerdConfig } from '../../src/cli/workerd.ts';
+import { copyWorker, workerdConfig } from '../../src/cli/workerd.ts';
 import { deployment } from './deployment.ts';
 
 /** Puts worker, engine and the images of a table of `size` routes into `folder`; answers its configuration for a port. */
@@ -19,7 +19,7 @@ export function worker(
   mkdirSync(directory, { recursive: true });
   for (const [hash, bytes] of images) writeFileSync(join(directory, `${hash}.img`), bytes);
   writeFileSync(join(directory, 'current.json'), JSON.stringify(manifest));
-  for (const name of ['worker.js', 'engine.wasm'] as const) copyFileSync(artefact(name), join(folder, name));
+  copyWorker(folder);
   const origins = dials.map((key) => ({ key, address: '127.0.0.1', problem: null }));
   return (port) =>
     workerdConfig({

@@ -6,7 +6,6 @@ import { defineCommand } from 'citty';
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
-  copyFileSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -23,7 +22,7 @@ import { compileFiles, requireDeployment, type Deployment } from './deployment.t
 import { egressPolicy, pin, type Pinned } from './egress.ts';
 import { Failure } from './failure.ts';
 import { every, listenAddress, policyFiles } from './options.ts';
-import { artefact, workerdBinary, workerdConfig } from './workerd.ts';
+import { copyWorker, WORKER_FILES, workerdBinary, workerdConfig } from './workerd.ts';
 
 const buildArguments = {
   files: { type: 'positional', description: 'policy files, one app each', required: false },
@@ -54,12 +53,11 @@ export default defineCommand({
     if (args.disassemble === true) return print(deployment, json);
     const outdir = resolve(args.outdir);
     writeImages(join(outdir, 'images'), deployment);
-    for (const name of ['worker.js', 'engine.wasm'] as const) copyFileSync(artefact(name), join(outdir, name));
+    copyWorker(outdir);
     const files = [
       'images/current.json',
       ...[...deployment.images.keys()].map((hash) => `images/${hash}.img`),
-      'worker.js',
-      'engine.wasm',
+      ...WORKER_FILES,
     ];
     if (args.binary === true) {
       // Refused rather than built: each request that a rate looks at would be answered 503.
@@ -113,7 +111,7 @@ function writeBinary(outdir: string, deployment: Deployment, origins: readonly P
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-build-'));
   const binary = join(outdir, 'sallyport');
   try {
-    for (const name of ['worker.js', 'engine.wasm'] as const) copyFileSync(artefact(name), join(folder, name));
+    copyWorker(folder);
     writeImages(folder, deployment);
     const config = workerdConfig({
       origins,

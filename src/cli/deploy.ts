@@ -4,16 +4,7 @@
  */
 import { defineCommand, type ArgsDef } from 'citty';
 import { spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -26,7 +17,7 @@ import { Failure } from './failure.ts';
 import { every, policyFiles } from './options.ts';
 import { readOperatorKey } from './operator.ts';
 import { serveArguments } from './serve.ts';
-import { artefact, COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, OBJECT_CLASSES } from './workerd.ts';
+import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, OBJECT_CLASSES, copyWorker } from './workerd.ts';
 
 export default defineCommand({
   meta: { name: 'deploy', description: 'bundle for Cloudflare Workers (with --dry-run)' },
@@ -127,8 +118,7 @@ function operatorVariables(x: string | undefined, needed: boolean): ControlVaria
 
 /** A wrangler project: the worker as built, the engine, and `./images.js` that imports every image as bytes. */
 export function writeProject(folder: string, name: string, deployment: Deployment): void {
-  copyFileSync(artefact('worker.js'), join(folder, 'worker.js'));
-  copyFileSync(artefact('engine.wasm'), join(folder, 'engine.wasm'));
+  copyWorker(folder);
   for (const [hash, bytes] of deployment.images) writeFileSync(join(folder, `${hash}.img`), bytes);
   writeFileSync(join(folder, 'images.js'), imagesModule(deployment));
   const rules = [

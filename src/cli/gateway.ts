@@ -2,7 +2,7 @@
  * An on-prem deployment that is running: policies compiled into a state directory, workerd supervised, policies
  * swapped in, and one control socket for all of it. `serve`, `dev` and `npm start` differ in its options only.
  */
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Diagnostic } from '../compiler/diagnostics.ts';
@@ -20,7 +20,7 @@ import { missingSecret } from './secrets.ts';
 import { freePort } from './sockets.ts';
 import { Supervisor, type ProcessEvent, type ProcessStatus } from './supervisor.ts';
 import { watchFiles, type Watcher } from './watch.ts';
-import { artefact, type TcpListener, workerdBinary, workerdConfig, type WorkerdOptions } from './workerd.ts';
+import { type TcpListener, copyWorker, workerdBinary, workerdConfig, type WorkerdOptions } from './workerd.ts';
 
 export const RESOLVE_INTERVAL = 60_000; // ms between two lookups of an origin's name
 /** State of deployments, one folder each; `status` and `reload` find them here. */
@@ -197,7 +197,7 @@ export class Gateway {
     mkdirSync(join(state, 'images'), { recursive: true, mode: 0o700 });
     chmodSync(state, 0o700);
     // Copies, so that a rebuild of the worker while this runs cannot change what a restarted process loads.
-    for (const name of ['worker.js', 'engine.wasm'] as const) copyFileSync(artefact(name), join(state, name));
+    copyWorker(state);
     this.#writeConfig();
     this.#publish(deployment);
     await this.#supervisor.start();

@@ -1,4 +1,5 @@
 /** The workerd configuration of a deployment: what src/platform/bindings.ts says the worker expects around it. */
+import { copyFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { capnpConfig, Embed, type CapnpValue } from './capnp.ts';
@@ -73,7 +74,7 @@ export interface WorkerdOptions {
   readonly control?: string | null;
 }
 
-/** Files named `worker.js` and `engine.wasm` (and `images.js`) are expected beside the configuration. */
+/** WORKER_FILES are expected beside the configuration. */
 export function workerdConfig(options: WorkerdOptions): string {
   const dials: Record<string, string> = {};
   const bindings: CapnpValue[] = [{ name: 'PLATFORM', text: 'workerd' }];
@@ -89,6 +90,7 @@ export function workerdConfig(options: WorkerdOptions): string {
 
   const modules: CapnpValue[] = [
     { name: 'worker.js', esModule: new Embed('worker.js') },
+    { name: './markdown.js', esModule: new Embed('markdown.js') },
     { name: './engine.wasm', wasm: new Embed('engine.wasm') },
   ];
   services.push({
@@ -230,7 +232,15 @@ export function workerdBinary(): string {
   }
 }
 
-export type Artefact = 'worker.js' | 'engine.wasm' | 'explain.js' | 'agents.img' | 'core.img' | 'stamp.json';
+/** What the worker is made of; beside its configuration. */
+export const WORKER_FILES = ['worker.js', 'markdown.js', 'engine.wasm'] as const;
+
+export type Artefact = (typeof WORKER_FILES)[number] | 'explain.js' | 'agents.img' | 'core.img' | 'stamp.json';
+
+/** Puts WORKER_FILES into a folder. */
+export function copyWorker(folder: string): void {
+  for (const name of WORKER_FILES) copyFileSync(artefact(name), join(folder, name));
+}
 
 /** Where `npm run build` puts the worker, the engine and explain.js; beside the command in an installed package. */
 export function artefact(name: Artefact): string {

@@ -4,6 +4,7 @@
  *
  * MODULES, beside the main module, imported by these very specifiers:
  *   `./engine.wasm`  the engine, as a WebAssembly.Module
+ *   `./markdown.js`  ES module: HTML to Markdown; read when first asked for
  *   `./images.js`    ES module. On-prem `export default null`. On Cloudflare
  *                    `export default { manifest: Manifest, images: { [sha256 hex]: ArrayBuffer } }`
  *

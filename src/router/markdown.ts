@@ -106,7 +106,7 @@ async function convert(exchange: Exchange, page: Response, type: string): Promis
     const plain = await inflate(bytes, encoding, MAX_MARKDOWN_BYTES, true);
     bytes = typeof plain === 'string' || plain.truncated ? null : plain.bytes;
   }
-  const text = bytes === null ? null : markdownOf(bytes, type);
+  const text = bytes === null ? null : await markdownOf(bytes, type);
   if (text === null) {
     const rest = held.send(headers.get('content-length') ?? '');
     const init = { status, statusText, headers, encodeBody: 'manual' } as const;

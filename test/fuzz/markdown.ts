@@ -93,16 +93,16 @@ const FIELD_PIECES = [
 ];
 
 /** Tries cases for so many seconds; how many. Rejects at the first that is wrong. */
-export function fuzz(seconds: number, seed: number): Promise<number> {
+export async function fuzz(seconds: number, seed: number): Promise<number> {
   const r = random(seed);
   const until = performance.now() + seconds * 1000;
   let cases = 0;
   for (; performance.now() < until; cases++) {
     judgeAccept(mutate(r, ACCEPTS, ACCEPT_PIECES));
-    judgePage(mutate(r, PAGES, PAGE_PIECES), r);
+    await judgePage(mutate(r, PAGES, PAGE_PIECES), r);
     judgeFields(mutate(r, FIELDS, FIELD_PIECES));
   }
-  return Promise.resolve(cases);
+  return cases;
 }
 
 function mutate(r: Random, seeds: readonly string[], pieces: readonly string[]): string {
@@ -125,10 +125,10 @@ function judgeAccept(accept: string): void {
   assert.equal(prefersMarkdown(accept.replaceAll(/markdown/gi, 'x')), false, JSON.stringify(accept));
 }
 
-function judgePage(page: string, r: Random): void {
+async function judgePage(page: string, r: Random): Promise<void> {
   const bytes = new TextEncoder().encode(page);
   if (r.below(4) === 0 && bytes.length > 0) bytes[r.below(bytes.length)] = r.below(256);
-  const text = markdownOf(
+  const text = await markdownOf(
     bytes,
     r.pick(['text/html', 'text/html; charset=utf-8', 'text/html; charset=latin1', 'text/html;charset=no-such']),
   );
