@@ -4,7 +4,7 @@ import { defineCommand } from 'citty';
 import pc from 'picocolors';
 import { compile, formatDiagnostics, type Compiled, type Target } from '../compiler/index.ts';
 import { listNotice, readLists } from './agent-lists.ts';
-import { readPolicy, ruleSetFinder } from './deployment.ts';
+import { readPolicy, readText, ruleSetFinder } from './deployment.ts';
 import { Failure } from './failure.ts';
 import type { GatewayStatus } from './gateway.ts';
 import { policyFiles } from './options.ts';
@@ -28,7 +28,13 @@ export async function check(files: readonly string[], target: Target): Promise<C
   for (const file of files) texts.set(file, readPolicy(file).text);
   // Whatever is wrong with a policy, the table of agents is not: it is left out, which saves a second.
   const policies = [...texts].map(([path, text]) => ({ path, text }));
-  const compiled = await compile({ files: policies, target, agents: null, rulesets: ruleSetFinder(process.cwd()) });
+  const compiled = await compile({
+    files: policies,
+    target,
+    agents: null,
+    rulesets: ruleSetFinder(process.cwd()),
+    texts: readText,
+  });
   return { compiled, texts };
 }
 

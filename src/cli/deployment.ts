@@ -1,6 +1,6 @@
 /** Policy files compiled into what is served: the manifest, the images it names, and what they need around them. */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   compile,
   type AvailableRules,
@@ -8,6 +8,7 @@ import {
   type CompileInput,
   type Diagnostic,
   type MissingRules,
+  type MissingText,
   type Target,
 } from '../compiler/index.ts';
 import { withAddresses } from '../compiler/agents/addresses.ts';
@@ -60,6 +61,7 @@ export async function compileFiles(
     tunnels,
     agents: withAddresses(readFileSync(artefact('agents.img')), knownLists(readLists(process.cwd()))),
     rulesets: ruleSetFinder(process.cwd(), onProgress),
+    texts: readText,
   });
   const { manifest, images, dials, plans, diagnostics } = compiled;
   if (manifest === null) return { diagnostics, deployment: null };
@@ -81,6 +83,16 @@ export function readPolicy(path: string): { path: string; text: string } {
     if ((error as NodeJS.ErrnoException).code === 'EISDIR')
       throw new Failure(`${path} is a directory; name the files in it, such as ${join(path, '*.yaml')}`);
     throw new Failure(sentence(error));
+  }
+}
+
+/** For `CompileInput.texts`. */
+export function readText(file: string, from: string): string | MissingText {
+  const path = join(dirname(from), file);
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    return { problem: `${path} can not be read: ${sentence(error)}`, fix: 'paths are relative to the policy file' };
   }
 }
 

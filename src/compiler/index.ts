@@ -24,7 +24,7 @@ import { compileInspections } from './inspection.ts';
 import { buildPlan, dialsOf } from './plan.ts';
 import { covers } from './policy/hostname.ts';
 import { readPolicy, type Policy } from './policy/policy.ts';
-import type { Target } from './policy/reading.ts';
+import type { MissingText, Target } from './policy/reading.ts';
 import { DEFAULT_DOMAIN, DEFAULT_TUNNELS } from './policy/tunnels.ts';
 import { compileRoutes } from './routes.ts';
 import { compileRules } from './rules.ts';
@@ -33,7 +33,7 @@ import { shown } from './spelling.ts';
 import { CodeWriter } from './expression/code.ts';
 import { compileWaf, type AvailableRules } from './waf/policy.ts';
 
-export type { Target } from './policy/reading.ts';
+export type { MissingText, Target } from './policy/reading.ts';
 export { parseAddress } from './lists.ts';
 export { isHostname } from './policy/hostname.ts';
 export { parseDial, type Dial } from './policy/backend.ts';
@@ -55,6 +55,8 @@ export interface CompileInput {
   readonly agents?: Uint8Array | null | undefined;
   /** A compiled rule set by name, or why it is not to be had. Left out: there is none. */
   readonly rulesets?: ((name: string) => Promise<AvailableRules | MissingRules>) | undefined;
+  /** A text beside the policy file `from`, or why it is not to be had. Left out: there is none. */
+  readonly texts?: ((file: string, from: string) => string | MissingText) | undefined;
 }
 
 /** Why a rule set is not there, and what to do. */
@@ -87,7 +89,9 @@ export async function compile(input: CompileInput): Promise<Compiled> {
   const policies: Policy[] = [];
   for (const { path, text } of input.files) {
     const document = readDocument(path, text, diagnostics);
-    const policy = document === null ? null : readPolicy(document, input.target);
+    const { texts } = input;
+    const reader = texts === undefined ? undefined : (file: string) => texts(file, path);
+    const policy = document === null ? null : readPolicy(document, input.target, reader);
     if (policy !== null) policies.push(policy);
   }
   const own = policies.length;

@@ -73,8 +73,14 @@ class RobotsFiles {
     if (kept !== undefined && exchange.now < kept.freshUntil) return kept.file;
     const fetching = this.#fetch(key, exchange, plan, robots);
     if (fetching === null) return kept?.file ?? (await this.managed(robots));
-    const late = new Promise<null>((resolve) => setTimeout(resolve, ROBOTS_TIMEOUT_MS + 500, null));
-    return (await Promise.race([fetching.catch(() => null), late])) ?? kept?.file ?? (await this.managed(robots));
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    const late = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, ROBOTS_TIMEOUT_MS + 500, null);
+    });
+    // Of somebody else, maybe, whose request the runtime dropped with all that it waited for.
+    const file = await Promise.race([fetching.catch(() => null), late]);
+    if (timer !== null) clearTimeout(timer);
+    return file ?? kept?.file ?? (await this.managed(robots));
   }
 
   /** The managed part alone, while the origin's is not known. */
@@ -91,7 +97,11 @@ class RobotsFiles {
     if (pending !== undefined) return pending.result;
     if (this.#fetches.size >= MAX_ROBOTS_FETCHES) return null;
     const backend = plan.backends[robots.backend];
-    const asked = backend === undefined ? Promise.resolve(NO_FILE) : askOrigin(exchange, backend);
+    // A dry run dials nobody for a file that it was not asked for.
+    const asked =
+      backend === undefined || exchange.platform.name === 'dry'
+        ? Promise.resolve(NO_FILE)
+        : askOrigin(exchange, backend);
     const result = asked.then((fetched) => this.#keep(key, robots, fetched)).finally(() => this.#fetches.delete(key));
     this.#fetches.set(key, { startedAt: Date.now(), result });
     exchange.kept = true;

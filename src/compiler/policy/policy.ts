@@ -78,8 +78,10 @@ export interface Policy {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+const noText: Reading['text'] = () => ({ problem: 'no files can be read here', fix: 'write the text itself' });
+
 /** Reads and checks the whole document; faults are reported, and what they concern is left out. Null: not a mapping. */
-export function readPolicy(document: Document, target: Target): Policy | null {
+export function readPolicy(document: Document, target: Target, text: Reading['text'] = noText): Policy | null {
   if (typeof document.value !== 'object' || document.value === null || Array.isArray(document.value)) {
     document.report('error', [], 'wrong-type', 'a policy is a mapping of fields', { fix: 'begin with `app: NAME`' });
     return null;
@@ -113,6 +115,7 @@ export function readPolicy(document: Document, target: Target): Policy | null {
     intersection: new Intersection(all),
     tunnelDomain,
     over: settings.body.over,
+    text,
     backends: new Map(backendFields.map(([name], index) => [name, index])),
     secrets: new Set(),
   };

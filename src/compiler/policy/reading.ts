@@ -6,6 +6,12 @@ import type { DocumentPath } from '../diagnostics.ts';
 
 export type Target = 'workerd' | 'cloudflare';
 
+/** Why a text is not there, and what to do. */
+export interface MissingText {
+  readonly problem: string;
+  readonly fix: string;
+}
+
 export interface Reading {
   readonly reporter: Document;
   readonly target: Target;
@@ -20,6 +26,8 @@ export interface Reading {
   readonly over: 'reject' | 'inspect-prefix' | 'pass';
   /** Every name under `backends`, also those with faults; the index is that of the plan. */
   readonly backends: ReadonlyMap<string, number>;
+  /** A file beside the policy, or why it is not to be had. */
+  readonly text: (file: string) => string | MissingText;
   /** Names of the secrets met so far. */
   readonly secrets: Set<string>;
 }

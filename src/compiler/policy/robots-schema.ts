@@ -54,7 +54,20 @@ export const robotsSchema = z.strictObject({
   enforce: enforceSchema.default('log'),
 });
 
-const document = z.string().min(1).max(MAX_DOCUMENT);
+const fileError = expected(
+  'must name a file beside the policy',
+  'write a relative path without `..`, such as llms.txt',
+);
+const document = z.union([
+  z.string().min(1).max(MAX_DOCUMENT),
+  z.strictObject({
+    file: z
+      .string(fileError)
+      .max(1024)
+      .regex(/^(?!\/)(?!.*(?:^|[/\\])\.\.(?:$|[/\\]))[^\0]+$/, fileError)
+      .describe('Read when the policy is compiled; relative to the policy'),
+  }),
+]);
 
 export const llmsSchema = z.strictObject({
   text: document.optional().describe('What /llms.txt answers, in Markdown. Default: the origin does'),

@@ -4,6 +4,7 @@ import type { Plan } from '../../plan.ts';
 import { AGENT_TABLE } from '../agents/table.ts';
 import { PRODUCT_TOKENS, productToken, tokensOf } from '../agents/tokens.ts';
 import { compile } from '../index.ts';
+import { MAX_DOCUMENT } from './robots-schema.ts';
 
 const BASE = 'app: shop\nbackends: { web: { url: "http://127.0.0.1:9" }, other: { url: "http://127.0.0.1:8" } }\n';
 const ROUTES = 'routes: [{ name: all, backend: web }]\n';
@@ -143,4 +144,52 @@ test('product tokens are single words, and names of agents are found by them', (
     tokensOf((name) => name === 'GPTBot'),
     ['GPTBot'],
   );
+});
+
+describe('llms.txt', () => {
+  const of = async (
+    llms: string,
+    texts?: (file: string, from: string) => string | { problem: string; fix: string },
+  ) => {
+    const text = `${BASE}llms: ${llms}\n${ROUTES}`;
+    const input = { files: [{ path: 'dir/a.yaml', text }], target: 'workerd', agents: null, texts } as const;
+    const { plans, diagnostics } = await compile(input);
+    return {
+      documents: plans[0]?.site?.documents,
+      said: diagnostics.map(({ code, message }) => `${code}: ${message}`),
+    };
+  };
+
+  test('is text of the policy, or of a file beside it', async () => {
+    const asked: string[] = [];
+    const { documents, said } = await of('{ text: "# A", full: { file: docs/full.md } }', (file, from) => {
+      asked.push(`${from} ${file}`);
+      return '# B';
+    });
+    assert.deepEqual(said, []);
+    assert.deepEqual(asked, ['dir/a.yaml docs/full.md']);
+    const type = 'text/markdown; charset=utf-8';
+    assert.deepEqual(documents, [
+      { path: '/llms.txt', type, body: '# A' },
+      { path: '/llms-full.txt', type, body: '# B' },
+    ]);
+  });
+
+  test('says what is wrong with a file', async () => {
+    assert.deepEqual((await of('{ text: { file: x } }')).said, ['missing-file: no files can be read here']);
+    const gone = { problem: 'it is gone', fix: 'find it' };
+    assert.deepEqual((await of('{ text: { file: x } }', () => gone)).said, ['missing-file: it is gone']);
+    assert.deepEqual((await of('{ text: { file: x } }', () => '')).said, ['missing-file: `x` is empty']);
+    assert.equal((await of('{ text: { file: x } }', () => 'x'.repeat(MAX_DOCUMENT))).said.length, 0);
+    assert.deepEqual((await of('{ text: { file: x } }', () => 'x'.repeat(MAX_DOCUMENT + 1))).said, [
+      'missing-file: `x` is too long',
+    ]);
+  });
+
+  test('reaches no other folder', async () => {
+    for (const file of ['/etc/passwd', '../x', 'a/../../x', '..', 'a\\..\\x'])
+      assert.equal((await of(`{ text: { file: '${file}' } }`, () => 'read')).said.length, 1, file);
+    for (const file of ['a', './a', 'a/b..md', '...a'])
+      assert.deepEqual((await of(`{ text: { file: '${file}' } }`, () => 'x')).said, [], file);
+  });
 });

@@ -4,10 +4,11 @@ import { AGENT_CATEGORIES } from '../agents/category.ts';
 import { AGENT_TABLE } from '../agents/table.ts';
 import { PRODUCT_TOKENS, tokensOf } from '../agents/tokens.ts';
 import type { RouteSource } from '../sources.ts';
+import type { DocumentPath } from '../diagnostics.ts';
 import { nearest, shown } from '../spelling.ts';
 import { checkUsage, readSignal, readUsage } from './content.ts';
 import { backendIndex, type Reading } from './reading.ts';
-import type { LlmsFields, RobotsFields } from './robots-schema.ts';
+import { MAX_DOCUMENT, type LlmsFields, type RobotsFields } from './robots-schema.ts';
 import type { ReadRule } from './rule.ts';
 import type { RouteAction } from '../../plan.ts';
 import type { AgentsPolicy } from './schema.ts';
@@ -40,13 +41,31 @@ export function readSite(
   reading: Reading,
 ): SitePlan | null {
   const documents: DocumentPlan[] = [];
-  const add = (path: string, body: string | undefined): void => {
+  for (const [field, path] of [
+    ['text', '/llms.txt'],
+    ['full', '/llms-full.txt'],
+  ] as const) {
+    const given = llms?.[field];
+    const body = typeof given === 'object' ? readText(given.file, ['llms', field, 'file'], reading) : given;
     if (body !== undefined) documents.push({ path, type: 'text/markdown; charset=utf-8', body });
-  };
-  add('/llms.txt', llms?.text);
-  add('/llms-full.txt', llms?.full);
+  }
   const plan = robots === undefined ? null : readRobots(robots, agents, routes, reading);
   return plan === null && documents.length === 0 ? null : { robots: plan, documents };
+}
+
+/** Undefined after reporting that it can not be had. */
+function readText(file: string, path: DocumentPath, { reporter, text }: Reading): string | undefined {
+  const found = text(file);
+  if (typeof found === 'string' && found !== '' && found.length <= MAX_DOCUMENT) return found;
+  const { problem, fix } =
+    typeof found === 'object'
+      ? found
+      : {
+          problem: `\`${shown(file)}\` is ${found === '' ? 'empty' : 'too long'}`,
+          fix: `write 1 to ${MAX_DOCUMENT} characters`,
+        };
+  reporter.report('error', path, 'missing-file', problem, { fix });
+  return undefined;
 }
 
 function readRobots(
