@@ -100,7 +100,9 @@ onEachTarget('payments', { policy: setUp, args, env, teardown: tearDown }, (worl
       components: [component('@authority'), component('signature-agent'), ...covers.map((name) => component(name))],
     });
   }
-  const line = (path: string, since: number) => world.gateway.event('access', (event) => event['path'] === path, since);
+  /** Of a request that was paid for: the line of the one before it, for the same path, may come late. */
+  const line = (path: string, since: number) =>
+    world.gateway.event('access', (event) => event['path'] === path && event['payment'] !== undefined, since);
 
   test('who offers nothing is told the price', async () => {
     const answer = await visit('/crawl/1');
