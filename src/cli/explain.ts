@@ -92,7 +92,8 @@ function describeWaf({ waf }: Explanation, proposal: Proposal | null): string {
 }
 
 function describe(explanation: Explanation): string {
-  const { app, route, host, path, query, client, agent, backend, phases, sent, answer, steps } = explanation;
+  const { app, route, host, path, query, client, agent, identity, by, backend, phases, sent, answer, steps } =
+    explanation;
   const rows: [string, string][] = [
     ['app', app || 'none'],
     ['route', route || 'none'],
@@ -100,7 +101,7 @@ function describe(explanation: Explanation): string {
     ['path', `${path.canonical}${path.changed ? ' (made canonical)' : ''}`],
     ['query', query || 'none'],
     ['client', `${client.address || 'not known'}${client.trusted ? ', by a trusted proxy' : ''}`],
-    ['agent', agent || 'none known'],
+    ['agent', agent === '' ? 'none known' : `${agent} (${identity}${by === null ? '' : ` by ${by}`})`],
     ['backend', backend || 'none'],
     ['engine', `${steps} steps`],
   ];

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { PROOF_CLAIMED, PROOF_SPOOFED, PROOF_VERIFIED } from '../../assembly/abi.ts';
+import {
+  IDENTITY_BY_ADDRESS,
+  IDENTITY_BY_NAME,
+  SIGNAL_LANGUAGE_ABSENT,
+  SIGNAL_LIBRARY,
+} from '../../assembly/agents/abi.ts';
 import { action, backend, plan, run } from '../router/testing.ts';
 
 const source = plan({ '/': action() }, [backend('web', ['http://10.0.0.1'])]);
@@ -49,6 +56,23 @@ test('no path or host can break out of its line', async () => {
     }),
     { numRuns: 100 },
   );
+});
+
+test('who it was by its address, and what speaks for automation, where that was worked out', async () => {
+  const line = async (part: object): Promise<Record<string, unknown>> => {
+    const { lines } = await run(source, '/', {}, { head: (result) => ({ ...result, ...part }) });
+    return JSON.parse(lines[0] as string) as Record<string, unknown>;
+  };
+  const listed = await line({ agent: 0, identity: PROOF_VERIFIED | IDENTITY_BY_ADDRESS });
+  assert.deepEqual([listed['agent'], listed['identity']], ['GPTBot', { is: 'verified', by: 'address' }]);
+  const named = await line({ agent: 0, identity: PROOF_SPOOFED | IDENTITY_BY_NAME });
+  assert.deepEqual([named['agent'], named['identity']], ['GPTBot', { is: 'spoofed', by: 'dns' }]);
+  const claimed = await line({ agent: 0, identity: PROOF_CLAIMED });
+  assert.deepEqual([claimed['agent'], 'identity' in claimed], ['GPTBot', false]);
+  const scored = await line({ score: 60, signals: (1 << SIGNAL_LIBRARY) | (1 << SIGNAL_LANGUAGE_ABSENT) });
+  assert.deepEqual([scored['score'], scored['signals']], [60, ['library', 'language-absent']]);
+  const plain = await line({});
+  assert.ok(!('score' in plain) && !('signals' in plain) && !('identity' in plain));
 });
 
 test('a Content-Length that is no number is not written as one', async () => {

@@ -7,6 +7,7 @@ import { dryPlatform, type DryRequest } from '../platform/dry.ts';
 import { createEngine, type Engine } from '../waf/engine.ts';
 import type { WafEvidence } from '../waf/evidence.ts';
 import type { Scores } from '../waf/scores.ts';
+import { callerOf, type Caller } from './caller.ts';
 import { createExchange, type Exchange, type WafRecord } from './exchange.ts';
 import { Generations, type Lease } from './generation.ts';
 import { REQUEST_PHASES, RESPONSE_PHASES } from './pipeline.ts';
@@ -40,6 +41,9 @@ export interface Explanation {
   readonly query: string;
   readonly client: { readonly address: string; readonly trusted: boolean };
   readonly agent: string;
+  /** As `agent.identity`, and what decided. */
+  readonly identity: Caller['identity'];
+  readonly by: Caller['by'];
   readonly backend: string;
   /** In the order in which they ran; those after the one that answered did not. */
   readonly phases: readonly PhaseExplanation[];
@@ -114,7 +118,7 @@ async function explainOne(
   }
   const { result, plan, response, waf } = exchange;
   const ended = exchange.verdicts.findLast(({ mode, action }) => mode === 'enforce' && action !== 'allow') ?? null;
-  const agent = result === null || result.agent < 0 ? undefined : exchange.generation.agents[result.agent];
+  const { name: agent, identity, by } = callerOf(exchange);
   return {
     app: plan?.app ?? '',
     route: exchange.routeName,
@@ -122,7 +126,7 @@ async function explainOne(
     path: { canonical: result?.path ?? '', changed: result?.pathChanged ?? false },
     query: result?.query ?? '',
     client: { address: result?.client ?? '', trusted: result?.trusted ?? false },
-    agent: agent?.name ?? '',
+    ...{ agent, identity, by },
     backend: plan?.backends[exchange.backend]?.name ?? '',
     phases,
     waf: waf === null ? null : explainWaf(waf),

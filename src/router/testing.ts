@@ -203,7 +203,8 @@ export async function run(
   const request = new Request('http://shop.example' + target, { ...init, headers: {} });
   // The constructor would drop headers that only a runtime may set.
   Object.defineProperty(request, 'headers', { value: headers });
-  const generation: Generation = { id: 'test', at: 0, apps: [source], agents: [] };
+  const agents = [{ name: 'GPTBot', operator: 'OpenAI', category: 'training' }]; // index 0; the head call finds none
+  const generation: Generation = { id: 'test', at: 0, apps: [source], agents };
   const manifest = { generation: 'test', hosts: '', agents: null, apps: [] };
   const lease: Lease = { generation, manifest, loadedAt: 0, users: 0, replacedAt: 0, released: false };
   const context = { waitUntil: (promise: Promise<unknown>) => void waiting.push(promise) };
