@@ -107,7 +107,8 @@ function describe(explanation: Explanation): string {
   ];
   const lines = rows.map(([name, value]) => `${name.padEnd(9)}${printable(value)}`);
   lines.push('', 'phases');
-  for (const { phase, said } of phases) lines.push(`  ${phase.padEnd(10)}${printable(said)}`);
+  const width = Math.max(0, ...phases.map(({ phase }) => phase.length)) + 1;
+  for (const { phase, said } of phases) lines.push(`  ${phase.padEnd(width)}${printable(said)}`);
   for (const { endpoint, method, url, headers } of sent) {
     lines.push('', `sent to ${printable(endpoint)}`, `  ${method} ${printable(url)}`);
     for (const [name, value] of headers) lines.push(`  ${name}: ${printable(value)}`);
