@@ -250,8 +250,8 @@ export interface WafPlan {
 /** A route that speaks the Model Context Protocol. */
 export interface McpPlan {
   readonly mode: 'log' | 'enforce';
-  /** Protocol versions that are taken, newest first. */
-  readonly versions: readonly string[];
+  /** Protocol versions that are taken, newest first; null: whatever the server takes. */
+  readonly versions: readonly string[] | null;
   /** What may be asked for; of resources, URIs. */
   readonly methods: NameList;
   readonly tools: NameList;
@@ -282,6 +282,8 @@ export interface McpAuthPlan {
   readonly authorizationServers: readonly string[]; // issuers
   readonly scopes: readonly string[]; // each request needs all of them
   readonly jwks: readonly string[]; // URLs of the issuers' keys, in the order of authorizationServers
+  /** What a token needs beside `scopes` to call a tool whose name matches. */
+  readonly toolScopes: readonly { readonly match: string; readonly scopes: readonly string[] }[];
 }
 
 /** Tunnels as one app has them. */

@@ -147,6 +147,20 @@ describe('versions before', () => {
     });
   });
 
+  test('are those that the server takes, where the policy has no list', async () => {
+    for (const version of ['1900-01-01', '2025-11-25, 2026-07-28', 'new', '2026-7-28']) {
+      const headers = { 'mcp-protocol-version': version, 'mcp-name': 'harmless' };
+      const { status, sent } = await post(request('tools/call', { name: 'get' }), headers, { versions: null });
+      assert.deepEqual([status, sent[0]?.headers.get('mcp-name')], [200, null], version);
+      const other = { name: 'get', _meta: { [VERSION_KEY]: '2026-07-28' } };
+      assert.equal((await post(request('tools/call', other), headers, { versions: null })).code, -32020);
+    }
+    const unknown = { ...named('tools/call', 'put'), 'mcp-protocol-version': '2099-01-01' };
+    const asked = { name: 'get', _meta: { [VERSION_KEY]: '2099-01-01' } };
+    assert.equal((await post(request('tools/call', asked), unknown, { versions: null })).code, -32020);
+    assert.equal((await run(policy({ versions: null }), '/mcp', { headers: OLD })).response.status, 200);
+  });
+
   test('have batches until 2025-06-18, unless rules look at what is asked for', async () => {
     const batch = [request('ping'), request('tools/call', { name: 'get' }, 8)];
     assert.equal((await post(batch)).status, 200);
@@ -300,7 +314,13 @@ describe('lists', () => {
   });
 
   test('are private where callers see different ones', async () => {
-    const auth = { resource: 'http://shop.example/mcp', authorizationServers: ['https://a'], scopes: [], jwks: [] };
+    const auth = {
+      resource: 'http://shop.example/mcp',
+      authorizationServers: ['https://a'],
+      scopes: [],
+      jwks: [],
+      toolScopes: [],
+    };
     const origin = () => Response.json(listed);
     const headers = { ...OLD, authorization: 'Bearer x' };
     const { text } = await post(request('tools/list'), headers, { tools, auth }, { origin });

@@ -5,7 +5,7 @@ import { admitBare, admitMessages, type McpCall, type McpHeaders, type McpRefusa
 import { serverOf } from '../agents/mcp/join-names.ts';
 import { INVALID_REQUEST, readMcpBody } from '../agents/mcp/message.ts';
 import { isAllowedOrigin } from '../agents/mcp/origin.ts';
-import { challenge, checkToken } from '../agents/mcp/protected-resource.ts';
+import { challenge, checkToken, type Grant, missingScopes } from '../agents/mcp/protected-resource.ts';
 import { TokenKeys } from '../agents/mcp/token-keys.ts';
 import type { McpAuthPlan, McpPlan, Plan } from '../plan.ts';
 import type { AgentPlatform } from '../platform/platform.ts';
@@ -22,7 +22,8 @@ export async function admitMcp(exchange: Exchange, plan: Plan, mcp: McpPlan): Pr
     const reason = 'pages of this origin may not use this server';
     if (deny(exchange, mcp, { status: 403, code: 403, reason, rule: 'origin', id: undefined })) return;
   }
-  if (mcp.auth !== null && !(await authorize(exchange, mcp, mcp.auth))) return;
+  const grant = mcp.auth === null ? null : await authorize(exchange, mcp, mcp.auth);
+  if (grant === 'refused') return;
   if (!mcp.forwardAuthorization) exchange.dropped.push('authorization');
   const policy = { ...mcp, single: plan.stages.protocol };
   if (request.method !== 'POST') {
@@ -40,8 +41,22 @@ export async function admitMcp(exchange: Exchange, plan: Plan, mcp: McpPlan): Pr
   }
   if (!body.batch) exchange.rpc = { id: body.messages[0]?.id };
   const call = admitMessages(policy, headersOf(request), body);
-  if ('fields' in call) return admit(exchange, mcp, call);
-  deny(exchange, mcp, call);
+  if (!('fields' in call)) return void deny(exchange, mcp, call);
+  if (grant !== null && lacksScope(exchange, mcp, grant, call)) return;
+  admit(exchange, mcp, call);
+}
+
+/** SPEC: MCP, Authorization: a token that allows too little for this request is told all that it needs. */
+function lacksScope(exchange: Exchange, mcp: McpPlan, grant: Grant, { messages }: McpCall): boolean {
+  for (const { tool, id } of messages) {
+    const needed = tool === null || mcp.auth === null ? null : missingScopes(mcp.auth, tool, grant);
+    if (needed === null || mcp.auth === null) continue;
+    const { status, reason } = FAULTS.scope;
+    if (!deny(exchange, mcp, { status, code: status, reason, rule: 'token-scope', id })) return false;
+    exchange.response?.headers.set('www-authenticate', challenge(mcp.auth, 'scope', needed));
+    return true;
+  }
+  return false;
 }
 
 function admit(exchange: Exchange, mcp: McpPlan, admitted: McpCall): void {
@@ -85,7 +100,8 @@ function deny(exchange: Exchange, mcp: McpPlan, refusal: McpRefusal): boolean {
 /** Of this isolate. */
 const keysOf = new WeakMap<AgentPlatform, TokenKeys>();
 
-async function authorize(exchange: Exchange, mcp: McpPlan, auth: McpAuthPlan): Promise<boolean> {
+/** Null without a good token where the policy only watches. */
+async function authorize(exchange: Exchange, mcp: McpPlan, auth: McpAuthPlan): Promise<Grant | 'refused' | null> {
   const { platform, request, now, context } = exchange;
   const { agents } = platform;
   let keys = agents === null ? null : (keysOf.get(agents) ?? null);
@@ -95,12 +111,12 @@ async function authorize(exchange: Exchange, mcp: McpPlan, auth: McpAuthPlan): P
   }
   watch(exchange);
   const authorization = request.headers.get('authorization') ?? '';
-  const fault = await checkToken(auth, authorization, keys, now, (work) => context.waitUntil(work));
-  if (fault === null) return true;
-  const { status, reason } = FAULTS[fault];
-  if (!deny(exchange, mcp, { status, code: status, reason, rule: `token-${fault}`, id: undefined })) return true;
-  if (status !== 503) exchange.response?.headers.set('www-authenticate', challenge(auth, fault));
-  return false;
+  const found = await checkToken(auth, authorization, keys, now, (work) => context.waitUntil(work));
+  if (typeof found !== 'string') return found;
+  const { status, reason } = FAULTS[found];
+  if (!deny(exchange, mcp, { status, code: status, reason, rule: `token-${found}`, id: undefined })) return null;
+  if (status !== 503) exchange.response?.headers.set('www-authenticate', challenge(auth, found));
+  return 'refused';
 }
 
 const FAULTS = {

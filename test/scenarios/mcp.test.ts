@@ -92,7 +92,7 @@ routes:
     matches: [{ path: { value: /locked } }]
     backend: server
     mcp:
-      auth: { resource: "https://tools.example/locked", scopes: [use], authorizationServers: [{ issuer: "https://login.example", jwks: "http://${host}/keys" }] }
+      auth: { resource: "https://tools.example/locked", scopes: [use], toolScopes: { "refund_*": [refund] }, authorizationServers: [{ issuer: "https://login.example", jwks: "http://${host}/keys" }] }
   - { name: core, matches: [{ path: { value: /core } }], backend: server, mcp: {}, waf: {} }
   - { name: watched, matches: [{ path: { value: /watched } }], backend: server, mcp: {}, waf: { mode: log } }
   - name: results
@@ -219,6 +219,12 @@ onEachTarget('mcp', { policy: setUp, args, env, teardown: tearDown }, (world) =>
     const wrong = await by(await sign('https://other.example', 'use'));
     assert.deepEqual([wrong.status, wrong.reached], [401, 0]);
     assert.match(wrong.headers['www-authenticate'] ?? '', /error="invalid_token"/);
+    const more = await call('/locked', 'refund_all', '', {
+      ...OLD,
+      authorization: `Bearer ${await sign(resource, 'use')}`,
+    });
+    assert.deepEqual([more.status, rpc(more).id], [403, serial]);
+    assert.match(more.headers['www-authenticate'] ?? '', /error="insufficient_scope".*scope="use refund"/);
     const little = await by(await sign(resource, 'other'));
     assert.deepEqual([little.status, little.reached], [403, 0]);
     assert.match(little.headers['www-authenticate'] ?? '', /error="insufficient_scope".*scope="use"/);
@@ -268,7 +274,10 @@ onEachTarget('mcp', { policy: setUp, args, env, teardown: tearDown }, (world) =>
       if (text.includes('"n":2')) break; // long before it ends, which it never does
     }
     request.destroy();
-    for (let i = 0; i < 100 && left === before; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+    for (let i = 0; i < 100; i++) {
+      if (left > before) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
     assert.equal(left, before + 1);
   });
 });

@@ -16,11 +16,11 @@ import {
   UNSUPPORTED_VERSION,
 } from './message.ts';
 import { deniedName, type NameLists } from './names.ts';
-import { hasBatches, isStateless, UNTOLD_VERSION } from './version.ts';
+import { hasBatches, isStateless, MCP_VERSIONS, UNTOLD_VERSION } from './version.ts';
 
 export interface Admission extends NameLists {
-  /** Protocol versions that are taken, newest first. */
-  readonly versions: readonly string[];
+  /** Protocol versions that are taken, newest first; null: whatever the server takes. */
+  readonly versions: readonly string[] | null;
   /** True when rules look at what a message asks for: they can only judge one message about one thing. */
   readonly single: boolean;
 }
@@ -72,16 +72,16 @@ const STATEFUL_HEADERS = ['mcp-session-id', 'last-event-id'];
 export function admitBare(policy: Admission, method: string, headers: McpHeaders): McpCall | McpRefusal {
   const told = headers.get(VERSION);
   const version = told ?? UNTOLD_VERSION;
-  const taken =
-    policy.versions.includes(version) || (told === null && policy.versions.some((one) => !isStateless(one)));
-  if (
-    (method !== 'GET' && method !== 'DELETE') ||
-    isStateless(version) ||
-    !policy.versions.some((one) => !isStateless(one))
-  )
-    // prettier-ignore
-    return { status: 405, code: INVALID_REQUEST, reason: `${method} is not allowed here`, rule: 'method', id: undefined };
-  if (!taken) return unsupported(policy, version, undefined);
+  const stateful = hasStateful(policy);
+  if ((method !== 'GET' && method !== 'DELETE') || isStateless(version) || !stateful)
+    return {
+      status: 405,
+      code: INVALID_REQUEST,
+      reason: `${method} is not allowed here`,
+      rule: 'method',
+      id: undefined,
+    };
+  if (told !== null && !takes(policy, told)) return unsupported(policy, told, undefined);
   return { version, stateless: false, messages: [], batch: false, fields: { version }, dropped: mirrored(headers) };
 }
 
@@ -131,10 +131,19 @@ function versionMismatch(told: string | null, { kind, version, id }: McpMessage)
   return { status: 400, code: INVALID_PARAMS, reason, rule: 'version-missing', id };
 }
 
+/** What no version is goes to the server too, which has an answer of its own: only the body is believed then. */
+function takes({ versions }: Admission, version: string): boolean {
+  return versions === null || versions.includes(version);
+}
+
+function hasStateful({ versions }: Admission): boolean {
+  return versions === null || versions.some((one) => !isStateless(one));
+}
+
 /** `initialize` has no version yet: it is what the two agree on by it. */
-function isTaken({ versions }: Admission, told: string | null, { method }: McpMessage): boolean {
-  if (told !== null) return versions.includes(told);
-  return versions.includes(UNTOLD_VERSION) || (method === 'initialize' && versions.some((one) => !isStateless(one)));
+function isTaken(policy: Admission, told: string | null, { method }: McpMessage): boolean {
+  if (told !== null) return takes(policy, told);
+  return takes(policy, UNTOLD_VERSION) || (method === 'initialize' && hasStateful(policy));
 }
 
 function requested({ method, params }: McpMessage): string {
@@ -143,7 +152,7 @@ function requested({ method, params }: McpMessage): string {
 }
 
 function unsupported({ versions }: Admission, asked: string, id: RpcId | undefined): McpRefusal {
-  const data = { supported: versions, requested: asked.slice(0, 64) };
+  const data = { supported: versions ?? MCP_VERSIONS, requested: asked.slice(0, 64) };
   return { status: 400, code: UNSUPPORTED_VERSION, reason: 'Unsupported protocol version', rule: 'version', id, data };
 }
 

@@ -115,7 +115,7 @@ export function readMcpMessage(value: unknown): McpMessage | RpcFault {
   const kind = known === undefined ? 'notification' : 'request';
   const base = { ...NOTHING, kind, id: known, method, value } as const;
   if (params === undefined) {
-    if (named(method) !== null) return fault(`${method} needs params`, INVALID_PARAMS);
+    if (named(method) !== null && !method.endsWith('subscribe')) return fault(`${method} needs params`, INVALID_PARAMS);
     return base;
   }
   if (hasLookalike(params, PARAM_NAMES)) return fault('a name in params is written with other letters');

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
 import { MIN_RETRY_SECONDS, REFETCH_SECONDS } from '../limits.ts';
 import { MAX_MCP_TOKEN, MCP_TOKEN_SKEW_SECONDS } from './limits.ts';
-import { challenge, checkToken } from './protected-resource.ts';
+import { challenge, checkToken, missingScopes } from './protected-resource.ts';
 import { metadataPath, metadataUrl, type ProtectedResource, resourceMetadata } from './resource-metadata.ts';
 import { TokenKeys } from './token-keys.ts';
 
@@ -13,6 +13,10 @@ const policy: ProtectedResource = {
   authorizationServers: ['https://login.example', 'https://other.example'],
   scopes: ['read', 'write'],
   jwks: ['https://login.example/keys', 'https://other.example/keys'],
+  toolScopes: [
+    { match: 'refund_*', scopes: ['refund', 'write'] },
+    { match: '*_all', scopes: ['all'] },
+  ],
 };
 const [rsa, ec, other] = await Promise.all([
   generateKeyPair('RS256'),
@@ -50,8 +54,9 @@ const sign = (more: Record<string, unknown> = {}, key = rsa.privateKey, kid = 'r
   return new SignJWT(payload).setProtectedHeader({ alg, kid }).sign(key);
 };
 const { keys } = fetching();
+const faultOf = (found: Awaited<ReturnType<typeof checkToken>>) => (typeof found === 'string' ? found : null);
 const check = async (token: string | Promise<string>, which = policy) =>
-  await checkToken(which, `Bearer ${await token}`, keys, NOW);
+  faultOf(await checkToken(which, `Bearer ${await token}`, keys, NOW));
 
 test('a token is good that an authorization server made out to this resource', async () => {
   assert.equal(await check(sign()), null);
@@ -105,16 +110,26 @@ test('a good one that allows too little is told what is missing', async () => {
   assert.equal(challenge(policy, 'scope'), `Bearer error="insufficient_scope", ${line}`);
 });
 
+test('tools may need more', async () => {
+  const grant = await checkToken(policy, `Bearer ${await sign({ scope: 'read write refund' })}`, keys, NOW);
+  assert.ok(typeof grant === 'object');
+  assert.equal(missingScopes(policy, 'get', grant), null);
+  assert.equal(missingScopes(policy, 'refund_one', grant), null);
+  assert.deepEqual(missingScopes(policy, 'refund_all', grant), ['read', 'write', 'refund', 'all']);
+  assert.equal(missingScopes(policy, 'refund_all', { scopes: null }), null);
+  assert.match(challenge(policy, 'scope', ['read', 'all']), /scope="read all"$/);
+});
+
 test('where the server behind checks tokens, one has to be there', async () => {
   const passed = { ...policy, jwks: [] };
-  assert.equal(await checkToken(passed, 'Bearer opaque', null, NOW), null);
+  assert.deepEqual(await checkToken(passed, 'Bearer opaque', null, NOW), { scopes: null });
   assert.equal(await checkToken(passed, '', null, NOW), 'missing');
 });
 
 test('keys are fetched once, and again when one is missing, but not for each token', async () => {
   const { keys: kept, clock, asked } = fetching();
   const ask = async (kid: string) =>
-    await checkToken(policy, `Bearer ${await sign({}, rsa.privateKey, kid)}`, kept, NOW);
+    faultOf(await checkToken(policy, `Bearer ${await sign({}, rsa.privateKey, kid)}`, kept, NOW));
   await Promise.all([ask('r1'), ask('r1'), ask('r1')]);
   assert.equal(asked.length, 1);
   for (let i = 0; i < 5; i++) assert.equal(await ask('unknown'), 'invalid');
@@ -131,7 +146,7 @@ test('a set that fails takes nothing away, and is not asked again at once', asyn
     clock,
     asked,
   } = fetching(() => answers.shift() ?? Response.json(sets['https://login.example/keys']));
-  const ask = async () => await checkToken(policy, `Bearer ${await sign({ exp: NOW + 1e9 })}`, kept, NOW);
+  const ask = async () => faultOf(await checkToken(policy, `Bearer ${await sign({ exp: NOW + 1e9 })}`, kept, NOW));
   answers.push(new Response('no', { status: 500 }));
   assert.equal(await ask(), 'unavailable');
   assert.equal(await ask(), 'unavailable');

@@ -5,6 +5,7 @@
  * SPEC: RFC 9728, RFC 6750 section 3, RFC 8707, RFC 9068; modelcontextprotocol.io/specification, Authorization.
  */
 import { createLocalJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+import { matchesPattern } from '../name-pattern.ts';
 import { MAX_MCP_TOKEN, MCP_TOKEN_SKEW_SECONDS } from './limits.ts';
 import { metadataUrl, type ProtectedResource } from './resource-metadata.ts';
 import type { TokenKeys } from './token-keys.ts';
@@ -27,8 +28,12 @@ const ALGORITHMS = [
   'Ed25519',
 ];
 
-/** The value of WWW-Authenticate. */
-export function challenge({ resource, scopes }: ProtectedResource, fault: TokenFault): string {
+/** The value of WWW-Authenticate. `scopes`: what the request needs, all of it. */
+export function challenge(
+  { resource, scopes: always }: ProtectedResource,
+  fault: TokenFault,
+  scopes: readonly string[] = always,
+): string {
   const parts = [`resource_metadata="${metadataUrl(resource)}"`];
   if (scopes.length > 0) parts.push(`scope="${scopes.join(' ')}"`);
   if (fault === 'invalid') parts.unshift('error="invalid_token"');
@@ -36,18 +41,33 @@ export function challenge({ resource, scopes }: ProtectedResource, fault: TokenF
   return `Bearer ${parts.join(', ')}`;
 }
 
-/** Null: the token in `authorization` is good. `now`: seconds. */
+/** What a call of that tool needs, in all; null: the token has it. */
+export function missingScopes(
+  { scopes, toolScopes }: ProtectedResource,
+  tool: string,
+  { scopes: granted }: Grant,
+): readonly string[] | null {
+  const more = toolScopes.filter(({ match }) => matchesPattern(match, tool)).flatMap((entry) => entry.scopes);
+  return granted === null || more.every((scope) => granted.has(scope)) ? null : [...new Set([...scopes, ...more])];
+}
+
+/** What a good token allows; `scopes` null: its server says. */
+export interface Grant {
+  readonly scopes: ReadonlySet<string> | null;
+}
+
+/** What the token in `authorization` allows, if it is good. `now`: seconds. */
 export async function checkToken(
   policy: ProtectedResource,
   authorization: string,
   keys: TokenKeys | null,
   now: number,
   keep: (work: Promise<unknown>) => void = () => {},
-): Promise<TokenFault | null> {
+): Promise<Grant | TokenFault> {
   if (authorization === '') return 'missing';
   const token = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization)?.[1];
   if (token === undefined || token.length > MAX_MCP_TOKEN) return 'invalid';
-  if (policy.jwks.length === 0) return null;
+  if (policy.jwks.length === 0) return { scopes: null };
   const issuer = issuerOf(token);
   const index = issuer === null ? -1 : policy.authorizationServers.indexOf(issuer);
   const url = policy.jwks[index];
@@ -66,7 +86,7 @@ export async function checkToken(
         requiredClaims: ['exp'],
       });
       const granted = scopesOf(payload);
-      return policy.scopes.every((scope) => granted.has(scope)) ? null : 'scope';
+      return policy.scopes.every((scope) => granted.has(scope)) ? { scopes: granted } : 'scope';
     } catch (error) {
       // A key that is not known yet may have been published since.
       if (!(error instanceof errors.JWKSNoMatchingKey)) return 'invalid';

@@ -9,6 +9,8 @@ export interface ProtectedResource {
   readonly scopes: readonly string[];
   /** URLs of key sets, in the order of authorizationServers; empty: tokens are for the server behind to check. */
   readonly jwks: readonly string[];
+  /** What a token needs too for a tool whose name matches. */
+  readonly toolScopes: readonly { readonly match: string; readonly scopes: readonly string[] }[];
 }
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';

@@ -9,9 +9,9 @@ export const MCP_VERSIONS = ['2026-07-28', '2025-11-25', '2025-06-18', '2025-03-
 /** What holds for a request without the header, which 2025-06-18 brought. */
 export const UNTOLD_VERSION = '2025-03-26';
 
-/** Versions are dates, so they compare as text. */
+/** Versions are dates, which compare as text; whatever else is one to nobody. */
 export function isStateless(version: string): boolean {
-  return version >= STATELESS_SINCE;
+  return /^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(version) && version >= STATELESS_SINCE;
 }
 
 /** SPEC: 2025-06-18, changes: batches were removed. */

@@ -28,13 +28,17 @@ const originError = expected(
 );
 const scopeError = expected('must be a scope', 'use visible ASCII characters but `"` and `\\`');
 
+const scopes = z.array(z.string(scopeError).regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, scopeError)).max(MAX_MCP_SCOPES);
+
 export const mcpSchema = z.strictObject({
   mode: mode.default('enforce'),
   versions: z
     .array(z.enum(MCP_VERSIONS))
     .min(1)
-    .default([...MCP_VERSIONS])
-    .describe('Versions of the protocol that pass; a request that says none is of 2025-03-26'),
+    .optional()
+    .describe(
+      'Versions of the protocol that pass; default: those of the server. A request that says none is of 2025-03-26',
+    ),
   methods: names('Methods, such as tools/call,').prefault({}).describe('What may be asked of the server'),
   tools: names('Tools').prefault({}).describe('What may be called, and is told by tools/list'),
   resources: names('URIs of resources').prefault({}).describe('What may be read, and is told by resources/list'),
@@ -57,11 +61,11 @@ export const mcpSchema = z.strictObject({
         .min(1)
         .max(MAX_MCP_SERVERS)
         .describe('Who gives out tokens'),
-      scopes: z
-        .array(z.string(scopeError).regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/, scopeError))
-        .max(MAX_MCP_SCOPES)
-        .default([])
-        .describe('What a token must allow, all of it'),
+      scopes: scopes.default([]).describe('What a token must allow, all of it'),
+      toolScopes: z
+        .record(z.string().min(1).max(MAX_MCP_PATTERN), scopes)
+        .default({})
+        .describe('What it must allow too, by name of the tool that is called; * stands for any characters'),
     })
     .optional()
     .describe('Access tokens are needed (OAuth, RFC 9728); metadata and challenges are served'),

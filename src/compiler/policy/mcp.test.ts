@@ -30,7 +30,7 @@ test('defaults are filled in', async () => {
   assert.deepEqual(plan.routeActions.map((action) => plan.actions[action]!.mcp), [0, -1]); // prettier-ignore
   assert.deepEqual(plan.mcps, [
     {
-      ...{ mode: 'enforce', versions: ['2026-07-28', '2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'] },
+      ...{ mode: 'enforce', versions: null },
       ...{ methods: all, tools: all, resources: all, prompts: all, limit: 1_048_576, origins: null, auth: null },
       ...{ forwardAuthorization: true, sessionTtl: 3600, join: null },
     },
@@ -38,7 +38,7 @@ test('defaults are filled in', async () => {
   assert.equal((await good('{ mode: off }')).actions[0]!.mcp, -1);
 });
 
-const AUTH = `auth: { resource: "https://tools.example/mcp", scopes: [a, b, a],
+const AUTH = `auth: { resource: "https://tools.example/mcp", scopes: [a, b, a], toolScopes: { "refund_*": [refund] },
       authorizationServers: [{ issuer: "https://login.example", jwks: "https://login.example/keys" }] }`;
 
 test('all of it', async () => {
@@ -53,6 +53,7 @@ test('all of it', async () => {
     authorizationServers: ['https://login.example'],
     scopes: ['a', 'b'],
     jwks: ['https://login.example/keys'],
+    toolScopes: [{ match: 'refund_*', scopes: ['refund'] }],
   });
   assert.equal(mcp.forwardAuthorization, false);
   assert.deepEqual([mcp.mode, mcp.limit, mcp.sessionTtl], ['log', 65_536, 7200]);
@@ -82,6 +83,8 @@ test('what contradicts itself is told', async () => {
   ];
   assert.deepEqual(await codes(auth(bare)), [['error', 'unchecked']]);
   assert.deepEqual(await codes(auth(bare, ', forwardAuthorization: true')), []);
+  const scoped = `{ auth: { resource: "https://tools.example/mcp", toolScopes: { a: [b] }, authorizationServers: [${bare}] }, forwardAuthorization: true }`;
+  assert.deepEqual(await codes(scoped), [['error', 'unchecked']]);
   assert.deepEqual(await codes(auth(`${login}, ${bare}`)), [['error', 'missing-field']]);
   assert.deepEqual(await codes(auth(`${login}, ${login}`)), [['error', 'duplicate-name']]);
   assert.deepEqual(await codes(auth(login, '', 'https://other.example/mcp')), [['warning', 'hostname-outside']]);

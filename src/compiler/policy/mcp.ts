@@ -34,7 +34,7 @@ export function readMcp(
   if (fields.mode === 'off') return null;
   return {
     mode: fields.mode,
-    versions: MCP_VERSIONS.filter((version) => fields.versions.includes(version)),
+    versions: fields.versions === undefined ? null : MCP_VERSIONS.filter((one) => fields.versions?.includes(one)),
     methods: listOf(fields.methods),
     tools: listOf(fields.tools),
     resources: listOf(fields.resources),
@@ -90,6 +90,12 @@ function readAuth(
         'without `jwks` the gateway can not, and without `forwardAuthorization` the server behind does not get them',
       fix: 'add `jwks`, or write `forwardAuthorization: true`',
     });
+  if (!checked && Object.keys(fields.toolScopes).length > 0)
+    reporter.report('error', [...path, 'toolScopes'], 'unchecked', 'nobody would check the scopes of tools', {
+      at: 'key',
+      cause: 'without `jwks` the gateway can not look into tokens',
+      fix: 'add `jwks`, or remove `toolScopes`',
+    });
   servers.forEach(({ issuer, jwks }, index) => {
     for (const [field, text] of [
       ['issuer', issuer],
@@ -115,6 +121,7 @@ function readAuth(
     authorizationServers: servers.map(({ issuer }) => issuer),
     scopes: [...new Set(fields.scopes)],
     jwks: servers.flatMap(({ jwks }) => jwks ?? []),
+    toolScopes: Object.entries(fields.toolScopes).map(([match, scopes]) => ({ match, scopes })),
   };
 }
 

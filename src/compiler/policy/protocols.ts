@@ -1,4 +1,5 @@
 /** The protocols that routes speak: distinct settings of each, and which of them a route has. */
+import { MCP_VERSIONS } from '../../agents/mcp/version.ts';
 import type { A2aPlan, LlmPlan, McpPlan, Plan, RouteAction } from '../../plan.ts';
 import type { RouteSource } from '../sources.ts';
 import { readA2a } from './a2a.ts';
@@ -82,8 +83,9 @@ function readJoined(
   const { servers, nameLength } = fields;
   if (servers === undefined) return mcp;
   const join = readServers(servers, nameLength, source, path, reading);
-  // The transport of 2024-11-05 is two endpoints, of which this is none.
-  if (mcp !== null) return { ...mcp, versions: mcp.versions.filter((version) => version >= '2025-03-26'), join };
+  // There is no server to ask, and the transport of 2024-11-05 is two endpoints, of which this is none.
+  const versions = (mcp?.versions ?? MCP_VERSIONS).filter((version) => version >= '2025-03-26');
+  if (mcp !== null) return { ...mcp, versions, join };
   reading.reporter.report('error', [...path, 'mcp', 'mode'], 'conflict', '`mode: off` joins no servers', {
     cause: 'without `mcp` the route has no backend',
     fix: 'write `mode: log` to let everything pass',
