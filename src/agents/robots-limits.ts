@@ -30,5 +30,7 @@ export const MAX_ROBOTS_SECONDS = 86_400;
 export const ROBOTS_RETRY_SECONDS = 30;
 /** Files of origins that are kept: one for each host, where origins are sent the host. */
 export const MAX_ROBOTS_FILES = 64;
+/** Bytes of them together; the least recently fetched go first. */
+export const MAX_ROBOTS_KEPT_BYTES = 4_194_304;
 /** Fetches of files at one time. */
 export const MAX_ROBOTS_FETCHES = 8;

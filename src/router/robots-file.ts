@@ -10,6 +10,7 @@ import {
   MAX_ROBOTS_BYTES,
   MAX_ROBOTS_FETCHES,
   MAX_ROBOTS_FILES,
+  MAX_ROBOTS_KEPT_BYTES,
   MAX_ROBOTS_REDIRECTS,
   MAX_ROBOTS_SECONDS,
   MIN_ROBOTS_SECONDS,
@@ -35,8 +36,6 @@ export interface RobotsFile {
 
 interface Kept {
   readonly file: RobotsFile;
-  readonly origin: string;
-  readonly fetchedAt: number; // s
   freshUntil: number; // s
 }
 
@@ -118,11 +117,16 @@ class RobotsFiles {
       kept.freshUntil = freshUntil;
       return kept.file;
     }
-    const same = kept !== undefined && kept.origin === text && kept.file.complete;
-    const file = same ? kept.file : await fileOf(robots, text);
+    const file = await fileOf(robots, text);
     this.#kept.delete(key);
-    this.#kept.set(key, { file, origin: text ?? '', fetchedAt: now, freshUntil });
-    for (const oldest of this.#kept.keys()) if (this.#kept.size > MAX_ROBOTS_FILES) this.#kept.delete(oldest);
+    this.#kept.set(key, { file, freshUntil });
+    let bytes = 0;
+    for (const one of this.#kept.values()) bytes += one.file.bytes.byteLength;
+    for (const [oldest, one] of this.#kept) {
+      if (oldest === key || (this.#kept.size <= MAX_ROBOTS_FILES && bytes <= MAX_ROBOTS_KEPT_BYTES)) break;
+      this.#kept.delete(oldest);
+      bytes -= one.file.bytes.byteLength;
+    }
     return file;
   }
 }

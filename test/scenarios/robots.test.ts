@@ -120,6 +120,7 @@ async function setUp(): Promise<string[]> {
       'backend: web',
       'backend: web, matches: [{ path: { value: /only } }]',
     ),
+    app('guarded', 'content: { markdown: true }\nwaf: { response: { inspect: true } }\n'),
     app(
       'pages',
       'content: { markdown: true, signal: { search: "yes", ai-train: "no" }, usage: { train-ai: n }, license: "https://shop.example/l.xml", tdm: { reservation: true } }\n',
@@ -353,6 +354,14 @@ onEachTarget('robots.txt and content', { policy: setUp, teardown: tearDown }, (w
     const limit = await get('pages.test', '/limit', markdown);
     assert.equal(limit.headers['content-type'], 'text/markdown; charset=utf-8');
     assert.equal(limit.body.length, MAX_MARKDOWN_BYTES - 2);
+  });
+
+  test('a page that the WAF has looked at', async () => {
+    const answer = await get('guarded.test', '/gzip', { ...markdown, 'accept-encoding': 'gzip' });
+    assert.equal(answer.text(), MARKDOWN);
+    assert.equal((await get('guarded.test', '/page', { accept: 'text/html' })).text(), PAGE);
+    const large = await get('guarded.test', '/large', markdown);
+    assert.equal(large.body.length, MAX_MARKDOWN_BYTES + 3);
   });
 
   test('a page that breaks off is none', async () => {
