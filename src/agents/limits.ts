@@ -71,6 +71,8 @@ export const MAX_RATE_WINDOWS = 100_000;
 export const LIMITER_SHARDS = 64;
 /** Seconds: between two looks for windows that are over. */
 export const RATE_SWEEP_SECONDS = 10;
+/** Milliseconds after which an object writes what it has counted. */
+export const RATE_FLUSH_MS = 100;
 /** Windows that an isolate knows to be used up, so that it need not ask; the oldest go first. */
 export const MAX_EXHAUSTED = 4096;
 /** Milliseconds for the answer of the object that counts. */

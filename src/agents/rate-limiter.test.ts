@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { objectStorage } from '../../test/support/object-storage.ts';
 import { base64Url } from './json-web-key.ts';
-import { LIMITER_SHARDS, MAX_EXHAUSTED, MAX_RATE_WINDOWS, RATE_SWEEP_SECONDS } from './limits.ts';
+import { LIMITER_SHARDS, MAX_EXHAUSTED, MAX_RATE_WINDOWS, RATE_FLUSH_MS, RATE_SWEEP_SECONDS } from './limits.ts';
 import { RateLimiter, take, type Taken } from './rate-limiter.ts';
 import type { GuardNamespace } from './replay-guard.ts';
 
@@ -16,7 +16,8 @@ function limiter(kept = objectStorage()) {
   const ask = (id: string, limit: number, seconds: number, cost: number | string = 1) =>
     object.fetch({ url: `https://limit/${id}/${limit}/${seconds}/${cost}` });
   const use = async (...args: Parameters<typeof ask>): Promise<Taken> => (await (await ask(...args)).json()) as Taken;
-  return { kept, clock, object, ask, use };
+  const flush = () => object.flush();
+  return { kept, clock, object, ask, use, flush };
 }
 
 test('a window takes so much, and starts again once it is over', async () => {
@@ -64,8 +65,9 @@ test('what is given back is there again, in the window that it was taken from', 
 });
 
 test('what was counted outlives the object, and a clock that was set back makes no window longer', async () => {
-  const { use, kept } = limiter();
+  const { use, kept, flush } = limiter();
   await use(idOf(1), 1, 60);
+  await flush();
   const again = limiter(kept);
   assert.equal((await again.use(idOf(1), 1, 60)).allowed, false);
   again.clock.now -= 3_600_000;
@@ -73,9 +75,12 @@ test('what was counted outlives the object, and a clock that was set back makes 
 });
 
 test('the alarm forgets, and leaves nothing behind once all is over', async () => {
-  const { use, kept, object, clock } = limiter();
+  const { use, kept, object, clock, flush } = limiter();
   await use(idOf(1), 5, 60);
   await use(idOf(2), 5, 600);
+  assert.equal(kept.rows('span'), 0);
+  await flush();
+  assert.equal(kept.rows('span'), 2);
   assert.equal(kept.alarm, NOW + (60 + RATE_SWEEP_SECONDS) * 1000);
   clock.now = kept.alarm as number;
   kept.alarm = null;
@@ -101,6 +106,32 @@ test('memory is bounded, and a full object says that it can not tell', async () 
   assert.equal((await use(idOf(1), 5, 90)).remaining, 3, 'what is known goes on');
   clock.now += 75_000;
   assert.equal((await use(idOf(2), 5, 90)).remaining, 4);
+});
+
+test('what is counted is written a moment later, once for all of it, and after a failure the next time', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const errors = t.mock.method(console, 'error', () => {});
+  const { use, kept } = limiter();
+  let writes = 0;
+  let broken = true;
+  const { exec } = kept.sql;
+  kept.sql.exec = (query, ...values) => {
+    if (query.startsWith('INSERT')) {
+      writes++;
+      if (broken) throw new Error('the disk is full');
+    }
+    return exec(query, ...values);
+  };
+  for (let i = 0; i < 5; i++) await use(idOf(1), 100, 60);
+  assert.equal(writes, 0);
+  t.mock.timers.tick(RATE_FLUSH_MS);
+  await Promise.resolve();
+  assert.deepEqual([writes, errors.mock.callCount()], [1, 1]);
+  broken = false;
+  assert.equal((await use(idOf(1), 100, 60)).remaining, 94, 'nothing is forgotten meanwhile');
+  t.mock.timers.tick(RATE_FLUSH_MS);
+  assert.deepEqual([writes, kept.rows('span')], [2, 1]);
+  assert.equal(Number(kept.sql.exec('SELECT used FROM span').toArray()[0]?.['used']), 6);
 });
 
 test('anything else is refused', async () => {
@@ -132,7 +163,10 @@ test('never more than its limit within a window, over any interleaving', async (
           running = [];
           now += wait;
         }
-        if (restart) one = limiter(kept);
+        if (restart) {
+          await one.flush();
+          one = limiter(kept);
+        }
         one.clock.now = now;
         // Decided in the order in which they are asked, whatever comes back first.
         const entry: (typeof log)[number] = { key, at: now, cost };
