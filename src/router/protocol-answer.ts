@@ -9,6 +9,7 @@ import { responseInit } from '../platform/runtime.ts';
 import { inflate } from './body.ts';
 import { EventSplitter } from './event-stream.ts';
 import { type Exchange, ownHeaders, type Phase } from './exchange.ts';
+import { keptAlive } from './keep-alive.ts';
 import { cutsLists, listingOf } from './mcp-listing.ts';
 import { refuse } from './problem.ts';
 
@@ -24,10 +25,13 @@ export const protocolAnswer: Phase = {
     const type = typeOf(answer);
     if (mcp.stateless && answer.headers.has('mcp-session-id')) ownHeaders(exchange).delete('mcp-session-id');
     if (type === 'text/event-stream') ownHeaders(exchange).set('x-accel-buffering', 'no');
-    if (!cutsLists(exchange) || answer.body === null) return;
-    const listing = listingOf(exchange, plan, policy);
-    if (type === 'text/event-stream') return cutStream(exchange, listing);
-    if (/^application\/(?:[^;]+\+)?json$/.test(type)) return cutWhole(exchange, listing);
+    if (answer.body === null) return;
+    const listing = cutsLists(exchange) ? listingOf(exchange, plan, policy) : null;
+    if (type === 'text/event-stream') {
+      if (listing !== null) cutStream(exchange, listing);
+      return keepAlive(exchange);
+    }
+    if (listing !== null && /^application\/(?:[^;]+\+)?json$/.test(type)) return cutWhole(exchange, listing);
   },
 };
 
@@ -82,6 +86,20 @@ function cutStream(exchange: Exchange, listing: Listing): void {
   headers.delete('content-length');
   const body = (answer.body as ReadableStream<Uint8Array>).pipeThrough(cutter);
   exchange.response = new Response(body, responseInit({ status, statusText, headers, encodeBody: 'manual' }));
+  exchange.owned = true;
+}
+
+/** Comments where a stream is silent; not into one that is encoded. */
+function keepAlive(exchange: Exchange): void {
+  const answer = exchange.response as Response;
+  if (answer.body === null || !/^(?:identity)?$/i.test(answer.headers.get('content-encoding') ?? '')) return;
+  const { status, statusText } = answer;
+  const headers = new Headers(answer.headers);
+  headers.delete('content-length');
+  exchange.response = new Response(
+    keptAlive(answer.body as ReadableStream<Uint8Array>),
+    responseInit({ status, statusText, headers, encodeBody: 'manual' }),
+  );
   exchange.owned = true;
 }
 
