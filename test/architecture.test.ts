@@ -94,8 +94,10 @@ const TABLE: readonly Row[] = [
   },
   {
     name: 'src/tunnel: the protocol, for both ends',
-    files: /^src\/tunnel\/(frame|head|credit|replay|stream|lane|lane-options|opening|message|welcome)\.ts$/,
-    local: /^src\/tunnel\/(frame|head|credit|replay|stream|lane|lane-options|opening|message|welcome)$/,
+    files:
+      /^src\/tunnel\/(frame|head|credit|replay|stream|lane|lane-options|message-buffers|outbox|opening|message|welcome)\.ts$/,
+    local:
+      /^src\/tunnel\/(frame|head|credit|replay|stream|lane|lane-options|message-buffers|outbox|opening|message|welcome)$/,
     packages: [],
     node: false,
   },
@@ -131,7 +133,7 @@ const TABLE: readonly Row[] = [
     name: 'src/tunnel/connector: the other end, in Node',
     files: /^src\/tunnel\/connector\//,
     local:
-      /^src\/(tunnel\/(connector\/.*|frame|head|credit|stream|lane|lane-options|opening|message|welcome|capability|exchange)|control\/signature)$/,
+      /^src\/(tunnel\/(connector\/.*|frame|head|credit|stream|lane|lane-options|message-buffers|opening|message|welcome|capability|exchange)|control\/signature)$/,
     packages: ['ws'],
     node: true,
   },

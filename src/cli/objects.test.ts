@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
 import { OBJECT_SHARDS, ownerOf, shardOf } from '../tunnel/shard.ts';
 import { takeState } from './objects.ts';
@@ -90,6 +91,42 @@ test('two deployments never have one folder; one that was killed leaves it', asy
   await once(other, 'exit');
   takeState(state, options(1))();
   assert.equal(existsSync(lock), false);
+});
+
+test('of many that start at once where one was killed, one has the folder', async (t) => {
+  const script = `
+    import { takeState } from ${JSON.stringify(new URL('./objects.ts', import.meta.url).href)};
+    process.stdin.once('data', () => {
+      try {
+        takeState(process.argv[1], { workers: 1, port: 0, state: process.argv[1] });
+        console.log('has it');
+      } catch (error) {
+        console.log(error.message);
+      }
+      process.stdin.on('data', () => process.exit());
+    });
+    console.log('ready');
+  `;
+  for (let round = 0; round < 3; round++) {
+    const state = folder(t);
+    mkdirSync(join(state, 'objects'), { recursive: true });
+    writeFileSync(join(state, 'objects', 'lock'), JSON.stringify({ pid: 2 ** 22 + 1, started: '1' }));
+    const starts = Array.from({ length: 4 }, () =>
+      spawn(process.execPath, ['--input-type=module', '-e', script, state], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    );
+    t.after(() => starts.forEach((one) => one.kill('SIGKILL')));
+    const lines = starts.map((one) => createInterface({ input: one.stdout })[Symbol.asyncIterator]());
+    for (const one of lines) assert.equal((await one.next()).value, 'ready');
+    for (const one of starts) one.stdin.write('go\n');
+    const said = await Promise.all(lines.map(async (one) => String((await one.next()).value)));
+    assert.equal(said.filter((one) => one === 'has it').length, 1, said.join('\n'));
+    for (const one of said) assert.match(one, /^has it$|is in use by process|is being taken/);
+    for (const one of starts) one.stdin.end('bye\n');
+    assert.deepEqual(
+      readdirSync(join(state, 'objects')).filter((name) => name !== 'lock'),
+      [],
+    );
+  }
 });
 
 test('a default folder keeps its objects and nothing else, unless its port was any', (t) => {

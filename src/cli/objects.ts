@@ -6,7 +6,7 @@
  * What does not move is the schedule of alarms, which the runtime keeps beside the objects: whoever sets an alarm must
  * live with losing it, once, when the number of processes changes.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ownerOf, shardOf } from '../tunnel/shard.ts';
 import { Failure } from './failure.ts';
@@ -90,24 +90,65 @@ function arrange(folder: string, processes: number): void {
 
 function takeLock(lock: string, folder: string): void {
   const own = JSON.stringify({ pid: process.pid, started: startOf(process.pid) });
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      return writeFileSync(lock, own, { flag: 'wx', mode: 0o600 });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  const [mine, dead] = [`${lock}.${process.pid}`, `${lock}.${process.pid}.dead`];
+  try {
+    // Written first and linked then: nobody reads a lock that is not whole, and takes it for one of a dead process.
+    writeFileSync(mine, own, { mode: 0o600 });
+    for (let attempt = 0; attempt < 2; attempt++) {
+      if (linked(mine, lock)) return;
+      const found = contentOf(lock);
+      const holder = found === null ? null : holderOf(found);
+      if (holder !== null)
+        throw new Failure(`${folder} is in use by process ${holder}: two deployments cannot share --state`);
+      // Of one that was killed. Moved and not removed: another start may have taken its place since it was read.
+      if (!moved(lock, dead)) continue;
+      if (contentOf(dead) !== found) {
+        linked(dead, lock);
+        break;
+      }
     }
-    const holder = holderOf(lock);
-    if (holder !== null)
-      throw new Failure(`${folder} is in use by process ${holder}: two deployments cannot share --state`);
-    rmSync(lock, { force: true }); // of one that was killed
+    throw new Failure(`${folder} is being taken by another deployment`);
+  } finally {
+    rmSync(mine, { force: true });
+    rmSync(dead, { force: true });
   }
-  throw new Failure(`${folder} is being taken by another deployment`);
+}
+
+/** False: there is one. */
+function linked(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
+  }
+}
+
+/** False: it is gone. */
+function moved(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return false;
+  }
+}
+
+function contentOf(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return null;
+  }
 }
 
 /** The process that holds a lock; null when it is gone. */
-function holderOf(lock: string): number | null {
+function holderOf(content: string): number | null {
   try {
-    const { pid, started } = JSON.parse(readFileSync(lock, 'utf8')) as { pid: number; started: string };
+    const { pid, started } = JSON.parse(content) as { pid: number; started: string };
     if (pid === process.pid) return null;
     process.kill(pid, 0);
     // The id may be another process's by now.

@@ -7,7 +7,7 @@ import { Hono } from 'hono';
 import { render } from '../observe/metrics.ts';
 import { ManifestError, readManifest } from '../platform/images.ts';
 import { bytesHeld } from '../router/body.ts';
-import { drainTunnels } from '../router/tunnel.ts';
+import { distrustTunnels, drainTunnels } from '../router/tunnel.ts';
 import { ImageError } from '../waf/engine.ts';
 import { agents } from './agents.ts';
 import { log, readBody, refuse, type ControlContext } from './call.ts';
@@ -84,7 +84,8 @@ api.post('/v1/swap', async (c) => {
   const before = generations.current?.manifest.generation ?? null;
   try {
     const lease = await generations.swap(platform.images, manifest);
-    log('swap', { before, after: lease.manifest.generation });
+    const closed = await distrustTunnels(c.env.env, lease.generation.apps);
+    log('swap', { before, after: lease.manifest.generation, ...(closed > 0 && { closed }) });
     return c.json({ before, manifest: lease.manifest });
   } catch (error) {
     // A refused image is the sender's fault (422); one that is missing or altered on the way is a conflict (409).

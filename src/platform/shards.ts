@@ -18,7 +18,7 @@ const MAX_ARGUMENTS = 65_536; // characters
 /** What one process may ask another to do to an object. */
 const CALLS: Readonly<Record<keyof TunnelSessionMethods | 'exists', true>> = {
   ...{ admit: true, revoke: true, reserve: true, expose: true, exposed: true, cut: true, drain: true, spread: true },
-  ...{ listed: true, retire: true, status: true, requests: true, forget: true, exists: true },
+  ...{ listed: true, trust: true, retire: true, status: true, requests: true, forget: true, exists: true },
 };
 const METHODS: ReadonlySet<string> = new Set(Object.keys(CALLS));
 

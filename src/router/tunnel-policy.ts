@@ -8,6 +8,8 @@ export interface TunnelPolicy {
   readonly domain: string;
   /** Keys of the projects whose connectors may dial. */
   readonly operators: Operators;
+  /** Thumbprints of these keys. */
+  readonly projects: readonly string[];
   /** How the policy exposes a tunnel. */
   exposure(tunnel: string): Exposure;
   /** Whether the holder of a capability may reach a service, as far as the policy has a say. */
@@ -40,6 +42,7 @@ async function readPolicies(apps: readonly Pick<Plan, 'tunnels'>[], own: string)
   return {
     domain: first?.domain ?? '',
     operators: (project) => keys.get(project) ?? null,
+    projects: [...keys.keys()],
     exposure(tunnel) {
       if (first === undefined) return 'private';
       return (Object.hasOwn(first.names, tunnel) ? first.names[tunnel]! : first.access).access;

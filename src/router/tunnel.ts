@@ -134,6 +134,15 @@ export async function drainTunnels({ TUNNEL_SESSION: namespace }: Env, reason: s
   return told.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0);
 }
 
+/** A policy was replaced: ends what connectors and guests of projects have open that it does not trust. How many. */
+export async function distrustTunnels(env: Env, apps: readonly Pick<Plan, 'tunnels'>[]): Promise<number> {
+  const namespace = env.TUNNEL_SESSION;
+  if (namespace === undefined || openSessions.size === 0) return 0;
+  const { projects } = await tunnelPolicy(apps, env.OPERATOR_KEY ?? '');
+  const ended = await Promise.allSettled([...openSessions].map((name) => namespace.getByName(name).trust(projects)));
+  return ended.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0);
+}
+
 /** The header as it came; null when the handshake was signed for another. */
 function resumeOf(header: string | null, { handshake }: Rights): string | null {
   if (header === null) return handshake.resume === '' ? '' : null;

@@ -13,6 +13,8 @@ export interface Exchange {
   answeredAfter: number;
   endedAfter: number;
   bytesIn: number; // of bodies, from the edge
+  /** The request is whole. */
+  requested: boolean;
   bytesOut: number;
   /** Why it ended before its end; '' where it did not. */
   error: string;
@@ -84,6 +86,7 @@ export class Watch {
       answeredAfter: 0,
       endedAfter: 0,
       bytesIn: 0,
+      requested: false,
       bytesOut: 0,
       error: '',
       requestBody: capture > 0 ? new Capture(capture) : null,
@@ -101,6 +104,11 @@ export class Watch {
   in(chunk: Uint8Array): void {
     this.exchange.bytesIn += chunk.byteLength;
     this.exchange.requestBody?.add(chunk);
+  }
+
+  /** The request is whole. */
+  requested(): void {
+    this.exchange.requested = true;
   }
 
   out(chunk: Uint8Array): void {

@@ -142,24 +142,6 @@ export function writeHeader(
   bytes[at + 11] = length;
 }
 
-/** A frame that waits to be sent. */
-export interface QueuedFrame {
-  readonly type: number;
-  readonly flags: number;
-  readonly stream: number;
-  readonly payload: Uint8Array;
-}
-
-/** Writes a message, of exactly the bytes that the frames have. */
-export function joinFrames(parts: readonly QueuedFrame[], bytes: Uint8Array): void {
-  let at = 0;
-  for (const { type, flags, stream, payload } of parts) {
-    writeHeader(bytes, at, type, flags, stream, payload.byteLength);
-    bytes.set(payload, at + FRAME_BYTES);
-    at += FRAME_BYTES + payload.byteLength;
-  }
-}
-
 export function windowFrame(stream: number, bytes: number): Uint8Array<ArrayBuffer> {
   return frame(WINDOW, stream, windowPayload(bytes));
 }

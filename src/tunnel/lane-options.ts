@@ -10,21 +10,10 @@ export interface LaneOptions {
   /** A stream closed; `open` are left. */
   readonly onClosed?: (open: number) => void;
   readonly now: () => number;
-  /**
-   * Runs a callback soon: all that is sent until then is one message. Default: a microtask. With anything later, bytes
-   * that are written must never be changed.
-   */
+  /** Runs a callback soon: all that is sent until then is one message. Default: a microtask. */
   readonly soon?: (run: () => void) => void;
-  /** Default: memory of its own for each message. */
-  readonly buffers?: MessageBuffers;
-}
-
-/** Where messages lie that are sent and may have to be sent again. */
-export interface MessageBuffers {
-  /** What is in it is of no matter: all of it is written. */
-  take(length: number): Uint8Array;
-  /** The peer has the message. */
-  give(message: Uint8Array): void;
+  /** Slabs of memory (message-buffers.ts) that are kept for the next messages while something is going on; default 0. */
+  readonly spareSlabs?: number;
 }
 
 /** Numbers and flags only, so that it may be kept as JSON. */

@@ -10,11 +10,9 @@ import {
   DATA,
   END,
   frame,
-  FRAME_BYTES,
   FrameError,
   GOAWAY,
   HEAD,
-  joinFrames,
   MAX_FRAMES,
   MAX_STREAM,
   OPEN,
@@ -30,16 +28,16 @@ import {
   WINDOW,
   windowPayload,
   type Frame,
-  type QueuedFrame,
 } from './frame.ts';
 import type { LaneOptions, LaneSnapshot } from './lane-options.ts';
+import { FLUSH_BYTES, MessageBuffers } from './message-buffers.ts';
+import { Outbox } from './outbox.ts';
 import { Replay } from './replay.ts';
-import { type StreamLane, type StreamSnapshot, TunnelStream } from './stream.ts';
+import { type Holder, type StreamLane, type StreamSnapshot, TunnelStream } from './stream.ts';
 
-export type { LaneOptions, LaneSnapshot, MessageBuffers } from './lane-options.ts';
+export type { LaneOptions, LaneSnapshot } from './lane-options.ts';
 
 export const MAX_STREAMS = 1024; // open on one lane at a time
-const FLUSH_BYTES = 131_072; // of a message: more go into the next one
 // PERF: an ACK is a message of its own, so it waits until it says something; see `idle`.
 const ACK_BYTES = 131_072; // received after which one is due
 const PING_MS = 5000; // between two looks at the round trip, while data comes in
@@ -52,12 +50,14 @@ export class Lane implements StreamLane {
   readonly #replay: Replay;
   #waiting: TunnelStream[] = [];
   #transport: ((message: Uint8Array) => void) | null = null;
-  #queue: QueuedFrame[] = [];
-  #queued = 0; // bytes
+  readonly #outbox: Outbox;
   #flushing = false;
   #nextId: number;
   #lastPeerId = 0;
   #received = 0;
+  // Of the message that is being handled, who needs its bytes.
+  #kept = false;
+  #holders: Holder[] | null = null;
   #acked = 0;
   #pingedAt = 0;
   #draining = false;
@@ -75,7 +75,9 @@ export class Lane implements StreamLane {
     this.#draining = snapshot?.draining ?? false;
     this.#peerDrains = snapshot?.peerDrains ?? false;
     this.roundTrip = snapshot?.roundTrip ?? 0;
-    this.#replay = new Replay(snapshot?.sent ?? 0, options.buffers);
+    const buffers = new MessageBuffers(options.spareSlabs ?? 0);
+    this.#outbox = new Outbox(buffers);
+    this.#replay = new Replay(snapshot?.sent ?? 0, buffers);
     this.#sendCredit = new SendCredit(snapshot?.credit ?? LANE_WINDOW);
     this.#receiveCredit = new ReceiveCredit(LANE_WINDOW, MAX_LANE_WINDOW, options.now(), snapshot?.receive);
   }
@@ -190,13 +192,19 @@ export class Lane implements StreamLane {
     this.#push(GOAWAY, 0, reasonPayload(code, text));
   }
 
-  /** Nothing is going on: what arrived is acknowledged, so that the peer need not keep it. */
+  /** Nothing is going on: what arrived is acknowledged, so that the peer need not keep it; memory is given back. */
   idle(): void {
+    this.#outbox.clear();
     if (this.#received > this.#acked) this.#acknowledge();
   }
 
-  /** Handles a message of the peer. Throws FrameError: the caller closes the socket with its code and loses the lane. */
-  receive(message: Uint8Array): void {
+  /**
+   * Handles a message of the peer. The answer is who needs its bytes still: true nobody, false somebody for as long as there
+   * are any. Throws FrameError: the caller closes the socket with its code and loses the lane.
+   */
+  receive(message: Uint8Array): boolean | readonly Holder[] {
+    this.#kept = false;
+    this.#holders = null;
     const type = message[0];
     const apart = type === ACK || type === PING || type === PONG;
     readFrames(message, (one) => {
@@ -204,9 +212,10 @@ export class Lane implements StreamLane {
         throw new FrameError(CLOSE.malformed, 'ACK, PING and PONG travel apart');
       this.#take(one);
     });
-    if (apart) return;
+    if (apart) return true;
     this.#received += message.byteLength;
     if (this.#received - this.#acked >= ACK_BYTES) this.#acknowledge();
+    return this.#kept ? false : (this.#holders ?? true);
   }
 
   #take(one: Frame): void {
@@ -244,8 +253,11 @@ export class Lane implements StreamLane {
       return;
     }
     if (type === HEAD) stream.gotHead(payload);
-    else if (type === DATA) stream.gotData(payload);
-    else if (type === END) stream.gotEnd(payload);
+    else if (type === DATA) {
+      const held = stream.gotData(payload);
+      if (held === false) this.#kept = true;
+      else if (held !== true) (this.#holders ??= []).push(held);
+    } else if (type === END) stream.gotEnd(payload);
     else if (type === WINDOW) stream.gotWindow(readWindow(one), one.flags);
     else if (type === RESET) {
       const { code, text } = readReason(one);
@@ -316,13 +328,11 @@ export class Lane implements StreamLane {
   }
 
   #push(type: number, stream: number, payload: Uint8Array, flags = 0): void {
-    this.#queue.push({ type, flags, stream, payload });
-    this.#queued += FRAME_BYTES + payload.byteLength;
-    if (this.#queued >= FLUSH_BYTES || this.#queue.length === MAX_FRAMES) return this.#flush();
+    this.#outbox.push(type, flags, stream, payload);
+    if (this.#outbox.length >= FLUSH_BYTES || this.#outbox.frames === MAX_FRAMES) return this.#flush();
     if (this.#flushing) return;
     this.#flushing = true;
-    // PERF: one message for all that a turn sends: a message costs either end more than a frame. Whoever waits for a
-    // write to be done comes later in the queue, so the bytes are copied before they may change.
+    // PERF: one message for all that a turn sends: a message costs either end more than a frame.
     (this.#options.soon ?? queueMicrotask)(() => {
       this.#flushing = false;
       this.#flush();
@@ -330,12 +340,8 @@ export class Lane implements StreamLane {
   }
 
   #flush(): void {
-    if (this.#queued === 0) return;
-    const { buffers } = this.#options;
-    const message = buffers?.take(this.#queued) ?? new Uint8Array(this.#queued);
-    joinFrames(this.#queue, message);
-    this.#queue = [];
-    this.#queued = 0;
+    if (this.#outbox.length === 0) return;
+    const message = this.#outbox.take();
     this.#replay.keep(message);
     this.#transport?.(message);
   }

@@ -85,6 +85,8 @@ test('closes keep their code and reason, but for codes that nobody sends', () =>
   assert.deepEqual(round(1000, ''), { code: 1000, reason: '' });
   assert.deepEqual(round(4321, 'grüße'), { code: 4321, reason: 'grüße' });
   assert.deepEqual(round(1006, 'lost'), { code: 1005, reason: '' });
-  assert.deepEqual(round(1015, 'tls'), { code: 1005, reason: '' });
+  for (const code of [999, 1004, 1015, 1016, 2999, 5000])
+    assert.deepEqual(round(code, 'none'), { code: 1005, reason: '' }, String(code));
+  assert.deepEqual(round(1014, 'gateway'), { code: 1014, reason: 'gateway' });
   assert.deepEqual(round(3000, 'x'.repeat(200)), { code: 3000, reason: 'x'.repeat(MAX_CLOSE - 2) });
 });

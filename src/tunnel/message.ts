@@ -55,8 +55,9 @@ export function closeReason(text: string): string {
 export function decodeClose(payload: Uint8Array): { readonly code: number; readonly reason: string } {
   if (payload.byteLength < 2) return { code: 1005, reason: '' };
   const code = new DataView(payload.buffer, payload.byteOffset).getUint16(0);
-  // SPEC: RFC 6455 section 7.4: 1004 to 1006 and 1015 are never sent, below 1000 and from 5000 on there are none.
-  const sendable = code >= 1000 && code < 5000 && code !== 1004 && code !== 1005 && code !== 1006 && code !== 1015;
+  // SPEC: RFC 6455 section 7.4: those of protocols to come, and 1004 to 1006 and 1015, are not to be sent; `ws` and browsers throw.
+  const ours = code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006;
+  const sendable = ours || (code >= 3000 && code < 5000);
   return { code: sendable ? code : 1005, reason: sendable ? new TextDecoder().decode(payload.subarray(2)) : '' };
 }
 

@@ -118,6 +118,8 @@ export interface TunnelSessionMethods {
   admit(claim: Claim): Promise<Admission>;
   /** Refuses capabilities issued up to `until` (ms since the epoch) and closes their sockets with 4403. How many. */
   revoke(until: number): Promise<number>;
+  /** Closes what other projects than these have open, with 4403. How many sockets. */
+  trust(projects: readonly string[]): Promise<number>;
   /** Session 0 only: takes the name for the project, ahead of any connector. False: another project has it. */
   reserve(project: string): Promise<boolean>;
   /** Session 0 only: the registry of the project has the tunnel; until then each admission is fresh. */

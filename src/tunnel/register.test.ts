@@ -167,4 +167,23 @@ describe('offers', () => {
     assert.equal(refusal(register.speak('owner', { ...place, service: 'more' }, true, 1)), 'limit');
     assert.equal(refusal(register.speak('owner', { ...place, service: 's0' }, false, 2)), 'done');
   });
+
+  test('make room when their owner has taken them back, and come back by no word of before', () => {
+    const before = registerWith('office');
+    for (let index = 0; index < MAX_OFFERS; index++)
+      before.speak('owner', { ...place, service: `s${index}` }, true, 10);
+    before.speak('guest', { ...place, service: 's7' }, true, 20);
+    before.speak('owner', { ...place, service: 's7' }, false, 30);
+    before.speak('owner', { ...place, service: 's8' }, false, 40);
+    assert.equal(refusal(before.speak('owner', { ...place, service: 'more' }, true, 50)), 'done');
+    const left = before.offers().map(({ service }) => service);
+    assert.deepEqual([left.length, left.includes('s7'), left.includes('s8')], [MAX_OFFERS, false, true]);
+    const register = new Register(JSON.parse(JSON.stringify(before.state)) as typeof EMPTY);
+    assert.equal(refusal(register.speak('owner', { ...place, service: 's7' }, true, 10)), 'stale');
+    assert.equal(refusal(register.speak('owner', { ...place, service: 's7' }, true, 30)), 'stale');
+    assert.equal(refusal(register.speak('guest', { ...place, service: 's7' }, true, 20)), 'unknown');
+    assert.equal(refusal(register.speak('owner', { ...place, service: 's7' }, true, 31)), 'done');
+    // Nothing was taken back any more.
+    assert.equal(refusal(register.speak('owner', { ...place, service: 'last' }, true, 60)), 'limit');
+  });
 });

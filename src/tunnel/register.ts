@@ -50,6 +50,8 @@ export interface Word {
 export interface RegisterState {
   readonly tunnels: Readonly<Record<string, TunnelRecord>>;
   readonly offers: Readonly<Record<string, Offer>>;
+  /** Of the offers that were forgotten, the time of the last word: no word up to then makes one of them again. */
+  readonly forgotten?: number;
 }
 
 export const EMPTY: RegisterState = { tunnels: {}, offers: {} };
@@ -72,15 +74,18 @@ export function isRefused(value: object): value is Refused {
 export class Register {
   #tunnels: Map<string, TunnelRecord>;
   #offers: Map<string, Offer>;
+  #forgotten: number;
 
   /** Of what was kept; what is not of the form is left out rather than believed. */
   constructor(state: RegisterState = EMPTY) {
     this.#tunnels = new Map(Object.entries(state.tunnels ?? {}));
     this.#offers = new Map(Object.entries(state.offers ?? {}));
+    this.#forgotten = state.forgotten ?? 0;
   }
 
   get state(): RegisterState {
-    return { tunnels: Object.fromEntries(this.#tunnels), offers: Object.fromEntries(this.#offers) };
+    const [tunnels, offers] = [Object.fromEntries(this.#tunnels), Object.fromEntries(this.#offers)];
+    return { tunnels, offers, forgotten: this.#forgotten };
   }
 
   /** A new tunnel; one that a connector has claimed becomes created. */
@@ -160,7 +165,9 @@ export class Register {
       const what = service === '' ? tunnel : `${service}.${tunnel}`;
       if (side === 'guest' || !yes) return { refused: 'unknown', reason: `${what} is not offered` };
       if (!this.#tunnels.has(tunnel)) return unknown(tunnel);
-      if (this.#offers.size >= MAX_OFFERS)
+      if (time <= this.#forgotten)
+        return { refused: 'stale', reason: 'the word may have been taken back since; speak it again' };
+      if (this.#offers.size >= MAX_OFFERS && !this.#forgetOne())
         return { refused: 'limit', reason: `the project has ${MAX_OFFERS} offers already` };
     }
     // Its offers went with a tunnel of that name before it: what was said of that one can not be played back.
@@ -178,6 +185,18 @@ export class Register {
       return full();
     }
     return offer;
+  }
+
+  /** Makes room of the offer that its owner took back longest ago. False: there is none. */
+  #forgetOne(): boolean {
+    let oldest: readonly [key: string, offer: Offer] | null = null;
+    for (const entry of this.#offers)
+      if (!entry[1].offered.yes && (oldest === null || entry[1].offered.time < oldest[1].offered.time)) oldest = entry;
+    if (oldest === null) return false;
+    const [key, { offered, accepted }] = oldest;
+    this.#offers.delete(key);
+    this.#forgotten = Math.max(this.#forgotten, offered.time, accepted.time);
+    return true;
   }
 
   offers(): readonly Offer[] {

@@ -229,6 +229,12 @@ test('who waits is woken by a connector, and forgotten when time is up', async (
   await waiting;
   await lanes.wait(1);
   assert.equal(lanes.waiting, 0);
+  const gone = new AbortController();
+  const left = lanes.wait(60_000, gone.signal);
+  assert.equal(lanes.waiting, 1);
+  gone.abort();
+  await left;
+  assert.equal(lanes.waiting, 0);
 });
 
 test('a connector that reads nothing of what it asks for is closed at the limit', async () => {

@@ -13,6 +13,7 @@ export const SILENT = 75_000; // ms without a ping or a frame after which a sock
 const ELSEWHERE_AFTER = 200; // ms that a dropped socket has to come back before requests go to another lane
 const BATCH_FROM = 4; // streams open on a lane
 export const MAX_UNSENT = 33_554_432; // bytes for one connector that its socket may hold back; twice the largest window
+const SPARE_SLABS = 4; // of a lane
 const TAG = 'lane';
 
 /** A hibernating WebSocket, as far as it is used here. */
@@ -67,6 +68,7 @@ export class EdgeLane {
         // PERF: each request is an event of its own here, so only a later turn can put those of several into one message.
         // Ratio of the edge's CPU per request to a direct dial's, 32 connections: 1.7 without, 1.4 with. With few streams
         // there is nothing to wait for.
+        spareSlabs: SPARE_SLABS,
         soon: (run) => (this.lane.size < BATCH_FROM ? queueMicrotask(run) : void setTimeout(run, 0)),
         // A connector opens no streams: what it wants of others goes through `access`, where it is asked who it is.
         onStream: () => {
@@ -284,18 +286,21 @@ export class EdgeLanes {
     return one.lane.size <= other.lane.size ? one : other;
   }
 
-  /** Resolves when a socket came, or after `ms`. */
-  wait(ms: number): Promise<void> {
+  /** Resolves when a socket came, after `ms`, or when nobody waits any more by the word of `signal`. */
+  wait(ms: number, signal: AbortSignal | null = null): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
         clearTimeout(timer);
+        signal?.removeEventListener('abort', giveUp);
         resolve();
       };
-      const timer = setTimeout(() => {
-        // Whoever gave up waits no more: it would keep the object awake.
+      const giveUp = (): void => {
+        // Whoever gave up waits no more: it would keep the object awake, and others out.
         this.#waiting = this.#waiting.filter((one) => one !== wake);
-        resolve();
-      }, ms);
+        wake();
+      };
+      const timer = setTimeout(giveUp, ms);
+      signal?.addEventListener('abort', giveUp);
       this.#waiting.push(wake);
     });
   }

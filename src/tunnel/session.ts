@@ -39,6 +39,7 @@ const DRAINED = 30_000; // ms for which a session of a process that ends takes n
 export const MAX_WAITING = 1024; // requests that wait for a connector
 const MAX_TRIES = 4;
 const REVOKED = 'the capability was revoked';
+const DISTRUSTED = 'this edge does not serve the project any more';
 
 /** By the kind of an opening. */
 const KINDS = { [HTTP]: 'http', [WEBSOCKET]: 'websocket', [TCP]: 'tcp' } as const;
@@ -127,7 +128,8 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
         const wait = giveUp - Date.now();
         const hopeless = last !== null && last.code !== RESET_CODE.lost;
         if (hopeless || wait <= 0 || !this.#expected()) break;
-        await this.#lanes.wait(wait);
+        await this.#lanes.wait(wait, signal);
+        if (signal.aborted) break;
         continue;
       }
       tries++;
@@ -249,6 +251,12 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     for (const edge of revoked) this.#lanes.close(edge, CLOSE.revoked, REVOKED);
     this.#clients.cut(({ generation }) => generation <= until, CLOSE.revoked, REVOKED);
     return revoked.length;
+  }
+
+  async trust(projects: readonly string[]): Promise<number> {
+    const lanes = this.#lanes.all().filter(({ request }) => !projects.includes(request.project));
+    for (const edge of lanes) this.#lanes.close(edge, CLOSE.revoked, DISTRUSTED);
+    return lanes.length + this.#clients.cut(({ project }) => !projects.includes(project), CLOSE.revoked, DISTRUSTED);
   }
 
   async reserve(project: string): Promise<boolean> {

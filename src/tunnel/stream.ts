@@ -50,8 +50,17 @@ export interface StreamSnapshot {
   readonly finished: boolean;
 }
 
+/** Who wrote bytes onward, and needs them until `written` is true: then all that was ever given to it is. */
+export interface Holder {
+  readonly written: boolean;
+}
+
+function isHolder(value: unknown): value is Holder {
+  return typeof value === 'object' && value !== null && 'written' in value;
+}
+
 interface Write {
-  readonly bytes: Uint8Array;
+  bytes: Uint8Array;
   at: number;
   done: () => void;
   failed: (error: StreamReset) => void;
@@ -60,8 +69,12 @@ interface Write {
 export class TunnelStream {
   readonly id: number;
   onHead: (payload: Uint8Array) => void = ignore;
-  /** The chunk is the receiver's to keep, but its buffer may hold others: never transfer it. Say `consumed` once it went on. */
-  onData: (chunk: Uint8Array) => void = ignore;
+  /**
+   * The chunk is the receiver's to keep, but its buffer may hold others: never transfer it. Say `consumed` once it went on.
+   * What is returned says whether its bytes may be overwritten: true at once, a holder once it has written them, anything
+   * else never.
+   */
+  onData: (chunk: Uint8Array) => unknown = ignore;
   onEnd: (trailers: Uint8Array) => void = ignore;
   /** Once, when the stream ended before both directions had. */
   onReset: (reset: StreamReset) => void = ignore;
@@ -111,7 +124,7 @@ export class TunnelStream {
 
   /**
    * Sends bytes as credit allows; resolves when all are on their way, so that a slow peer slows the writer. One write at
-   * a time. Rejects with StreamReset. The bytes must not be changed before it resolves.
+   * a time. Rejects with StreamReset. The bytes are the caller's again at once.
    */
   write(bytes: Uint8Array): Promise<void> {
     this.#check();
@@ -122,6 +135,9 @@ export class TunnelStream {
     this.#write = write;
     this.resume();
     if (this.#write === null) return DONE;
+    // SAFETY: not `slice`, which is a view where the bytes are a Buffer.
+    write.bytes = new Uint8Array(bytes.subarray(write.at));
+    write.at = 0;
     return new Promise((done, failed) => {
       write.done = done;
       write.failed = failed;
@@ -213,10 +229,11 @@ export class TunnelStream {
     this.onHead(payload);
   }
 
-  gotData(payload: Uint8Array): void {
-    if (this.#finished) return this.#protocol('DATA after END');
+  /** Who needs the payload's bytes: true nobody, false somebody for as long as there are any. */
+  gotData(payload: Uint8Array): boolean | Holder {
+    if (this.#finished) this.#protocol('DATA after END');
     // SAFETY: no credit would bound how many of these wait for a consumer; nobody sends any.
-    if (payload.byteLength === 0) return;
+    if (payload.byteLength === 0) return true;
     this.#receive.arrived(payload.byteLength, `stream ${this.id}`);
     if (this.#unconsumed === 0) this.#takenAt = this.#lane.now();
     this.#unconsumed += payload.byteLength;
@@ -224,13 +241,18 @@ export class TunnelStream {
     // SAFETY: a small one is, or one byte could hold a whole message in memory: what a stalled consumer costs is at most
     // KEPT_WHOLE times its window.
     const whole = payload.byteLength * KEPT_WHOLE >= payload.buffer.byteLength;
-    this.onData(whole ? payload : payload.slice());
+    if (!whole) {
+      this.onData(new Uint8Array(payload));
+      return true;
+    }
+    const held = this.onData(payload);
+    return held === true || (isHolder(held) ? held : false);
   }
 
   gotEnd(trailers: Uint8Array): void {
     if (this.#finished) return this.#protocol('END after END');
     this.#finished = true;
-    this.onEnd(trailers.slice());
+    this.onEnd(new Uint8Array(trailers));
     this.#closeIfDone();
   }
 
@@ -249,7 +271,7 @@ export class TunnelStream {
     this.#close(new StreamReset(RESET_CODE.lost, text), true);
   }
 
-  #protocol(text: string): void {
+  #protocol(text: string): never {
     throw new FrameError(CLOSE.malformed, `${text} on stream ${this.id}`);
   }
 
@@ -276,7 +298,7 @@ export class TunnelStream {
   }
 }
 
-const KEPT_WHOLE = 3;
+const KEPT_WHOLE = 4;
 const EMPTY = new Uint8Array(0);
 const DONE = Promise.resolve();
 const ignore = (): void => {};

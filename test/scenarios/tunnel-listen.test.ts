@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { readLines } from '../../src/cli/lines.ts';
+import { RESET_CODE } from '../../src/tunnel/frame.ts';
 import { REDACTED } from '../../src/tunnel/redact.ts';
 import type { ShownWhole } from '../../src/tunnel/shown.ts';
 import { ROOT, run, type RunResult } from '../gateway.ts';
@@ -234,6 +235,14 @@ test(
       /its body was not kept; start the connector with --inspect/,
     );
     assert.equal((await command('replay', String(second['id']))).code, 0);
+    // The beginning of a body is not what its client meant.
+    const broken = edge.exchange({ method: 'POST', target: '/3' });
+    await broken.stream.write(new Uint8Array(10));
+    let third = await one.event('request');
+    while (third['target'] !== '/3') third = await one.event('request');
+    broken.stream.reset(RESET_CODE.cancelled, '');
+    while ((await one.event('end'))['id'] !== third['id']);
+    assert.match((await command('replay', String(third['id']))).stderr, /it is not whole/);
     await stop(one);
   },
 );

@@ -395,6 +395,38 @@ tunnels:
     assert.match(intruder.stderr, /not one that this edge serves/);
   });
 
+  test('a project that a policy trusts no more: what it has open ends with the reload', async () => {
+    const policy = (projects: string): string => `app: edge\ntunnels:\n  projects: { ${projects} }\n`;
+    const both = `partner: ${partner.jwk.x}, stranger: ${stranger.jwk.x}`;
+    const environment = { XDG_CONFIG_HOME: own.home };
+    const other = await startGateway({ policy: policy(both), env: environment });
+    const services = { db: databasePort() };
+    const ends: Connector[] = [];
+    try {
+      const mine = await connect(other, own, { name: 'mine', services });
+      const theirs = await connect(other, partner, { name: 'theirs', services });
+      const kept = await connect(other, stranger, { name: 'kept', services });
+      ends.push(mine, theirs, kept);
+      await told(other, own, 'create', 'mine');
+      await told(other, own, 'offer', 'db.mine', '--to', partner.jwk.x);
+      await told(other, partner, 'accept', 'db.mine', '--from', own.jwk.x);
+      const guest = await dialAs(other, await rightsOf(partner, { reach: ['db.mine'] }), 'mine', 'db');
+      assert.equal(guest.status, 101, guest.detail);
+      const [left, cut] = [once(theirs, 'closed'), closeOf(guest.socket!)];
+      await other.write(policy(`stranger: ${stranger.jwk.x}`));
+      const { status, body } = await unixRequest(other.control, 'POST', '/v1/reload', undefined, 20_000);
+      assert.equal(status, 200, body);
+      const [{ reason }] = (await left) as [{ reason: string }];
+      assert.match(reason, /does not serve the project any more/);
+      assert.equal(await cut, 4403);
+      assert.deepEqual([mine.sockets, kept.sockets], [1, 1]);
+      refused(await dialAs(other, await rightsOf(partner, { names: ['theirs'] }), 'theirs'), 403, /project/);
+    } finally {
+      for (const one of ends) await one.close(0);
+      await other.stop();
+    }
+  });
+
   /** What comes back of a text that was sent through `access`. */
   async function through(who: Party, name: string, service: string, text: string): Promise<string> {
     const dial = accessDialer({ edge: new URL(gateway.url), name, service, credentials: issued(who.jwk, [], [name]) });

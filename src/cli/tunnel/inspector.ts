@@ -86,6 +86,7 @@ async function replay({ connector, ring }: Inspected, exchange: Exchange, respon
   if (exchange.kind !== 'http' || exchange.request === null)
     return refuse(`a ${exchange.kind} stream is not repeatable`);
   const { requestBody, bytesIn, request } = exchange;
+  if (!exchange.requested) return refuse('it is not whole: its client broke it off, or has not sent all of it yet');
   if (bytesIn > 0 && requestBody === null)
     return refuse('its body was not kept; start the connector with --inspect to keep bodies');
   if (requestBody?.truncated === true) return refuse(`of its ${bytesIn} bytes of body only the beginning was kept`);

@@ -5,10 +5,9 @@
  */
 import { CLOSE, FrameError } from '../frame.ts';
 import { Lane } from '../lane.ts';
-import type { TunnelStream } from '../stream.ts';
+import type { Holder, TunnelStream } from '../stream.ts';
 import { GRACE, PONG_TEXT, readWelcome, type Resume, type Welcome } from '../welcome.ts';
 import type { Backoff } from './backoff.ts';
-import { messageBuffers } from './message-buffers.ts';
 import type { Congestion } from './pump.ts';
 import { DialError } from './dial-error.ts';
 import type { Pings } from './pings.ts';
@@ -20,6 +19,7 @@ const FINAL_STATUS: ReadonlySet<number> = new Set([401, 403, 409]);
 /** Answers that mean the wrong place at the first dial; later, a place that is being set up again. */
 const FINAL_AT_FIRST: ReadonlySet<number> = new Set([400, 404, 405, 426]);
 const CLOCK_TOLERANCE = 30_000; // ms
+const SPARE_SLABS = 12; // of a lane
 const STABLE = 5000; // ms after which a socket that is lost was none that never held
 
 /** The signed upgrade of one dial. */
@@ -173,11 +173,13 @@ export class Carrier {
         this.#guard(socket, () => this.#welcomed(socket, readWelcome(text), resume !== null, target.renewAt));
       },
       onMessage: (bytes) => {
-        if (welcomed && (socket !== this.#socket || this.#deaf)) return;
+        if (welcomed && (socket !== this.#socket || this.#deaf)) return true;
+        let done: boolean | readonly Holder[] = false;
         this.#guard(socket, () => {
           if (!welcomed) throw new FrameError(CLOSE.malformed, 'frames before the welcome');
-          this.#lane.receive(bytes);
+          done = this.#lane.receive(bytes);
         });
+        return done;
       },
       onClose: (code, reason) => {
         clearTimeout(late);
@@ -236,7 +238,7 @@ export class Carrier {
       now: () => performance.now(),
       // PERF: what one turn of the loop brings of several targets becomes one message.
       soon: setImmediate,
-      buffers: messageBuffers(),
+      spareSlabs: SPARE_SLABS,
       onStream: (stream, payload) => {
         this.#socket?.hasten();
         this.#options.onStream(stream, payload, () => this.#socket?.congestion() ?? null);

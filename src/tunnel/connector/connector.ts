@@ -56,6 +56,17 @@ export interface Asked {
   readonly exchange: Exchange | null;
 }
 
+/** What a listener of a program throws is the program's: it is thrown where no lane and no exchange is in the way. */
+function told(emit: () => unknown): void {
+  try {
+    emit();
+  } catch (error) {
+    process.nextTick(() => {
+      throw error;
+    });
+  }
+}
+
 export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
   readonly #options: ConnectorOptions;
   readonly #uplinks: readonly Uplink[];
@@ -74,9 +85,9 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
       throw new RangeError(`a connector has 1 to ${MAX_CONNECTOR_SOCKETS} sockets, not ${sockets}`);
     this.#observer = {
       capture: options.capture ?? 0,
-      began: (exchange) => void this.emit('request', exchange),
-      answered: (exchange) => void this.emit('response', exchange),
-      ended: (exchange) => void this.emit('end', exchange),
+      began: (exchange) => told(() => this.emit('request', exchange)),
+      answered: (exchange) => told(() => this.emit('response', exchange)),
+      ended: (exchange) => told(() => this.emit('end', exchange)),
     };
     this.#uplinks = Array.from(
       { length: sockets },
@@ -183,7 +194,8 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
     this.#url = welcome.url;
     if (this.#ready) return;
     this.#ready = true;
-    this.emit('ready', { name: this.name, url: welcome.url, after: performance.now() - this.#began });
+    const after = performance.now() - this.#began;
+    told(() => this.emit('ready', { name: this.name, url: welcome.url, after }));
   }
 
   #down(socket: number, reason: string, delay: number): void {
@@ -192,7 +204,7 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
       this.#ready = false;
       this.#began = performance.now();
     }
-    this.emit('reconnecting', { socket, reason, delay, left });
+    told(() => this.emit('reconnecting', { socket, reason, delay, left }));
   }
 
   #end(reason: string, error: DialError | null): void {
@@ -200,6 +212,6 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
     this.#closed = true;
     for (const uplink of this.#uplinks) uplink.close(reason);
     this.#options.targets.close();
-    this.emit('closed', { reason, error });
+    told(() => this.emit('closed', { reason, error }));
   }
 }

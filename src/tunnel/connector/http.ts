@@ -16,7 +16,7 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '../head.ts';
-import type { TunnelStream } from '../stream.ts';
+import type { Holder, TunnelStream } from '../stream.ts';
 import type { Watch } from '../exchange.ts';
 import { failureOf } from './failure.ts';
 import { CONTENT_LENGTH, EXPECT, kindOf, PASSES } from './hop-fields.ts';
@@ -155,11 +155,16 @@ class Forward implements OriginExchange {
     if (this.#trailers !== null) this.#finish();
   }
 
-  #data(chunk: Uint8Array): void {
+  /** Who has the chunk; null: we, for as long as we like. */
+  #data(chunk: Uint8Array): Holder | null {
     this.#watch?.in(chunk);
-    if (!this.#held) return this.#write(chunk);
+    if (!this.#held) {
+      this.#write(chunk);
+      return this.#connection;
+    }
     // Not asked for any more, and not granted again: what is on its way ends with the window.
     if (!this.#answered) this.#chunks.push(chunk);
+    return null;
   }
 
   #write(chunk: Uint8Array): void {
@@ -187,6 +192,7 @@ class Forward implements OriginExchange {
   }
 
   #end(trailers: Uint8Array): void {
+    this.#watch?.requested();
     try {
       this.#trailers = decodeFields(trailers);
     } catch (error) {

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { Fields, ResponseHead } from '../head.ts';
+import { isWritten } from './read-room.ts';
 import { ResponseError, ResponseParser } from './response-parser.ts';
 
 export const MAX_CONNECTIONS = 2048; // to one target: as many streams as two lanes have
@@ -11,6 +12,9 @@ export const MAX_IDLE = 128;
 /** ms: below what servers give idle connections (Node's own 5 s), so that we close first and no request is lost to it. */
 const IDLE_TIMEOUT = 4000;
 const SWEEP = 1000; // ms
+
+/** Opens a connection; `read` is given what comes, as a view that holds for the call alone. */
+export type Dial = (read: (bytes: Buffer) => void) => Duplex;
 
 /** What an exchange is told of its connection. */
 export interface OriginExchange {
@@ -37,16 +41,15 @@ export class OriginConnection {
   uses = 0;
   idleUntil = 0;
 
-  constructor(pool: OriginPool, socket: Duplex) {
+  constructor(pool: OriginPool, dial: Dial) {
     this.#pool = pool;
-    this.#socket = socket;
+    const socket = (this.#socket = dial((chunk) => this.#data(chunk)));
     this.#parser = new ResponseParser({
       onInterim: (status) => this.#exchange?.onInterim(status),
       onHead: (head) => this.#exchange?.onHead(head),
       onBody: (bytes) => this.#exchange?.onBody(bytes),
       onEnd: (trailers) => this.#exchange?.onEnd(trailers),
     });
-    socket.on('data', (chunk: Buffer) => this.#data(chunk));
     socket.on('drain', () => this.#exchange?.onDrain());
     socket.on('end', () => this.#end());
     socket.on('error', (error) => this.#lost(error));
@@ -70,6 +73,11 @@ export class OriginConnection {
   /** False when the connection holds enough; `onDrain` follows. */
   write(bytes: Uint8Array | string): boolean {
     return typeof bytes === 'string' ? this.#socket.write(bytes, 'latin1') : this.#socket.write(bytes);
+  }
+
+  /** All that was written is with the system. */
+  get written(): boolean {
+    return isWritten(this.#socket);
   }
 
   /** What is written until `uncork` leaves together. */
@@ -146,14 +154,14 @@ interface Waiting {
 }
 
 export class OriginPool {
-  readonly #dial: () => Duplex;
+  readonly #dial: Dial;
   #idle: OriginConnection[] = [];
   #open = 0;
   readonly #waiting: Waiting[] = [];
   #sweeper: NodeJS.Timeout | null = null;
   #closed = false;
 
-  constructor(dial: () => Duplex) {
+  constructor(dial: Dial) {
     this.#dial = dial;
   }
 
@@ -166,7 +174,7 @@ export class OriginPool {
       if (idle.usable) return got(idle);
     if (this.#open >= MAX_CONNECTIONS) return void this.#waiting.push({ wanted, got });
     this.#open++;
-    got(new OriginConnection(this, this.#dial()));
+    got(new OriginConnection(this, this.#dial));
   }
 
   keep(connection: OriginConnection, said: number | null): void {

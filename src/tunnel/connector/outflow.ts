@@ -25,7 +25,8 @@ export class Outflow {
   }
 
   push(bytes: Uint8Array): void {
-    if (this.#busy) this.#queue.push(bytes);
+    // What reads may read into the same memory again.
+    if (this.#busy) this.#queue.push(new Uint8Array(bytes));
     else if (!this.#write(bytes)) this.#source.pause();
   }
 

@@ -23,7 +23,7 @@ export interface ResponseEvents {
   onInterim(status: number): void;
   /** `fields` without those of the hop. */
   onHead(head: ResponseHead): void;
-  /** A view into what was pushed. */
+  /** A view that holds for the call alone. */
   onBody(bytes: Uint8Array): void;
   onEnd(trailers: Fields): void;
 }
@@ -46,7 +46,9 @@ export class ResponseParser {
   readonly #events: ResponseEvents;
   #state = IDLE;
   #bodiless = false; // HEAD
-  #kept: Buffer = EMPTY; // of a head or a line that is not whole
+  #kept: Buffer = EMPTY; // of a head or a line that is not whole, a copy; longer than what is in it
+  #keptLength = 0;
+  #searched = 0; // bytes of it that hold no end
   #left = 0; // bytes of the body or the chunk
   #interims = 0;
   #trailers: [string, string][] = [];
@@ -65,7 +67,7 @@ export class ResponseParser {
 
   /** A response is awaited, and nothing of it has come. */
   get waiting(): boolean {
-    return this.#state === HEAD && this.#kept.length === 0;
+    return this.#state === HEAD && this.#keptLength === 0;
   }
 
   /** A request goes out: its response is awaited. */
@@ -80,9 +82,12 @@ export class ResponseParser {
   /** Throws ResponseError; nothing more may be pushed then. */
   push(chunk: Buffer): void {
     let bytes = chunk;
-    if (this.#kept.length > 0) {
-      bytes = Buffer.concat([this.#kept, chunk]);
-      this.#kept = EMPTY;
+    let searched = 0;
+    if (this.#keptLength > 0) {
+      searched = this.#searched;
+      this.#append(chunk);
+      bytes = this.#kept.subarray(0, this.#keptLength);
+      this.#keptLength = 0;
     }
     let at = 0;
     while (at < bytes.length) {
@@ -90,9 +95,10 @@ export class ResponseParser {
         case IDLE:
           throw new ResponseError('bytes that no request asked for');
         case HEAD: {
-          const end = bytes.indexOf('\r\n\r\n', at, 'latin1');
+          const end = bytes.indexOf('\r\n\r\n', at + searched, 'latin1');
+          searched = 0;
           if ((end < 0 ? bytes.length : end) - at > MAX_HEAD) throw new ResponseError('a head that is too long');
-          if (end < 0) return void (this.#kept = bytes.subarray(at));
+          if (end < 0) return this.#keep(bytes, at, 3);
           this.#head(bytes.toString('latin1', at, end));
           at = end + 4;
           break;
@@ -114,16 +120,17 @@ export class ResponseParser {
           break;
         }
         case CHUNK_END: {
-          if (bytes.length - at < 2) return void (this.#kept = bytes.subarray(at));
+          if (bytes.length - at < 2) return this.#keep(bytes, at, 1);
           if (bytes[at] !== 13 || bytes[at + 1] !== 10) throw new ResponseError('a chunk longer than it says');
           at += 2;
           this.#state = CHUNK_SIZE;
           break;
         }
         default: {
-          const end = bytes.indexOf('\r\n', at, 'latin1');
+          const end = bytes.indexOf('\r\n', at + searched, 'latin1');
+          searched = 0;
           if ((end < 0 ? bytes.length : end) - at > MAX_CHUNK_LINE) throw new ResponseError('a line that is too long');
-          if (end < 0) return void (this.#kept = bytes.subarray(at));
+          if (end < 0) return this.#keep(bytes, at, 1);
           const line = bytes.toString('latin1', at, end);
           at = end + 2;
           if (this.#state === CHUNK_SIZE) this.#chunk(line);
@@ -131,6 +138,28 @@ export class ResponseParser {
         }
       }
     }
+  }
+
+  /** Of what is kept, the last `overlap` bytes may belong to an end that is not whole. */
+  #keep(bytes: Buffer, at: number, overlap: number): void {
+    const length = bytes.length - at;
+    if (bytes.buffer === this.#kept.buffer) {
+      this.#kept.copyWithin(0, at, bytes.length);
+      this.#keptLength = length;
+    } else this.#append(bytes.subarray(at));
+    this.#searched = Math.max(0, length - overlap);
+  }
+
+  /** SAFETY: the room doubles, and its beginning is searched once: bytes that come one by one cost no more than others. */
+  #append(bytes: Buffer): void {
+    const length = this.#keptLength + bytes.length;
+    if (length > this.#kept.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(length, 2 * this.#keptLength, FIRST));
+      this.#kept.copy(larger, 0, 0, this.#keptLength);
+      this.#kept = larger;
+    }
+    bytes.copy(this.#kept, this.#keptLength);
+    this.#keptLength = length;
   }
 
   /** The peer sends no more. Throws ResponseError where that is within a response. */
@@ -213,10 +242,12 @@ export class ResponseParser {
 
   #end(trailers: Fields = NONE): void {
     this.#state = IDLE;
+    if (this.#keptLength === 0) this.#kept = EMPTY;
     this.#events.onEnd(trailers);
   }
 }
 
+const FIRST = 1024; // bytes of the room for what is kept
 const EMPTY = Buffer.alloc(0);
 
 /** Without the spaces and tabs around it, and without an array or a regex. */

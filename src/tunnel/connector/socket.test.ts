@@ -15,7 +15,7 @@ test('an edge behind TLS is dialled by the proxy of the environment, but for tho
   const at = `http://ann:secret@127.0.0.1:${await listening(proxy)}`;
   const dialled = (url: string): Promise<string> =>
     new Promise((resolve) => {
-      const quiet = { onText: () => {}, onMessage: () => {}, busy: () => false };
+      const quiet = { onText: () => {}, onMessage: () => true, busy: () => false };
       const events = { ...quiet, onClose: (code: number, reason: string) => resolve(`${code} ${reason}`) };
       sockets.push(new EdgeSocket(new URL(url), {}, events));
     });

@@ -5,10 +5,13 @@ import { Agent as SecureAgent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import WebSocket, { type ClientOptions, type RawData } from 'ws';
 import { CLOSE, MAX_MESSAGE, SUBPROTOCOL } from '../frame.ts';
+import type { Holder } from '../stream.ts';
 import { PING_TEXT } from '../welcome.ts';
 import { DialError } from './dial-error.ts';
+import { Inflow } from './inflow.ts';
 import { isLoopback } from './loopback.ts';
 import { PINGS, type Pings } from './pings.ts';
+import { reading } from './read-room.ts';
 
 export const HANDSHAKE_TIMEOUT = 10_000; // ms for the upgrade, and then for the welcome
 /** Bytes that wait for the network above which sources are not read. */
@@ -56,7 +59,8 @@ export function refusalOf(response: IncomingMessage): Promise<DialError> {
 
 export interface EdgeSocketEvents {
   readonly onText: (text: string) => void;
-  readonly onMessage: (bytes: Uint8Array) => void;
+  /** Who needs the bytes still: see Lane.receive. */
+  readonly onMessage: (bytes: Uint8Array) => boolean | readonly Holder[];
   /** Once. `code` is the close code, 1006 when the connection was lost; also when it was never open. */
   readonly onClose: (code: number, reason: string) => void;
   /** Streams are open. */
@@ -77,7 +81,21 @@ export class EdgeSocket {
 
   constructor(url: URL, headers: Readonly<Record<string, string>>, events: EdgeSocketEvents) {
     this.#events = events;
-    const socket = (this.#socket = new WebSocket(url, SUBPROTOCOL, edgeSocketOptions(url, headers)));
+    const options = edgeSocketOptions(url, headers);
+    const inflow = new Inflow({
+      opened: () => socket.readyState === WebSocket.OPEN,
+      onMessage: (bytes) => {
+        this.#heard = true;
+        return events.onMessage(bytes);
+      },
+    });
+    // TLS of Node, and a proxy before it, read in ways of their own.
+    const onread = url.protocol === 'ws:' && {
+      onread: reading(function (bytes) {
+        inflow.read(this, bytes);
+      }),
+    };
+    const socket = (this.#socket = new WebSocket(url, SUBPROTOCOL, { ...options, ...onread } as ClientOptions));
     socket.on('message', (data: RawData, binary: boolean) => {
       this.#heard = true;
       if (binary) events.onMessage(data as Buffer);

@@ -8,11 +8,12 @@
  */
 import { lookup as resolve, type LookupAddress } from 'node:dns';
 import { Server as HttpServer } from 'node:http';
-import { BlockList, connect, isIP, type LookupFunction, type NetConnectOpts, type Server } from 'node:net';
+import { BlockList, connect, isIP, type LookupFunction, type Server } from 'node:net';
 import { duplexPair, type Duplex } from 'node:stream';
 import { connect as connectSecure } from 'node:tls';
 import { SERVICE } from '../opening.ts';
 import { isLoopback } from './loopback.ts';
+import { reading } from './read-room.ts';
 import { OriginPool } from './origin.ts';
 
 export const CONNECT_TIMEOUT = 10_000; // ms for a connection to a target
@@ -89,19 +90,19 @@ function addressTarget({ protocol, host, port }: AddressTarget): Dialable {
   const options = { host, port, lookup: checkedLookup, autoSelectFamily: true };
   // On this machine there is nobody in between, and certificates of development are signed by nobody.
   const tls = { rejectUnauthorized: !isLoopback(host), servername: isIP(host) > 0 ? '' : host };
+  const plain = { ...options, noDelay: true, keepAlive: true, allowHalfOpen: true };
   const dial = (): Duplex =>
-    withTimeout(
-      secure
-        ? connectSecure({ ...options, ...tls })
-        : connect({ ...options, noDelay: true, keepAlive: true, allowHalfOpen: true } as NetConnectOpts),
-      secure ? 'secureConnect' : 'connect',
-    );
+    secure
+      ? withTimeout(connectSecure({ ...options, ...tls }), 'secureConnect')
+      : withTimeout(connect(plain), 'connect');
+  const read = (bytes: (chunk: Buffer) => void): Duplex =>
+    secure ? dial().on('data', bytes) : withTimeout(connect({ ...plain, onread: reading(bytes) }), 'connect');
   return {
     label: `${isIP(host) === 6 ? `[${host}]` : host}:${port}`,
     secure,
     carriesHttp: protocol !== 'tcp',
     carriesTcp: protocol === 'tcp' || protocol === 'any',
-    pool: new OriginPool(dial),
+    pool: new OriginPool(read),
     dial,
   };
 }
@@ -123,7 +124,7 @@ function serverTarget(server: Server): Dialable {
     secure: false,
     carriesHttp,
     carriesTcp: !carriesHttp,
-    pool: new OriginPool(dial),
+    pool: new OriginPool((read) => dial().on('data', read)),
     dial,
   };
 }

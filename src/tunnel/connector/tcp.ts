@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Watch } from '../exchange.ts';
 import { failureOf } from './failure.ts';
 import { pump, type Congestion } from './pump.ts';
+import { isWritten } from './read-room.ts';
 import type { Dialable } from './targets.ts';
 
 /** Answers with an empty HEAD once the target has taken the connection. */
@@ -26,11 +27,17 @@ export function joinTcp(
   watch: Watch | null,
   label: string,
 ): void {
+  const holder = {
+    get written() {
+      return isWritten(socket);
+    },
+  };
   let undrained = 0;
   stream.onData = (chunk) => {
     watch?.in(chunk);
     if (socket.write(chunk) && undrained === 0) stream.consumed(chunk.byteLength);
     else undrained += chunk.byteLength;
+    return holder;
   };
   socket.on('drain', () => {
     const bytes = undrained;

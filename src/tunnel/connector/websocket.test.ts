@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { test } from 'node:test';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { RESET_CODE } from '../frame.ts';
-import { BINARY, CLOSING, decodeClose, MAX_SOCKET_MESSAGE, TEXT } from '../message.ts';
+import { BINARY, CLOSING, decodeClose, MAX_SOCKET_MESSAGE, MESSAGE_HEADER, TEXT } from '../message.ts';
+import { MAX_ASSEMBLED } from './websocket.ts';
 import { listening, pair, pause, until, type Pair } from '../../../test/support/tunnel-pair.ts';
 
 async function webSocketOrigin(onSocket: (socket: WebSocket, request: IncomingMessage) => void): Promise<Pair> {
@@ -17,6 +18,33 @@ async function webSocketOrigin(onSocket: (socket: WebSocket, request: IncomingMe
   server.on('headers', (headers) => headers.push('X-Extra: Yes'));
   return await pair({ '': { protocol: 'http', host: '127.0.0.1', port: await listening(http) } });
 }
+
+test('messages that are not whole are held up to a limit, of all streams together', async () => {
+  const { edge, connector } = await webSocketOrigin(() => {});
+  const most = MAX_SOCKET_MESSAGE - 1;
+  // A header that promises more than ever comes.
+  const begun = new Uint8Array(MESSAGE_HEADER + most);
+  begun[0] = BINARY;
+  new DataView(begun.buffer).setUint32(1, MAX_SOCKET_MESSAGE);
+  const fitting = Math.floor(MAX_ASSEMBLED / begun.byteLength);
+  const sockets = [];
+  for (let i = 0; i < fitting; i++) {
+    const socket = await edge.webSocket();
+    await socket.stream.write(begun);
+    sockets.push(socket);
+  }
+  assert.equal(connector.streams, fitting);
+  const last = await edge.webSocket();
+  await last.stream.write(begun).catch(() => {});
+  assert.match((await last.ended)!.message, /messages that are not whole/);
+  // Those that go make room.
+  for (const { stream } of sockets) stream.reset(RESET_CODE.cancelled, '');
+  await until(() => connector.streams === 0);
+  const next = await edge.webSocket();
+  await next.stream.write(begun);
+  await next.send('').catch(() => {});
+  assert.ok(next.stream.open);
+});
 
 test('texts, binaries, the subprotocol and fields go through', async () => {
   let asked: string[] = [];

@@ -25,6 +25,12 @@ import { pump, type Congestion } from './pump.ts';
 import type { Dialable } from './targets.ts';
 
 const HANDSHAKE_TIMEOUT = 10_000; // ms
+/**
+ * Bytes of messages of an edge that are not whole, of all streams of this process: what is held of them is granted again
+ * for the rest to come, so credit does not bound it.
+ */
+export const MAX_ASSEMBLED = 67_108_864;
+let assembledByAll = 0;
 /** Fields of the upgrade that belong to one hop, or that the handshake makes anew. */
 const OWN = new Set([
   ...['connection', 'upgrade', 'sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions'],
@@ -121,7 +127,10 @@ class Join {
       for (const chunk of early) this.#take(chunk);
     });
     socket.on('message', (data, binary) => this.#message(data, binary));
-    socket.on('close', (code, reason) => this.#closed(code, reason.toString()));
+    socket.on('close', (code, reason) => {
+      this.#hold(0);
+      this.#closed(code, reason.toString());
+    });
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (socket.readyState === WebSocket.OPEN || this.#ended) return; // a close follows
       if (stream.open && !this.#answered) {
@@ -165,11 +174,12 @@ class Join {
   /** Bytes of the edge: whole messages go on, and are consumed when the socket has taken them. */
   #take(chunk: Uint8Array): void {
     const { CLOSED, CLOSING: SHUTTING } = WebSocket;
+    if (this.#socket.readyState === CLOSED) return this.#stream.consumed(chunk.byteLength);
     let left = chunk.byteLength;
     try {
       this.#reader.push(chunk, ({ opcode, payload }) => {
         const size = MESSAGE_HEADER + payload.byteLength - this.#assembled;
-        this.#assembled = 0;
+        this.#hold(0);
         left -= size;
         if (opcode === CLOSING) {
           const { code, reason } = decodeClose(payload);
@@ -188,8 +198,20 @@ class Join {
       return this.#socket.terminate();
     }
     // A message may be larger than the window: what is held of it must be granted for the rest to come.
-    this.#assembled += left;
+    this.#hold(this.#assembled + left);
+    if (assembledByAll > MAX_ASSEMBLED) {
+      const text = `more than ${MAX_ASSEMBLED} bytes of messages that are not whole`;
+      this.#watch?.ended(text);
+      this.#stream.reset(RESET_CODE.refused, text);
+      this.#hold(0);
+      return this.#socket.terminate();
+    }
     this.#stream.consumed(left);
+  }
+
+  #hold(bytes: number): void {
+    assembledByAll += bytes - this.#assembled;
+    this.#assembled = bytes;
   }
 
   #message(data: RawData, binary: boolean): void {
