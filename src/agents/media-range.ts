@@ -19,9 +19,9 @@ export function prefersMarkdown(accept: string): boolean {
   const ranges = mediaRanges(accept);
   const markdown = ranges.findLast(({ type }) => type === 'text/markdown');
   if (markdown === undefined || markdown.q === 0) return false;
-  // The most specific range decides about HTML; of those that only cover it, none is a wish for it rather than Markdown.
-  const html = ranges.findLast(({ type }) => type === 'text/html');
-  return markdown.q >= (html?.q ?? 0);
+  // The most specific range that covers HTML decides about it.
+  const html = ['text/html', 'text/*', '*/*'].map((type) => ranges.findLast((range) => range.type === type));
+  return markdown.q >= (html.find((range) => range !== undefined)?.q ?? 0);
 }
 
 /** Ranges that are well formed, in their order; of one with parameters of its own, the type. */

@@ -13,6 +13,7 @@ interface AppCounters {
   durationSum: number; // ms
   upstreamErrors: Map<number, number>;
   retries: number;
+  robotsViolations: number;
   steps: number;
   /** Events by WAF rule; as many as the rule sets have rules. */
   readonly wafRules: Map<number, number>;
@@ -26,7 +27,7 @@ function countersOf(app: string): AppCounters {
   if (counters === undefined) {
     counters = {
       ...{ requests: [0, 0, 0, 0, 0, 0], verdicts: new Map(), durations: BUCKETS.map(() => 0).concat(0) },
-      ...{ durationSum: 0, upstreamErrors: new Map(), retries: 0, steps: 0 },
+      ...{ durationSum: 0, upstreamErrors: new Map(), retries: 0, robotsViolations: 0, steps: 0 },
       ...{ wafRules: new Map(), wafRequests: { enforce: 0, log: 0 } },
     };
     apps.set(app, counters);
@@ -45,6 +46,7 @@ export function count(exchange: Exchange, status: number, duration: number): voi
   counters.durationSum += duration;
   counters.steps += exchange.result?.steps ?? 0;
   if (exchange.upstream.attempts > 1) counters.retries += exchange.upstream.attempts - 1;
+  if (exchange.agentEvents?.robots === true) counters.robotsViolations++;
   const { waf } = exchange;
   if (waf !== null && waf.matches > 0) {
     for (const { rule } of waf.events) counters.wafRules.set(rule, (counters.wafRules.get(rule) ?? 0) + 1);
@@ -131,6 +133,10 @@ export function render(gauges: Gauges): string {
   });
   family('upstream_retries_total', 'counter', 'Tries after the first one.', () => {
     for (const [app, c] of apps) line('upstream_retries_total', `app="${label(app)}"`, c.retries);
+  });
+  family('robots_violations_total', 'counter', 'Requests that robots.txt disallows for their agent.', () => {
+    for (const [app, c] of apps)
+      if (c.robotsViolations > 0) line('robots_violations_total', `app="${label(app)}"`, c.robotsViolations);
   });
   family('engine_steps_total', 'counter', 'Steps of the head calls of the engine.', () => {
     for (const [app, c] of apps) line('engine_steps_total', `app="${label(app)}"`, c.steps);

@@ -119,7 +119,9 @@ function judgeAccept(accept: string): void {
   const ranges = mediaRanges(accept);
   for (const { type, q } of ranges) assert.ok(q >= 0 && q <= 1 && /^\S+\/\S+$/.test(type), JSON.stringify(accept));
   const given = (type: string): number | undefined => ranges.findLast((range) => range.type === type)?.q;
-  const wanted = (given('text/markdown') ?? 0) > 0 && given('text/markdown')! >= (given('text/html') ?? 0);
+  const wanted =
+    (given('text/markdown') ?? 0) > 0 &&
+    given('text/markdown')! >= (given('text/html') ?? given('text/*') ?? given('*/*') ?? 0);
   assert.equal(prefersMarkdown(accept), wanted, JSON.stringify(accept));
   // Who does not name it never gets it.
   assert.equal(prefersMarkdown(accept.replaceAll(/markdown/gi, 'x')), false, JSON.stringify(accept));
