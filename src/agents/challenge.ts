@@ -3,11 +3,12 @@
  * reads HTML and waits is let in for a while. It stops no browser that is driven by a program and no program that is
  * written for it; it stops what fetches pages blindly, which most crawlers do.
  *
- * No state is kept: cookie and token are signed. It cannot loop. The chain of what a browser does by itself is
+ * No state is kept: cookie and token are signed. A client does not loop by itself, whatever becomes of its cookies, its address
+ * or its patience: the chain of what a browser does is
  *   page -> token -> DONE -> the page that was asked for
- * and each step of it is either answered or ends in words: a token says which try it is of, and DONE, with which a client
- * arrives that was just given its pass, is believed with that pass only. A client that passes and is asked again too often
- * (its address changes all the time) is told so: the cookie counts.
+ * where a token says which try it is of, and DONE, to which leads what gives a pass, is believed with that pass only. The
+ * cookie counts passes, so who is given one again and again (its address changes all the time) is told so. What is left is a
+ * client that keeps a cookie for three requests and forgets it for the fourth: it is asked as often as it forgets.
  */
 import { base64Url, bytesOfBase64Url } from './json-web-key.ts';
 import {
@@ -129,9 +130,10 @@ export async function judgeChallenge(key: CryptoKey, input: ChallengeInput): Pro
   const token = await readToken(key, input);
   // None, one of another place, or an old one, of a bookmark perhaps.
   if (token === null) return page(1);
-  if (token.kind === 'd') return { is: 'refused', why: kept === null ? 'cookies' : 'changes' };
   if (token.client !== client || (kept !== null && !mine)) return page(token.tries + 1);
   if (kept === null) return { is: 'refused', why: 'cookies' };
+  // Another tab was given a page meanwhile, whose cookie took the place of the pass.
+  if (token.kind === 'd') return page(token.tries + 1);
   if (now - token.issued < CHALLENGE_WAIT_SECONDS) return page(token.tries + 1, token.issued);
   if (passes >= MAX_PASSES) return { is: 'refused', why: 'changes' };
   const done = await writeToken(key, input, { kind: 'd', issued: now, tries: token.tries, client });
