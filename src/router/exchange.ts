@@ -12,6 +12,7 @@ import type { Effect, Engine, Generation, Head, HeadResult } from '../waf/engine
 import type { WafEvidence } from '../waf/evidence.ts';
 import type { ProtocolFields } from '../waf/protocol-fields.ts';
 import type { AllScores } from '../waf/scores.ts';
+import type { A2aExchange } from './a2a.ts';
 import type { HeldBody } from './body.ts';
 import type { PendingCharge } from './charge.ts';
 import type { Demand, RateState } from './demand.ts';
@@ -63,6 +64,8 @@ export interface Exchange {
   rpc: { readonly id: string | number | undefined } | null;
   /** protocol: what was asked of an MCP server. */
   mcp: McpCall | null;
+  /** protocol: a request to an A2A agent; null: it is none. */
+  a2a: A2aExchange | null;
   /** protocol: a request to a language model; null: it is none. */
   llm: LlmExchange | null;
   /** inspect: what rules of stage body asked for. */
@@ -248,6 +251,7 @@ export function createExchange(init: ExchangeInit): Exchange {
     protocol: null,
     rpc: null,
     mcp: null,
+    a2a: null,
     llm: null,
     bodyEffects: NONE,
     state: null,

@@ -10,8 +10,6 @@ const JSON_TYPE = /^[\t ]*application\/(?:a2a\+)?json[\t ]*(?:;[\t ]*charset="?u
 /** The JSON body, at most `limit` bytes of it, as it reads without its encoding; null after answering why not. */
 export async function holdWhole(exchange: Exchange, limit: number): Promise<Uint8Array | null> {
   const { request, seen } = exchange;
-  if (!JSON_TYPE.test(request.headers.get('content-type') ?? ''))
-    return fail(exchange, 415, 'the content type of the request must be application/json');
   if (request.body === null) return new Uint8Array(0);
   let { body } = exchange;
   if (body === null) {
@@ -27,6 +25,8 @@ export async function holdWhole(exchange: Exchange, limit: number): Promise<Uint
   }
   if (!body.complete || body.bytes.byteLength > limit)
     return fail(exchange, 413, 'the request body is longer than this route takes');
+  if (body.bytes.byteLength > 0 && !JSON_TYPE.test(request.headers.get('content-type') ?? ''))
+    return fail(exchange, 415, 'the content type of the request must be application/json');
   const encoding = seen.encoding.trim().toLowerCase();
   if (encoding === '' || encoding === 'identity') return body.bytes;
   const plain = await inflate(body.bytes, encoding, Math.max(limit, MAX_BODY_BYTES), true);

@@ -6,6 +6,8 @@ import { MAX_MCP_LIST_BYTES } from '../agents/mcp/limits.ts';
 import { cutEvent, cutText, type Listing } from '../agents/mcp/listing.ts';
 import { readBytes } from '../bytes.ts';
 import { responseInit } from '../platform/runtime.ts';
+import { rewriteAnswer } from './a2a-card.ts';
+import type { A2aExchange } from './a2a.ts';
 import { inflate } from './body.ts';
 import { EventSplitter } from './event-stream.ts';
 import { type Exchange, ownHeaders, type Phase } from './exchange.ts';
@@ -19,6 +21,8 @@ export const protocolAnswer: Phase = {
     const { plan, mcp, response: answer } = exchange;
     // What the gateway answered itself needs no cutting.
     const { status, error } = exchange.upstream;
+    if (exchange.a2a !== null && answer !== null && status !== 0 && error === '')
+      return answerOfAgent(exchange, exchange.a2a);
     if (mcp === null || plan === null || answer === null || status === 0 || error !== '') return;
     const policy = plan.mcps[exchange.action?.mcp ?? -1];
     if (policy === undefined) return;
@@ -34,6 +38,13 @@ export const protocolAnswer: Phase = {
     if (listing !== null && /^application\/(?:[^;]+\+)?json$/.test(type)) return cutWhole(exchange, listing);
   },
 };
+
+/** Its card is rewritten; its streams are marked to be passed on as they come. */
+function answerOfAgent(exchange: Exchange, a2a: A2aExchange): void | Promise<void> {
+  const answer = exchange.response as Response;
+  if (a2a.card !== null) return rewriteAnswer(exchange, a2a);
+  if (typeOf(answer) === 'text/event-stream') ownHeaders(exchange).set('x-accel-buffering', 'no');
+}
 
 function typeOf({ headers }: Response): string {
   return (headers.get('content-type') ?? '').split(';', 1)[0]!.trim().toLowerCase();

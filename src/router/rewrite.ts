@@ -57,6 +57,8 @@ export const rewrite: Phase = {
     if (markdown) askForPage(headers);
     if (markdown || (exchange.waf !== null && exchange.waf.plan.response !== null)) readableEncodings(headers);
     if (exchange.mcp !== null && cutsLists(exchange)) headers.set('accept-encoding', 'identity');
+    // Of a card something changes, and ids of tasks are read.
+    if (exchange.a2a !== null) headers.set('accept-encoding', 'identity');
     if (exchange.llm === null) return;
     // What is stripped must come as it is; what is only counted may be compressed.
     if (exchange.llm.strips) headers.set('accept-encoding', 'identity');

@@ -7,6 +7,7 @@ import { DEFAULT_BODY_LIMIT, LONG_WAIT_MS } from '../../assembly/abi.ts';
 import type { Backend, LlmPlan, McpJoinPlan, McpPlan, Plan, RetryPlan } from '../plan.ts';
 import { Unavailable } from '../platform/platform.ts';
 import { requestInit } from '../platform/runtime.ts';
+import { learnTasks, needsTasks, placeOf } from './a2a-task.ts';
 import { pick } from './balance.ts';
 import { declaredLength, HeldBody } from './body.ts';
 import { within } from './deadline.ts';
@@ -15,7 +16,7 @@ import { CLIENT_GONE, type Exchange, hangUp, ownHeaders, type Phase, watch } fro
 import { answerFromServers } from './mcp-join.ts';
 import { begun } from './first-byte.ts';
 import { turnTo } from './llm.ts';
-import { type BoundSession, isLost, needsSessions, SESSION_HEADER, sessionOf, settleSession } from './mcp-session.ts';
+import { isLost, needsSessions, SESSION_HEADER, sessionOf, settleSession } from './mcp-session.ts';
 import { mirrorsOf, sendMirrors } from './mirror.ts';
 import { patiently } from './open-exchanges.ts';
 import { note } from './outlier.ts';
@@ -37,6 +38,7 @@ export const upstream: Phase = {
     exchange.upstream.backend = backend.name;
     // PERF: one comparison where the route does not speak MCP.
     if (mcp !== undefined && needsSessions(exchange, plan)) return sendInSession(exchange, plan, backend);
+    if (exchange.a2a !== null && needsTasks(exchange, plan)) return sendToTask(exchange, plan, backend);
     return send(exchange, plan, backend, null);
   },
 };
@@ -51,6 +53,14 @@ async function sendJoined(exchange: Exchange, plan: Plan, mcp: McpPlan, join: Mc
     const status = error instanceof Unavailable ? 503 : 502;
     failed(exchange, status, 'the MCP server could not be reached', 'destination_unavailable');
   }
+}
+
+/** To the endpoint that knows the task of the request, where it has one; which one that is is learnt from the answer. */
+async function sendToTask(exchange: Exchange, plan: Plan, backend: Backend): Promise<void> {
+  const place = await placeOf(exchange, plan);
+  if (place !== null) exchange.upstream.backend = place.backend.name;
+  await send(exchange, plan, place?.backend ?? backend, place);
+  if (exchange.upstream.status > 0) learnTasks(exchange);
 }
 
 /** To the endpoint that holds the session of the request, where it is in one. */
@@ -79,7 +89,12 @@ function gone(exchange: Exchange): void {
   failed(exchange, 404, 'there is no such session, or not any more', 'http_request_denied');
 }
 
-async function send(exchange: Exchange, plan: Plan, backend: Backend, bound: BoundSession | null): Promise<void> {
+async function send(
+  exchange: Exchange,
+  plan: Plan,
+  backend: Backend,
+  bound: { readonly state: EndpointState } | null,
+): Promise<void> {
   const { request, outgoing, action } = exchange;
   if (outgoing === null) throw new Error('upstream comes after rewrite');
   const retry = action?.retry ?? null;

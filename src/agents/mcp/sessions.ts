@@ -90,8 +90,10 @@ export class McpSessions {
       this.#count = this.#total();
     }
     const until = this.#slot(ttl);
-    this.#exec('INSERT INTO session (id, value, ttl, slot) VALUES (?, ?, ?, ?)', id, value, ttl, until);
-    this.#count++; // ids are random: there was none of this one
+    // Ids of sessions are random, those of A2A tasks may come again.
+    const [known] = this.#exec('SELECT ttl FROM session WHERE id = ?', id);
+    this.#exec('INSERT OR REPLACE INTO session (id, value, ttl, slot) VALUES (?, ?, ?, ?)', id, value, ttl, until);
+    if (known === undefined) this.#count++;
     await this.#wake();
     return new Response(null, { status: 201 });
   }
@@ -147,6 +149,17 @@ export async function openSession(namespace: SessionNamespace, value: string, tt
   const answer = await ask(namespace, id, 'PUT', `?ttl=${ttlSeconds}`, value);
   if (answer.status !== 201) throw new Error(`a session could not be kept: ${answer.status}`);
   return id;
+}
+
+/** Keeps a value under an id of the caller's, 43 characters of base64url. Rejects where that can not be done. */
+export async function keepUnder(
+  namespace: SessionNamespace,
+  id: string,
+  value: string,
+  ttlSeconds: number,
+): Promise<void> {
+  const answer = await ask(namespace, id, 'PUT', `?ttl=${ttlSeconds}`, value);
+  if (answer.status !== 201) throw new Error(`it could not be kept: ${answer.status}`);
 }
 
 /** What is kept under an id; null when there is no such session, or not any more. Rejects when nobody can tell. */
