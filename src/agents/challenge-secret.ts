@@ -9,19 +9,23 @@ import type { GuardNamespace } from './replay-guard.ts';
 /** The object, which is none of those that count. */
 const NAME = 'challenge-secret';
 
-let known: Promise<CryptoKey> | null = null;
+let known: CryptoKey | null = null;
+/** Where nobody keeps one. */
+let own: Uint8Array<ArrayBuffer> | null = null;
 
-/** Rejects when it can not be had. `namespace` null: there are no objects, and so there is one process alone. */
-export function challengeKey(namespace: GuardNamespace | null): Promise<CryptoKey> {
-  if (known === null) {
-    const asked = namespace === null ? keyOf(crypto.getRandomValues(new Uint8Array(32))) : ask(namespace);
-    known = asked;
-    asked.catch(() => (known = null));
-  }
-  return known;
+/**
+ * Rejects when it can not be had. `namespace` null: there are no objects, and so there is one process alone. What is kept is
+ * the key, never the asking for it: the runtime drops that with the request that began it, and others would wait forever.
+ */
+export async function challengeKey(namespace: GuardNamespace | null): Promise<CryptoKey> {
+  if (known !== null) return known;
+  const key = await keyOf(
+    namespace === null ? (own ??= crypto.getRandomValues(new Uint8Array(32))) : await ask(namespace),
+  );
+  return (known ??= key);
 }
 
-async function ask(namespace: GuardNamespace): Promise<CryptoKey> {
+async function ask(namespace: GuardNamespace): Promise<Uint8Array<ArrayBuffer>> {
   const stub = namespace.get(namespace.idFromName(NAME) as never);
   const response = await stub.fetch('http://limit/secret', {
     method: 'POST',
@@ -29,7 +33,7 @@ async function ask(namespace: GuardNamespace): Promise<CryptoKey> {
   });
   const text = await response.text();
   if (response.status !== 200) throw new Error(`the secret of challenges can not be had: ${response.status}`);
-  return await keyOf(bytesOfBase64Url(text));
+  return bytesOfBase64Url(text);
 }
 
 function keyOf(bytes: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {

@@ -134,6 +134,16 @@ test('what is counted is written a moment later, once for all of it, and after a
   assert.equal(Number(kept.sql.exec('SELECT used FROM span').toArray()[0]?.['used']), 6);
 });
 
+test('the secret of challenges is made once, and outlives the object', async () => {
+  const { object, kept } = limiter();
+  const secretOf = async (one = object) => await (await one.fetch({ url: 'https://limit/secret' })).text();
+  const secret = await secretOf();
+  assert.match(secret, /^[A-Za-z0-9_-]{43}$/);
+  assert.equal(await secretOf(), secret);
+  assert.equal(await secretOf(limiter(kept).object), secret);
+  assert.notEqual(await secretOf(limiter().object), secret);
+});
+
 test('anything else is refused', async () => {
   const { object } = limiter();
   const id = idOf(1);
