@@ -399,6 +399,7 @@ export const TARGET_EXCLUDE = 512; // `!`
 export const TARGET_EXACT = 1024;
 export const TARGET_REGEX = 2048;
 export const TARGET_SLOT = 4096; // TX by name
+export const TARGET_PREFIX = 8192; // what the name begins with, whatever its case: /^text/
 
 export const ACTION_ROW_WORDS = 4;
 export const ACTION_KIND = 0;

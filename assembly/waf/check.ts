@@ -266,7 +266,7 @@ function checkRest(): bool {
     const bits = cell(abi.PROGRAM_TARGETS, abi.TARGET_ROW_WORDS, i, abi.TARGET_VARIABLE);
     const a = cell(abi.PROGRAM_TARGETS, abi.TARGET_ROW_WORDS, i, abi.TARGET_A);
     if ((bits & 0xff) >= <u32>abi.VARIABLE_COUNT) return false;
-    if ((bits & abi.TARGET_EXACT) != 0 && !text(a, cell(abi.PROGRAM_TARGETS, abi.TARGET_ROW_WORDS, i, abi.TARGET_B))) return false;
+    if ((bits & (abi.TARGET_EXACT | abi.TARGET_PREFIX)) != 0 && !text(a, cell(abi.PROGRAM_TARGETS, abi.TARGET_ROW_WORDS, i, abi.TARGET_B))) return false;
     if ((bits & abi.TARGET_REGEX) != 0 && a >= <u32>regexCount(image)) return false;
     if ((bits & abi.TARGET_SLOT) != 0 && a >= slots) return false;
   }

@@ -16,6 +16,7 @@ import {
   TARGET_COUNT,
   TARGET_EXACT,
   TARGET_EXCLUDE,
+  TARGET_PREFIX,
   TARGET_REGEX,
   TARGET_ROW_WORDS,
   TARGET_SLOT,
@@ -90,6 +91,8 @@ let end: usize = 0;
 let open: bool = false; // inside of a target
 let source: i32 = 0; // storage that is walked, and the one after it
 let second: i32 = 0;
+let exactAt: usize = 0; // of what is walked, only this name is wanted; its length is -1 where all are
+let exactLength: i32 = -1;
 let cursor: usize = 0;
 let slot: i32 = 0;
 let stop: usize = 0;
@@ -185,6 +188,11 @@ function enter(id: i32): void {
   named = false;
   source = id;
   second = 0;
+  exactLength = -1;
+  if ((word(row, TARGET_VARIABLE) & TARGET_EXACT) != 0) {
+    exactAt = strings + <usize>word(row, TARGET_A);
+    exactLength = word(row, TARGET_B);
+  }
   switch (id) {
     case VARIABLE_ARGS_NAMES:
       named = true;
@@ -254,13 +262,16 @@ function step(): bool {
       length = writeNumber(at, highestSeverity);
       return true;
   }
-  while (cursor == 0) {
-    if (second == 0) return false;
-    cursor = firstValue(second);
-    second = 0;
-  }
-  record = cursor;
-  cursor = nextValue(cursor);
+  // PERF: a request has a dozen headers, and twenty rules look at one each.
+  do {
+    while (cursor == 0) {
+      if (second == 0) return false;
+      cursor = firstValue(second);
+      second = 0;
+    }
+    record = cursor;
+    cursor = nextValue(cursor);
+  } while (exactLength >= 0 && (nameLength(record) != exactLength || !equalFolded(nameAt(record), exactAt, exactLength)));
   keyAt = nameAt(record);
   keyLength = nameLength(record);
   at = named ? keyAt : valueAt(record);
@@ -325,9 +336,13 @@ function stepMatched(): bool {
 /** Whether the selector of a target takes the current name. */
 function selected(target: usize): bool {
   const bits = word(target, TARGET_VARIABLE);
-  if ((bits & (TARGET_EXACT | TARGET_REGEX | TARGET_SLOT)) == 0) return true;
+  if ((bits & (TARGET_EXACT | TARGET_REGEX | TARGET_SLOT | TARGET_PREFIX)) == 0) return true;
   if ((bits & TARGET_EXACT) != 0) {
     return keyLength == word(target, TARGET_B) && equalFolded(keyAt, strings + <usize>word(target, TARGET_A), keyLength);
+  }
+  if ((bits & TARGET_PREFIX) != 0) {
+    const length = word(target, TARGET_B);
+    return keyLength >= length && equalFolded(keyAt, strings + <usize>word(target, TARGET_A), length);
   }
   if ((bits & TARGET_REGEX) != 0) return findRegex(image, word(target, TARGET_A), keyAt, keyLength);
   const slot = word(target, TARGET_A);

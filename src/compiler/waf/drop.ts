@@ -124,7 +124,8 @@ function hoist({ phases, initial }: Prepared): Pick<Prepared, 'phases' | 'initia
   const kept: (PreparedRule | PreparedMarker)[] = [];
   const before = new Readers({ phases: [], reported: [] });
   const written = new Set<string>();
-  let open = true; // nothing so far can end the phase, jump or write a name that is not known
+  let open = true; // nothing so far can end the phase, jump, change the engine or write a name that is not known
+  const removals: ((rule: PreparedRule['rule']) => boolean)[] = []; // that a request may have made by now
   for (const item of first) {
     if (!isRule(item)) {
       kept.push(item);
@@ -133,7 +134,8 @@ function hoist({ phases, initial }: Prepared): Pick<Prepared, 'phases' | 'initia
     const [link] = item.links;
     const plain = item.links.length === 1 && link!.targets.length === 0 && item.expression === null;
     let rest = item;
-    if (open && plain && item.rule.disruptive === 'pass' && !item.rule.log && !item.rule.auditlog) {
+    const stays = open && !removals.some((removes) => removes(item.rule));
+    if (stays && plain && item.rule.disruptive === 'pass' && !item.rule.log && !item.rule.auditlog) {
       const setvars = link!.setvars.filter(({ name, operation, value }) => {
         const target = literal(name)?.toLowerCase();
         const text = literal(value);
@@ -158,8 +160,11 @@ function hoist({ phases, initial }: Prepared): Pick<Prepared, 'phases' | 'initia
       }
     }
     const jumps = rest.rule.skipAfter !== '';
-    const controls = rest.links.some(({ ctls }) => ctls.length > 0);
-    if (rest.rule.disruptive !== 'pass' || jumps || controls) open = false;
+    for (const control of rest.links.flatMap(({ ctls }) => ctls)) {
+      if (control.kind === 'remove') removals.push(control.rules);
+      else if (control.action === abi.CTL_ENGINE) open = false;
+    }
+    if (rest.rule.disruptive !== 'pass' || jumps) open = false;
   }
   return { phases: [kept, ...others], initial: values };
 }

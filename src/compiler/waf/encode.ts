@@ -243,6 +243,11 @@ class Encoder {
   #selector(variable: number, selector: Selector | null): [kind: number, a: number, b: number] {
     if (selector === null) return [0, 0, 0];
     if ('regex' in selector) {
+      const prefix = /^\^([\w-]+)$/.exec(selector.regex)?.[1]?.toLowerCase();
+      if (prefix !== undefined) {
+        const { at, length } = this.#pools.strings.add(prefix);
+        return [abi.TARGET_PREFIX, at, length];
+      }
       // SPEC: selectors are compiled with PCRE_DOTALL | PCRE_CASELESS | PCRE_DOLLAR_ENDONLY.
       const regex = this.#pools.regexes.add(selector.regex, { dotAll: true, foldCase: true });
       return [abi.TARGET_REGEX, regex, 0];

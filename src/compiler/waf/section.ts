@@ -26,6 +26,7 @@ import {
   MATCHER_WHOLE,
 } from '../../../assembly/waf/abi.ts';
 import { RegexError } from '../regex/index.ts';
+import type { Dfa } from '../regex/dfa.ts';
 import { minimize } from '../regex/minimize.ts';
 import { buildNfa } from '../regex/nfa.ts';
 import type { Node } from '../regex/syntax.ts';
@@ -125,7 +126,7 @@ function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): 
   }
   const complete = automatonOf(nfa, { states: limits.completeStates, work: MAX_WORK });
   const small = complete && minimize(complete);
-  if (small && small.accepts[small.start]!.length > 0) {
+  if (small && matchesAll(small)) {
     return {
       kind: MATCHER_ALWAYS,
       positions,
@@ -154,6 +155,18 @@ function prepare(matcher: ParsedMatcher, index: number, limits: MatcherLimits): 
     literals,
     machine,
   };
+}
+
+/** Whether it matches every text, as `^.*$` does: wherever a text may end, it has matched or does so there. */
+function matchesAll({ table, columns, start, accepts }: Dfa): boolean {
+  const seen = new Set([start]);
+  for (const state of seen) {
+    if (accepts[state]!.length > 0) continue;
+    const row = table.subarray(state * columns, (state + 1) * columns);
+    if (accepts[row[columns - 1]!]!.length === 0) return false;
+    for (const next of row.subarray(0, -1)) seen.add(next);
+  }
+  return true;
 }
 
 // One character a byte. Not TextDecoder('latin1'): that is windows-1252 and moves 0x80 to 0x9f.
