@@ -5,7 +5,8 @@
 // Linear: at most three places with at most three readings each, every reading one pass that stops at the first token
 // that fits no statement, which in ordinary text is the second word.
 import { spend } from '../../arena';
-import { MARK_ALL, MARK_BACKSLASH, MARK_DASH, MARK_DOUBLE, MARK_PARTS, MARK_SINGLE, MARK_SLASH, marksOf } from './bytes';
+import { findByte, findEither } from '../transform/bytes';
+import { MARK_ALL, MARK_BACKSLASH, MARK_DASH, MARK_DOUBLE, MARK_PARTS, MARK_SINGLE, MARK_SLASH, marksIn, marksOf } from './bytes';
 import { begins, kind, next, NUMBER, readBytes, STRING, VARIABLE, WORD, word } from './sql-lexer';
 import {
   judgeBare,
@@ -33,9 +34,17 @@ const MAX_NESTED: i32 = 8;
 
 /** True when the text is an attack by its structure; `fingerprintAt` then names it. False too when the budget is spent. */
 export function detectSql(at: usize, length: i32): bool {
+  return judgeSql(at, length, length < 3 ? 0 : marksOf(at, length));
+}
+
+/** The same of a text whose presence bitmap is known. */
+export function detectSqlKnown(at: usize, length: i32, bitmap: usize): bool {
+  return judgeSql(at, length, length < 3 ? 0 : marksIn(bitmap));
+}
+
+function judgeSql(at: usize, length: i32, seen: u32): bool {
   fingerprintLength = 0;
   if (length < 3 || !spend(1 + (length >> 2))) return false;
-  const seen = marksOf(at, length);
   if (!mayBeSql(seen, at, length)) return false;
   return judgePlaces(at, length, seen);
 }
@@ -55,7 +64,7 @@ function mayBeSql(seen: u32, at: usize, length: i32): bool {
 
 /** Whether `first` stands right before `second` anywhere. */
 function has(at: usize, end: usize, first: u32, second: u32): bool {
-  for (; at + 1 < end; at++) if (<u32>load<u8>(at) == first && <u32>load<u8>(at, 1) == second) return true;
+  for (at = findByte(at, end, first); at + 1 < end; at = findByte(at + 1, end, first)) if (<u32>load<u8>(at, 1) == second) return true;
   return false;
 }
 
@@ -72,8 +81,8 @@ function judgePlaces(at: usize, length: i32, seen: u32): bool {
 
 /** `--` with a word right behind it: a comment for all but MySQL, which subtracts a negative number. */
 function touchingDashes(at: usize, end: usize): bool {
-  for (; at + 2 < end; at++) {
-    if (load<u8>(at) == 0x2d && load<u8>(at, 1) == 0x2d && load<u8>(at, 2) > 0x20) return true;
+  for (at = findByte(at, end, 0x2d); at + 2 < end; at = findByte(at + 1, end, 0x2d)) {
+    if (load<u8>(at, 1) == 0x2d && load<u8>(at, 2) > 0x20) return true;
   }
   return false;
 }
@@ -110,14 +119,13 @@ function charged(found: u32): u32 {
 
 /** Behind the first quote that ends a literal; 0 when none does. */
 function breakout(at: usize, end: usize, mark: u32, escapes: bool): usize {
-  while (at < end) {
+  for (at = findEither(at, end, mark, 0x5c); at < end; at = findEither(at, end, mark, 0x5c)) {
     const byte = <u32>load<u8>(at);
     at++;
-    if (byte == 0x5c && escapes) at++;
-    else if (byte == mark) {
+    if (byte == mark) {
       if (at < end && <u32>load<u8>(at) == mark) at++;
       else return at;
-    }
+    } else if (escapes && ++at > end) return 0;
   }
   return 0;
 }

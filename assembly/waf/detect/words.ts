@@ -12,8 +12,8 @@ export const HTML_SLOTS: u32 = 512;
 export const FILTER_BYTES: i32 = 1024;
 export const SQL_TABLE: usize = DETECT_AT;
 export const HTML_TABLE: usize = SQL_TABLE + <usize>SQL_SLOTS * 4 + FILTER_BYTES;
-export const MARKS_TABLE: usize = HTML_TABLE + <usize>HTML_SLOTS * 4 + FILTER_BYTES;
-export const WORDS_TABLE: usize = MARKS_TABLE + 512;
+export const PARTS_TABLE: usize = HTML_TABLE + <usize>HTML_SLOTS * 4 + FILTER_BYTES;
+export const WORDS_TABLE: usize = PARTS_TABLE + 32;
 export const TABLES_END: usize = WORDS_TABLE + 256;
 
 /** Empties a table. An instance that takes the place of another finds its tables in the memory, and makes its own. */

@@ -5,7 +5,7 @@
 // Linear: each place is one pass; a quoted value is looked into once more, for tags that another parser would see there.
 import { spend } from '../../arena';
 import {
-  MARK_ALL, MARK_BACKTICK, MARK_COLON, MARK_DOUBLE, MARK_EQUALS, MARK_LESS, MARK_SINGLE, marksOf,
+  MARK_ALL, MARK_BACKTICK, MARK_COLON, MARK_DOUBLE, MARK_EQUALS, MARK_LESS, MARK_SINGLE, marksIn, marksOf,
 } from './bytes';
 import {
   ATTRIBUTE_LINK,
@@ -36,8 +36,16 @@ let loads = false;
 
 /** True when the text would run in a page. False too when the budget is spent. */
 export function detectXss(at: usize, length: i32): bool {
+  return judgeXss(at, length, length < 3 ? 0 : marksOf(at, length));
+}
+
+/** The same of a text whose presence bitmap is known. */
+export function detectXssKnown(at: usize, length: i32, bitmap: usize): bool {
+  return judgeXss(at, length, length < 3 ? 0 : marksIn(bitmap));
+}
+
+function judgeXss(at: usize, length: i32, seen: u32): bool {
   if (length < 3 || !spend(1 + (length >> 2))) return false;
-  const seen = marksOf(at, length);
   if ((seen & (MARK_LESS | MARK_EQUALS | MARK_COLON)) == 0) return false;
   // Up to 40 ns a byte where there are tags or attributes.
   if ((seen & (MARK_LESS | MARK_EQUALS)) != 0 && !spend(length << 2)) return false;

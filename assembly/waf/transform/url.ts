@@ -1,5 +1,5 @@
 // urlDecode, urlDecodeUni and urlEncode.
-import { copyRun, findEither, fullWidth, hexByte, isHex, putHex } from './bytes';
+import { findEither, fullWidth, hexByte, isHex, putHex } from './bytes';
 import { begin, finish, keep } from './output';
 
 const PERCENT: u32 = 0x25;
@@ -54,16 +54,34 @@ function decode(at: usize, length: i32, unicode: bool): bool {
         store<u8>(to++, <u8>byte);
         from++;
       }
-    } else if (byte == PLUS) {
-      store<u8>(to++, 0x20);
-      from++;
     } else {
-      const next = copyRun(from, end, to, PERCENT, PLUS);
+      const next = copyWords(from, end, to);
       to += next - from;
       from = next;
     }
   }
   return finish(at, length, start, to);
+}
+
+/** Copies [from, end) to `to` up to the first `%`, each `+` as a space; its place, or `end`. */
+// PERF: in a form every sixth byte is a `+`: to stop at each took 0.5 ns a byte more.
+// SAFETY: as copyRun.
+function copyWords(from: usize, end: usize, to: usize): usize {
+  const percents = i8x16.splat(<i8>PERCENT);
+  const pluses = i8x16.splat(<i8>PLUS);
+  const spaces = i8x16.splat(0x20);
+  for (; from + 16 <= end; from += 16, to += 16) {
+    const block = v128.load(from);
+    v128.store(to, v128.bitselect(spaces, block, i8x16.eq(block, pluses)));
+    const mask = i8x16.bitmask(i8x16.eq(block, percents));
+    if (mask) return from + ctz(mask);
+  }
+  for (; from < end; from++, to++) {
+    const byte = <u32>load<u8>(from);
+    if (byte == PERCENT) break;
+    store<u8>(to, <u8>(byte == PLUS ? 0x20 : byte));
+  }
+  return from;
 }
 
 /** Space as `+`; letters, digits and `*` as they are; the rest as `%xx` with digits in lower case. */
