@@ -75,8 +75,8 @@ export const MAX_AGENT_BODY_BYTES = 16777216; // 16 MiB; the longest request tha
 export const ARENA_AT = 0x1a0000; // scratch, reset at the start of every call
 export const ARENA_BYTES = 6553600; // 6.25 MiB: six strings as long as the longest body, for what a pipeline makes of it
 export const SCAN_AT = 0x7e0000; // tables that the WAF's scan derives from a program and keeps (assembly/waf/kept.ts)
-export const SCAN_BYTES = 262144;
-export const IMAGES_AT = 0x820000;
+export const SCAN_BYTES = 327680;
+export const IMAGES_AT = 0x830000;
 export const PAGE_BYTES = 65536;
 
 // LIMITS

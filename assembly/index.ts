@@ -1,5 +1,5 @@
-// The engine's exports. Each is one crossing: bytes in the memory map of abi.ts in, RESULT words out. Nothing of a
-// request is kept between calls (waf/kept.ts says what is); images and the generation are arguments.
+// The engine's exports. Each is one crossing: bytes in the memory map of abi.ts in, RESULT words out. Nothing that an answer
+// depends on is kept between calls (waf/kept.ts says what is); images and the generation are arguments.
 import {
   BODY_AT,
   HEAD_AT,

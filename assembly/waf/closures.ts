@@ -12,8 +12,10 @@ import { maskBytes, masks, nodeCount, nodes, profiles } from './program';
 
 export const CLOSURE_BYTES: i32 = 24; // { u64 changes, profile << 16 | node, nodes, frontier, next of the entry }, mask, u16 nodes, u16 frontier
 const CACHE: i32 = 512;
+const CACHE_SHIFT: u64 = 64 - 9;
 
 let cache: usize = 0;
+let turn: bool = false; // which of two places the next that is new takes
 let pool: usize = 0;
 let poolTop: usize = 0;
 let poolEnd: usize = 0;
@@ -81,11 +83,15 @@ export function frontierAt(closure: usize): usize {
  */
 export function closureOf(profile: i32, node: i32, changes: u64): usize {
   const key = <u32>(profile << 16) | <u32>node;
-  let hash = key * 0x9e3779b1 ^ <u32>changes * 0x85ebca6b ^ <u32>(changes >> 32) * 0xc2b2ae35;
-  hash ^= hash >> 15;
-  const slot = cache + (<usize>(hash & (CACHE - 1)) << 2);
-  const known = <usize>load<u32>(slot);
-  if (known != 0 && load<u32>(known, 8) == key && load<u64>(known) == changes) return known;
+  // PERF: as in screen.ts, only the highest bits depend on all that differs.
+  const hash = ((<u64>key * 0xc2b2ae3d27d4eb4f) ^ changes) * 0x9e3779b97f4a7c15;
+  let slot = cache + (<usize>(hash >> CACHE_SHIFT) << 2);
+  const first = <usize>load<u32>(slot);
+  if (first != 0 && load<u32>(first, 8) == key && load<u64>(first) == changes) return first;
+  const second = <usize>load<u32>(slot ^ 4);
+  if (second != 0 && load<u32>(second, 8) == key && load<u64>(second) == changes) return second;
+  if (first != 0 && (second == 0 || turn)) slot ^= 4;
+  turn = !turn;
   // SAFETY: the callers made room for as many nodes as there are.
   const closure = poolTop;
   store<u64>(closure, changes);

@@ -1,5 +1,6 @@
-// What the scan works out from the program alone, and keeps from one call to the next at SCAN_AT: nothing that a request brought is
-// in it, only which kinds of strings there were, and each entry is looked up by all that it depends on.
+// What the scan works out from the program alone, and keeps from one call to the next at SCAN_AT: of what requests brought
+// only common headers are in it (remembered.ts), else which kinds of strings there were; each entry is looked up by all that it
+// depends on.
 import { SCAN_AT, SCAN_BYTES } from '../abi';
 import { program, setAt, setCount } from './program';
 

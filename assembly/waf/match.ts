@@ -40,6 +40,11 @@ export function matcherCount(section: usize): i32 {
   return load<i32>(section, MATCHERS_COUNT);
 }
 
+/** Bytes of a set of them: enough vectors of 16. */
+export function bytesOfSet(section: usize): i32 {
+  return load<i32>(section, MATCHERS_VECTORS) << 4;
+}
+
 // @ts-ignore: decorator
 @inline
 function recordOf(section: usize, matcher: u32): usize {
@@ -160,7 +165,8 @@ function scan(
         continue;
       }
       if (!any) {
-        memory.fill(listed, 0, <usize>binCount);
+        // SAFETY: behind `listed` lies the prefilter's scratch, at least 36 bytes, and the prefilter has run.
+        for (let i: usize = 0; i < <usize>binCount; i += 16) v128.store(listed + i, i64x2.splat(0));
         any = true;
       }
       if (load<u8>(listed + <usize>bin)) continue;

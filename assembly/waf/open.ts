@@ -32,7 +32,7 @@ import {
 } from './abi';
 import { checkBin, checkMoves } from './bins';
 import { checkPositions } from './positions';
-import { beyond, checkPrefilter, narrowPrefilter } from './prefilter';
+import { beyond, checkPrefilter, narrowPrefilter, prefilterSize } from './prefilter';
 import { unpackBin } from './unpack';
 
 /** Bin of a matcher that has none. */
@@ -78,7 +78,7 @@ export function openMatchers(at: usize, size: i32, wanted: usize, to: usize, roo
   if (word(MATCHERS_RECORDS) != <u32>MATCHERS_HEADER_BYTES || word(MATCHERS_BINS) != directory || front > length) return false;
   if (!holdsAt(word(MATCHERS_PREFILTERS), filters << 2) || !holdsAt(word(MATCHERS_PACKED), bins << 3)) return false;
   const setAt = word(MATCHERS_UNFILTERED);
-  if (!holdsAt(setAt, vectors << 4) || (wanted != 0 && !narrow(wanted, filters, vectors << 4))) return false;
+  if (!holdsAt(setAt, vectors << 4) || !narrow(wanted, filters, vectors << 4)) return false;
   if (!holdsAt(setAt, vectors << 4) || beyond(section + <usize>setAt, count, vectors << 4)) return false;
   const clauses = word(MATCHERS_CLAUSE_COUNT);
   const clauseBytes = (vectors << 4) + 8;
@@ -97,7 +97,7 @@ export function openMatchers(at: usize, size: i32, wanted: usize, to: usize, roo
 const KEPT = memory.data(MATCHER_SET_BYTES, 16);
 
 /**
- * Takes the literals of regexes that are not wanted from the prefilters; should one be asked for after all, it is looked for
+ * Makes the bits of the prefilters, and takes the literals of regexes that are not wanted from them; should one be asked for after all, it is looked for
  * without. Phrases stay: nothing else finds them.
  */
 // SAFETY: before all other checks, since in a damaged image what is written to may be anything.
@@ -106,17 +106,21 @@ function narrow(wanted: usize, filters: u32, bytes: u32): bool {
   for (let i: u32 = 0; i < count; i++) {
     const place = <usize>(i >> 3);
     const bit: u8 = 1 << <u8>(i & 7);
-    if ((load<u8>(wanted + place) & bit) != 0 || load<u32>(recordOf(i), MATCHER_KIND) == MATCHER_PHRASES) {
+    if (wanted == 0 || (load<u8>(wanted + place) & bit) != 0 || load<u32>(recordOf(i), MATCHER_KIND) == MATCHER_PHRASES) {
       store<u8>(KEPT + place, load<u8>(KEPT + place) | bit);
     } else {
       const unfiltered = section + <usize>word(MATCHERS_UNFILTERED) + place;
       store<u8>(unfiltered, load<u8>(unfiltered) | bit);
     }
   }
+  // Each stands behind the one before it, so that to check them all is linear.
+  let before: u32 = 0;
   for (let i: u32 = 0; i < filters; i++) {
     const offset = word(<usize>(word(MATCHERS_PREFILTERS) + (i << 2)));
+    if (offset < before) return false;
     if (!holdsAt(offset, 0) || !checkPrefilter(section + <usize>offset, length - offset, bytes, count)) return false;
     if (!narrowPrefilter(section + <usize>offset, <usize>bytes, KEPT)) return false;
+    before = offset + prefilterSize(section + <usize>offset, bytes);
   }
   return true;
 }

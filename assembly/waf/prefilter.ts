@@ -108,16 +108,16 @@ export function prefilter(
     }
   }
   const quads = filter + PREFILTER_QUADS;
-  const triples = filter + PREFILTER_TRIPLES;
   const pairs = filter + PREFILTER_PAIRS;
   const stop = at + <usize>length;
   while (at < stop) {
     let bytes = stop - at;
     if (bytes > <usize>REGEX_CHUNK) bytes = REGEX_CHUNK;
     if (!spend(<i32>bytes)) return false;
-    // SAFETY: up to 18 bytes behind the text are looked at, which is memory, since images follow it; what they say counts
-    // only if a literal that ends inside the text stands there.
+    // SAFETY: up to 18 bytes behind the text are looked at, which is memory, since images follow it.
     fold(at, bytes + 3, scratch);
+    // What stands behind the text is none of its business: the same text takes the same steps wherever it stands.
+    if (at + bytes == stop) store<u32>(scratch + bytes, 0);
     // PERF: first all places where something may stand, then those: one place in six is, and a guess that a processor gets
     // wrong so often costs more than the place.
     const places = scratch + ((bytes + 33) & ~1);
@@ -125,7 +125,7 @@ export function prefilter(
     for (let i: usize = 0; i < bytes; i++) {
       const value = load<u32>(scratch + i);
       store<u16>(next, <u32>i);
-      next += <usize>((bit(quads, quad(value)) | bit(triples, triple(value)) | bit(pairs, value & 0xffff)) & 1) << 1;
+      next += <usize>((bit(quads, quad(value)) | bit(pairs, value & 0xffff)) & 1) << 1;
     }
     for (let place = places; place < next; place += 2) {
       const i = <usize>load<u16>(place);
@@ -281,8 +281,8 @@ export function phraseOf(filter: usize, bytesOfSet: usize, matcher: u32, at: usi
 }
 
 /**
- * Leaves out, for good, the literals of matchers that nobody looks for; `set`: those that somebody does. Once checked;
- * false when the tiers do not follow one another.
+ * Leaves out, for good, the literals of matchers that nobody looks for; `set`: those that somebody does. Makes the bits of
+ * those that stay. Once checked; false when the tiers do not follow one another.
  */
 // PERF: a literal that no rule of the level asks for still stops the scan where it stands: at level 1 of CRS 4.28 prose costs
 // 8 % less without them.
@@ -311,8 +311,10 @@ export function narrowPrefilter(filter: usize, bytesOfSet: usize, set: usize): b
         if (!isWanted(records + <usize>load<u16>(entry, 12) * bytesOfSet)) continue;
         const value = load<u32>(entry);
         if (tier == 0) mark(filter + PREFILTER_QUADS, quad(value));
-        else if (tier == 1) mark(filter + PREFILTER_TRIPLES, triple(value));
-        else mark(filter + PREFILTER_PAIRS, value & 0xffff);
+        else {
+          if (tier == 1) mark(filter + PREFILTER_TRIPLES, triple(value));
+          mark(filter + PREFILTER_PAIRS, value & 0xffff);
+        }
         // SAFETY: each tier begins behind the one before it, so what is kept is never ahead of what is read.
         memory.copy(entries + <usize>kept * PREFILTER_ENTRY_BYTES, entry, PREFILTER_ENTRY_BYTES);
         kept++;
@@ -338,6 +340,14 @@ function isWanted(record: usize): bool {
   return false;
 }
 
+/** Bytes of a prefilter, by its header. */
+export function prefilterSize(filter: usize, bytesOfSet: u32): u32 {
+  const recordBytes = load<u32>(filter, PREFILTER_RECORDS) * bytesOfSet;
+  const entryBytes = load<u32>(filter, PREFILTER_ENTRIES) * PREFILTER_ENTRY_BYTES;
+  // SAFETY: where checkPrefilter has looked, the terms are at most 2^24, 2^20 and 2^24: no overflow.
+  return <u32>PREFILTER_SET + bytesOfSet + recordBytes + entryBytes + load<u32>(filter, PREFILTER_TEXT_BYTES);
+}
+
 /** Every number in the prefilter, so that the scan needs no checks. `count` bounds the matchers. */
 export function checkPrefilter(filter: usize, room: u32, bytesOfSet: u32, count: u32): bool {
   if (room < <u32>PREFILTER_SET + bytesOfSet) return false;
@@ -345,9 +355,7 @@ export function checkPrefilter(filter: usize, room: u32, bytesOfSet: u32, count:
   const entryCount = load<u32>(filter, PREFILTER_ENTRIES);
   const textBytes = load<u32>(filter, PREFILTER_TEXT_BYTES);
   if (recordCount > <u32>MAX_PREFILTER_ENTRIES || entryCount > <u32>MAX_PREFILTER_ENTRIES || textBytes > 0xffffff) return false;
-  // SAFETY: the terms are at most 2^24, 2^20 and 2^24: no overflow.
-  const need = <u32>PREFILTER_SET + bytesOfSet + recordCount * bytesOfSet + entryCount * PREFILTER_ENTRY_BYTES + textBytes;
-  if (need > room) return false;
+  if (prefilterSize(filter, bytesOfSet) > room) return false;
   begin(filter, <usize>bytesOfSet, 0, 0, 0, 0);
   if (
     !ascending(filter + PREFILTER_QUAD_FIRST, PREFILTER_QUAD_BUCKETS, entryCount) ||

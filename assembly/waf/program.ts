@@ -31,7 +31,7 @@ import {
   RULE_ROW_WORDS,
   SET_ROW_WORDS,
 } from './abi';
-import { matcherCount } from './match';
+import { bytesOfSet, matcherCount } from './match';
 
 /** Policy image of the program. */
 export let image: usize = 0;
@@ -62,8 +62,8 @@ export let setCount: i32 = 0;
 /** Matchers of all sets together. */
 export let matchers: i32 = 0;
 
-// Matcher section of each set, { address, first matcher, matchers }
-const SETS = memory.data((MAX_RULESETS + 1) * 12);
+// Matcher section of each set, { address, first matcher, matchers, bytes of a set of these }
+const SETS = memory.data((MAX_RULESETS + 1) * 16);
 
 // @ts-ignore: decorator
 @inline
@@ -131,10 +131,11 @@ export function openProgram(policy: usize, number: i32, ruleSets: usize): bool {
     const at = sectionAt(owner, SECTION_MATCHERS);
     // Both are checked by themselves; that they belong together can only be seen here.
     if (matcherCount(at) != load<i32>(row, 8)) return false;
-    const set = SETS + <usize>i * 12;
+    const set = SETS + (<usize>i << 4);
     store<u32>(set, <u32>at);
     store<u32>(set, load<u32>(row, 4), 4);
     store<u32>(set, load<u32>(row, 8), 8);
+    store<u32>(set, <u32>bytesOfSet(at), 12);
     matchers += load<i32>(row, 8);
   }
   return true;
@@ -165,17 +166,23 @@ export function wantMatchers(policy: usize, index: i32, bits: usize): void {
 // @ts-ignore: decorator
 @inline
 export function setAt(index: i32): usize {
-  return load<u32>(SETS + <usize>index * 12);
+  return load<u32>(SETS + (<usize>index << 4));
 }
 // @ts-ignore: decorator
 @inline
 export function setFirst(index: i32): i32 {
-  return load<i32>(SETS + <usize>index * 12, 4);
+  return load<i32>(SETS + (<usize>index << 4), 4);
+}
+/** Bytes of what MATCHER_SET_BYTES hold that are used: a multiple of 16. */
+// @ts-ignore: decorator
+@inline
+export function setBytes(index: i32): usize {
+  return load<u32>(SETS + (<usize>index << 4), 12);
 }
 /** Set of a matcher; -1 for none. */
 export function setOf(matcher: i32): i32 {
   for (let i = 0; i < setCount; i++) {
-    if (<u32>(matcher - setFirst(i)) < load<u32>(SETS + <usize>i * 12, 8)) return i;
+    if (<u32>(matcher - setFirst(i)) < load<u32>(SETS + (<usize>i << 4), 8)) return i;
   }
   return -1;
 }

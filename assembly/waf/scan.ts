@@ -23,16 +23,27 @@ import {
   NONE,
   PROFILE_HAS_MASK,
   VARIABLE_COUNT,
+  VARIABLE_REQUEST_HEADERS,
 } from './abi';
 import { CLOSURE_BYTES, closureOf, frontierAt, makeRoomForClosures, nodeCells, profileRow, startClosures, transformOf } from './closures';
 import { firstValue, nameAt, nameLength, nextValue, valueAt, valueCount, valueLength } from './collections';
-import { detectSql } from './detect/sql';
-import { detectXss } from './detect/xss';
+import { detectSqlKnown } from './detect/sql';
+import { detectXssKnown } from './detect/xss';
 import { matchKnown } from './match';
 import { equalFolded } from './name';
 import { presence } from './presence';
-import { kinds, maskBytes, masks, matchers, names, nodeCount, nodes, setAt, setCount, setFirst, strings } from './program';
+import { kinds, maskBytes, masks, matchers, names, nodeCount, nodes, setAt, setBytes, setCount, setFirst, strings } from './program';
 import { finishKept, startKept } from './kept';
+import {
+  isPublic,
+  isRemembered,
+  remember,
+  rememberedCount,
+  rememberedHits,
+  rememberedSlot,
+  spendRemembered,
+  startRemembered,
+} from './remembered';
 import { isKnown, keepHits, knownHits, repeatSlot, startRepeats } from './repeats';
 import { alive, classesOf, startScreen } from './screen';
 import { changing, outAt, outLength, transform } from './transform/transform';
@@ -99,6 +110,7 @@ export function startScan(): bool {
   taken = alloc((nodeCount + 1) * STEP_BYTES);
   entries = alloc((nodeCount + 1) * <i32>entrySize);
   startKept();
+  startRemembered();
   if (!startScreen() || !startClosures()) return false;
   finishKept();
   if (!startRepeats(valueCount()) || taken == 0) return false;
@@ -121,18 +133,20 @@ export function scanAll(scope: i32): bool {
     const values = load<u32>(row + (<usize>scope << 2)) != NONE || load<u32>(row, KIND_NAMES * 4) != 0;
     const keys = load<u32>(nameRow + (<usize>scope << 2)) != NONE || load<u32>(nameRow, KIND_NAMES * 4) != 0;
     if (!values && !keys) continue;
+    const common = variable == VARIABLE_REQUEST_HEADERS;
     for (let one = record; one != 0; one = nextValue(one)) {
       if (values) {
         const profile = profileOf(row, scope, nameAt(one), nameLength(one));
         if (profile != <i32>NONE) {
-          if (!scan(profile, valueAt(one), valueLength(one))) return false;
+          const open = common && isPublic(nameAt(one), nameLength(one));
+          if (!(open ? scanCommon(profile, valueAt(one), valueLength(one)) : scan(profile, valueAt(one), valueLength(one)))) return false;
           store<u32>(one, <u32>head, 24);
         }
       }
       if (keys) {
         const profile = profileOf(nameRow, scope, nameAt(one), nameLength(one));
         if (profile != <i32>NONE) {
-          if (!scan(profile, nameAt(one), nameLength(one))) return false;
+          if (!(common ? scanCommon(profile, nameAt(one), nameLength(one)) : scan(profile, nameAt(one), nameLength(one)))) return false;
           store<u32>(one, <u32>head, 20);
         }
       }
@@ -150,6 +164,27 @@ function profileOf(row: usize, scope: i32, at: usize, length: i32): i32 {
     }
   }
   return load<i32>(row + (<usize>scope << 2));
+}
+
+/** `scan` of a string that other requests have brought, and will. */
+function scanCommon(profile: i32, at: usize, length: i32): bool {
+  const slot = rememberedSlot(profile, at, length);
+  if (slot == 0) return scan(profile, at, length);
+  if (!isRemembered(slot, profile, at, length)) {
+    if (!scan(profile, at, length)) return false;
+    remember(slot, profile, at, length, head);
+    return true;
+  }
+  head = 0;
+  if (!spendRemembered(slot)) return false;
+  // From the last on, since hits are listed in front of one another.
+  for (let i = rememberedCount(slot) - 1; i >= 0; i--) {
+    const hit = rememberedHits(slot) + (<usize>i << 3);
+    const matcher = load<i32>(hit);
+    store<u8>(anyHit + <usize>(matcher >= MATCHER_SQLI ? matchers + matcher - MATCHER_SQLI : matcher), 1);
+    if (!addHit(matcher, load<i32>(hit, 4))) return false;
+  }
+  return true;
 }
 
 function scan(profile: i32, at: usize, length: i32): bool {
@@ -288,43 +323,40 @@ function attach(entry: usize, closure: usize): void {
 function search(profile: i32, entry: usize): bool {
   const mask = <usize>load<u32>(entry, 24);
   const lively = alive(load<u64>(entry, 32));
-  let some: u64 = 0;
-  for (let i: usize = 0; i < <usize>maskBytes; i += 8) {
-    const left = load<u64>(mask + i) & load<u64>(lively + i);
-    some |= left;
-    store<u64>(wanted + i, left);
-  }
-  if (some == 0) return true;
-  const at = <usize>load<u32>(entry);
-  const length = load<i32>(entry, 4);
-  memory.fill(found, 0, <usize>maskBytes);
-  let any: u64 = 0;
-  for (let i = 0; i < setCount; i++) {
-    const part = wanted + <usize>i * MATCHER_SET_BYTES;
-    if (isEmpty(part)) continue;
-    const hits = found + <usize>i * MATCHER_SET_BYTES;
-    if (!matchKnown(setAt(i), at, length, entry + ENTRY_PRESENCE, part, hits)) return false;
-    for (let j: usize = 0; j < <usize>MATCHER_SET_BYTES; j += 8) any |= load<u64>(hits + j);
-  }
   const tail = <usize>setCount * MATCHER_SET_BYTES;
   const detectors = load<i32>(mask + tail);
+  const at = <usize>load<u32>(entry);
+  const length = load<i32>(entry, 4);
+  let any = false;
+  // PERF: no more of a set is touched than has matchers, and no `memory.fill`, which is a call out of the engine.
+  for (let i = 0; i < setCount; i++) {
+    const bytes = setBytes(i);
+    const part = <usize>i * MATCHER_SET_BYTES;
+    const wish = wanted + part;
+    const hits = found + part;
+    let some = i64x2.splat(0);
+    for (let j: usize = 0; j < bytes; j += 16) {
+      const left = v128.and(v128.load(mask + part + j), v128.load(lively + part + j));
+      some = v128.or(some, left);
+      v128.store(wish + j, left);
+      v128.store(hits + j, i64x2.splat(0));
+    }
+    if (!v128.any_true(some)) continue;
+    if (!matchKnown(setAt(i), at, length, entry + ENTRY_PRESENCE, wish, hits)) return false;
+    for (let j: usize = 0; j < bytes; j += 16) any = any || v128.any_true(v128.load(hits + j));
+  }
+  store<i32>(found + tail, 0);
   if (detectors != 0) {
     let hit = 0;
-    if ((detectors & DETECTOR_SQLI) != 0 && detectSql(at, length)) hit |= DETECTOR_SQLI;
-    if ((detectors & DETECTOR_XSS) != 0 && detectXss(at, length)) hit |= DETECTOR_XSS;
+    if ((detectors & DETECTOR_SQLI) != 0 && detectSqlKnown(at, length, entry + ENTRY_PRESENCE)) hit |= DETECTOR_SQLI;
+    if ((detectors & DETECTOR_XSS) != 0 && detectXssKnown(at, length, entry + ENTRY_PRESENCE)) hit |= DETECTOR_XSS;
     if (failure() != REASON_NONE) return false;
     store<i32>(found + tail, hit);
-    any |= <u64>hit;
+    any = any || hit != 0;
   }
-  if (any == 0) return true;
+  if (!any) return true;
   if (load<u32>(entry, 8) == 0) attach(entry, closureOf(profile, 0, 0));
   return note(profile, entry);
-}
-
-function isEmpty(part: usize): bool {
-  let all = v128.load(part);
-  for (let i: usize = 16; i < <usize>MATCHER_SET_BYTES; i += 16) all = v128.or(all, v128.load(part + i));
-  return !v128.any_true(all);
 }
 
 /** Notes the hits of a string at each node that it stands for and that the matcher applies to. */
@@ -338,14 +370,16 @@ function note(profile: i32, entry: usize): bool {
       const cell = load<u32>(row + (<usize>node << 2));
       if ((cell & PROFILE_HAS_MASK) == 0) continue;
       const mask = masks + <usize>(cell & 0xffff) * <usize>maskBytes;
-      for (let i: usize = 0; i < tail; i += 8) {
-        for (let bits = load<u64>(mask + i) & load<u64>(found + i); bits != 0; bits &= bits - 1) {
-          const set = <i32>(i / MATCHER_SET_BYTES);
-          const local = <i32>(((i % MATCHER_SET_BYTES) << 3) + <usize>ctz(bits));
-          const matcher = setFirst(set) + local;
-          // SAFETY: match sets only bits of its own matchers, whose number openProgram compared.
-          store<u8>(anyHit + <usize>matcher, 1);
-          if (!addHit(matcher, node)) return false;
+      for (let set = 0; set < setCount; set++) {
+        const part = <usize>set * MATCHER_SET_BYTES;
+        const bytes = setBytes(set);
+        for (let i: usize = 0; i < bytes; i += 8) {
+          for (let bits = load<u64>(mask + part + i) & load<u64>(found + part + i); bits != 0; bits &= bits - 1) {
+            const matcher = setFirst(set) + <i32>((i << 3) + <usize>ctz(bits));
+            // SAFETY: match sets only bits of its own matchers, whose number openProgram compared.
+            store<u8>(anyHit + <usize>matcher, 1);
+            if (!addHit(matcher, node)) return false;
+          }
         }
       }
       const detected = load<i32>(mask + tail) & load<i32>(found + tail);

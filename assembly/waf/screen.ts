@@ -10,18 +10,24 @@ import { maskBytes, setAt, setCount } from './program';
 
 // PERF: ordinary requests of one site have some 200 combinations in their values.
 const MOST_SLOTS: i32 = 512;
+const MOST_SHIFT: u64 = 64 - 9;
 const FEWEST_SLOTS: i32 = 64;
+const FEWEST_SHIFT: u64 = 64 - 6;
 
 let slotCount: i32 = 0;
+let turn: bool = false; // which of two slots the next that is new takes
+let slotShift: u64 = 0; // of a product of 64 bits: as many are left as there are slots
 let slots: usize = 0; // u64 classes, then a set for each matcher section and the detectors, as a mask of the program
 
 /** Readies the tables of a call; false when the arena is exhausted. */
 export function startScreen(): bool {
   slotCount = MOST_SLOTS;
+  slotShift = MOST_SHIFT;
   slots = takeKept(MOST_SLOTS * (8 + maskBytes));
   if (slots != 0 && !isFresh()) return true;
   if (slots == 0) {
     slotCount = FEWEST_SLOTS;
+    slotShift = FEWEST_SHIFT;
     slots = alloc(FEWEST_SLOTS * (8 + maskBytes));
     if (slots == 0) return false;
   }
@@ -56,11 +62,15 @@ export function classesOf(bitmap: usize): u64 {
 /** Mask of the matchers that strings of these classes may match; the detectors are always in it. */
 export function alive(classes: u64): usize {
   const key = classes | (<u64>1 << 25); // is no class, so that no key is 0
-  let hash = <u32>(key >> 32) * 0x9e3779b1 ^ <u32>key * 0x85ebca6b;
-  hash ^= hash >> 15;
-  const slot = slots + <usize>(hash & (slotCount - 1)) * <usize>(8 + maskBytes);
+  // PERF: only the highest bits of a product depend on all bits of the key, and many combinations differ in their highest.
+  const index = <usize>((key * 0x9e3779b97f4a7c15) >> slotShift);
+  const first = slots + index * <usize>(8 + maskBytes);
+  if (load<u64>(first) == key) return first + 8;
+  const second = slots + (index ^ 1) * <usize>(8 + maskBytes);
+  if (load<u64>(second) == key) return second + 8;
+  const slot = turn ? second : first;
+  turn = !turn;
   const mask = slot + 8;
-  if (load<u64>(slot) == key) return mask;
   store<u64>(slot, key);
   for (let i = 0; i < setCount; i++) screen(setAt(i), classes, mask + <usize>i * MATCHER_SET_BYTES);
   for (let i: usize = 0; i < <usize>MASK_TAIL_BYTES; i += 8) store<u64>(mask + <usize>setCount * MATCHER_SET_BYTES + i, ~0);

@@ -1,6 +1,7 @@
 /**
  * The host half of the engine's interface (assembly/abi.ts): writes a head into the one memory, makes one call, and
- * reads the answer out before anything else can run. The engine keeps nothing of a request between calls (assembly/waf/kept.ts).
+ * reads the answer out before anything else can run. What the engine keeps between calls changes no answer, and is nobody's
+ * secret (assembly/waf/kept.ts).
  */
 import {
   BODY_AT,
