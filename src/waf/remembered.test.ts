@@ -84,11 +84,11 @@ test('a verdict does not depend on what other requests have brought', () => {
 
 test('only names, and values of headers that are no secret, stay behind', () => {
   const Memory = WebAssembly.Memory;
-  let memory: WebAssembly.Memory | undefined;
+  const made: WebAssembly.Memory[] = [];
   class Seen extends Memory {
     constructor(descriptor: WebAssembly.MemoryDescriptor) {
       super(descriptor);
-      memory = this;
+      made.push(this);
     }
   }
   WebAssembly.Memory = Seen as typeof Memory;
@@ -120,7 +120,7 @@ test('only names, and values of headers that are no secret, stay behind', () => 
   ];
   const headers = [...secrets, ...open_].map((name) => [name, `${name} holds 1 or 2`] as const);
   waf.inspect({ ...request('/secret-path?secret-name=secret-value'), headers });
-  const kept = Buffer.from(memory!.buffer, SCAN_AT, SCAN_BYTES).toString('latin1');
+  const kept = Buffer.from(made[0]!.buffer, SCAN_AT, SCAN_BYTES).toString('latin1');
   for (const name of secrets) assert.ok(!kept.includes(`${name} holds`), name);
   for (const name of open_) assert.ok(kept.includes(`${name} holds`), name);
   assert.ok(kept.includes('X-Api-Key'), 'names are kept');
