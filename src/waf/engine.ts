@@ -258,8 +258,8 @@ class WasmEngine implements Engine {
   release(generation: Generation): void {
     if (!(generation instanceof LoadedGeneration) || generation.released) return;
     generation.released = true;
-    for (const { at } of generation.policies) this.#quarantine.forget(at);
-    for (const image of generation.images) this.#images.unpin(image);
+    // What is switched off in an image stays so as long as any generation has it.
+    for (const image of generation.images) if (this.#images.unpin(image)) this.#quarantine.forget(image.at);
     this.#slots.give(generation.at);
   }
 

@@ -160,9 +160,11 @@ export class OpenImages {
     return undefined;
   }
 
-  unpin({ key }: OpenImage): void {
+  /** True when nobody refers to the image any more. */
+  unpin({ key }: OpenImage): boolean {
     const entry = this.#entries.get(key);
-    if (entry !== undefined && entry.pins > 0) entry.pins--;
+    if (entry === undefined || entry.pins === 0) return false;
+    return --entry.pins === 0;
   }
 
   /** A slot, after evicting what has to go; throws ImageError when pinned images fill the memory. */

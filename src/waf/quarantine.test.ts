@@ -19,7 +19,9 @@ const module = new WebAssembly.Module(readFileSync(new URL('../../dist/engine.wa
 
 interface World {
   readonly engine: Engine;
-  readonly generation: Generation;
+  generation: Generation;
+  /** The same images as one more generation. */
+  load(): Generation;
   readonly told: SwitchedOff[];
   /** While set, head calls trap, and memory says that this rule was running. */
   trap: number | null;
@@ -64,8 +66,9 @@ routes: [{ backend: b }]
   WebAssembly.Instance = Trapping as unknown as typeof WebAssembly.Instance;
   const engine = createEngine(module, (what) => told.push(what));
   const [app] = manifest!.apps;
-  const generation = engine.load({ id: 'g', hosts: loaded(manifest!.hosts), agents: null, apps: [loaded(app!.image)] });
-  return Object.assign(made, { engine, generation });
+  const load = (): Generation =>
+    engine.load({ id: 'g', hosts: loaded(manifest!.hosts), agents: null, apps: [loaded(app!.image)] });
+  return Object.assign(made, { engine, load, generation: load() });
 }
 
 const real = WebAssembly.Instance;
@@ -113,6 +116,18 @@ test('before any rule ran, it is the program', async () => {
   const closed = await world('closed');
   trapTimes(closed, -1, MAX_TRAPS_A_MINUTE + 1);
   assert.equal(closed.ask('x').waf?.action, 'limit');
+});
+
+test('what is switched off stays so while a generation has the policy, and no longer', async () => {
+  const open = await world('open');
+  trapTimes(open, 0, MAX_TRAPS_A_MINUTE + 1);
+  const before = open.generation;
+  open.generation = open.load();
+  open.engine.release(before);
+  assert.equal(open.ask('one').waf?.action, 'pass');
+  open.engine.release(open.generation);
+  open.generation = open.load();
+  assert.equal(open.ask('one').waf?.rule, 11);
 });
 
 test('traps a minute apart do not add up', async () => {
