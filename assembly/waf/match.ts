@@ -81,6 +81,23 @@ export function screen(section: usize, classes: u64, out: usize): void {
 
 const BITMAP = memory.data(32, 16);
 const LONG: i32 = 64;
+const FEW: i32 = 3;
+
+/** All matchers of the set have a complete narrow bin, or match always. */
+function haveBins(section: usize, set: usize, bytes: usize, binCount: u32): bool {
+  for (let i: usize = 0; i < bytes; i += 8) {
+    for (let rest = load<u64>(set + i); rest != 0; rest &= rest - 1) {
+      const record = recordOf(section, <u32>(i << 3) + <u32>ctz(rest));
+      const kind = load<u32>(record, MATCHER_KIND);
+      if (kind == MATCHER_ALWAYS) continue;
+      const bin = load<u32>(record, MATCHER_BIN);
+      if (kind != MATCHER_REGEX || bin >= binCount) return false;
+      const address = entryOf(section, MATCHERS_BINS, bin);
+      if (!isNarrow(address) || load<u32>(address, BIN_ROOTS) != 0) return false;
+    }
+  }
+  return true;
+}
 
 /** As `matchKnown`, of a text whose presence bitmap is not known. */
 export function match(section: usize, at: usize, length: i32, applicable: usize, hits: usize): bool {
@@ -122,6 +139,7 @@ function scan(
   const listed = list + (<usize>binCount << 2);
   const unfiltered = section + <usize>load<u32>(section, MATCHERS_UNFILTERED);
   let any = false;
+  let some = 0;
   for (let i: usize = 0; i < bytes; i += 8) {
     let left = load<u64>(applicable + i) & ~load<u64>(hits + i);
     // PERF: in a long text the bytes that have to occur are looked up first: that costs a matcher, and all else a byte.
@@ -131,6 +149,7 @@ function scan(
       }
     }
     any = any || left != 0;
+    some += <i32>popcnt(left);
     store<u64>(todo + i, left);
     store<u64>(maybe + i, left & load<u64>(unfiltered + i));
     store<u64>(found + i, 0);
@@ -138,7 +157,10 @@ function scan(
   }
   if (!any) return true;
   any = false; // from here: a bin has been listed
-  const filters = load<u32>(section, MATCHERS_PREFILTER_COUNT);
+  // PERF: most of what transformations make is looked at by one or two rules, whose bins cost less than the literals of all.
+  const direct = some <= FEW && haveBins(section, todo, bytes, binCount);
+  if (direct) for (let i: usize = 0; i < bytes; i += 8) store<u64>(maybe + i, load<u64>(todo + i));
+  const filters: u32 = direct ? 0 : load<u32>(section, MATCHERS_PREFILTER_COUNT);
   for (let i: u32 = 0; i < filters; i++) {
     const filter = entryOf(section, MATCHERS_PREFILTERS, i);
     if (!meets(prefilterSet(filter), todo, bytes)) continue;

@@ -46,7 +46,7 @@ import {
 } from './remembered';
 import { isKnown, keepHits, knownHits, repeatSlot, startRepeats } from './repeats';
 import { alive, classesOf, startScreen } from './screen';
-import { changing, outAt, outLength, transform } from './transform/transform';
+import { changing, outAt, outLength, surelyChanging, transform } from './transform/transform';
 
 // Longer strings are walked depth first, each output given back when it is done with: memory is depth x length.
 const LONG: i32 = 8192;
@@ -416,6 +416,7 @@ function scanLong(profile: i32, list: usize, count: i32, at: usize, length: i32)
   fillEntry(profile, entry, at, length);
   makeRoomForClosures();
   memory.copy(same, list, <usize>count << 1);
+  const sure = length > 0 ? surelyChanging(entry + ENTRY_PRESENCE) : 0;
   let changes: u64 = 0; // transformations that were tried, and changed it, or did not
   let keeps: u64 = 0;
   let changed = 0;
@@ -428,7 +429,8 @@ function scanLong(profile: i32, list: usize, count: i32, at: usize, length: i32)
       const node = load<u16>(frontierAt(closure) + (<usize>j << 1));
       const id = transformOf(node);
       const bit = <u64>1 << <u64>id;
-      if (((changes | keeps) & bit) == 0) {
+      if ((sure & bit) != 0) changes |= bit;
+      else if (((changes | keeps) & bit) == 0) {
         const before = mark();
         if (!transform(id, at, length)) return false;
         if (outLength == length && (outAt == at || equalBytes(outAt, at, length))) keeps |= bit;

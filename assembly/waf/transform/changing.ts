@@ -98,3 +98,24 @@ export function changing(bitmap: usize): u64 {
   }
   return ids;
 }
+
+const PLUS: u32 = 0x0800;
+const HASH: u32 = 0x08;
+const BLANKS: u32 = 0x2600; // tab, line feed, carriage return, of the first
+
+/** Bit i: TRANSFORM_ i certainly changes a string with these bytes, so that nobody has to try. Not all that do are told. */
+export function surelyChanging(bitmap: usize): u64 {
+  const controls = load<u32>(bitmap);
+  const symbols = load<u32>(bitmap, 4);
+  const capitals = load<u32>(bitmap, 8);
+  let ids: u64 = bit(TRANSFORM_BASE64_DECODE) | bit(TRANSFORM_BASE64_DECODE_EXT);
+  if ((capitals & LETTERS) != 0) ids |= OF_CAPITALS;
+  if ((load<u32>(bitmap, 12) & LETTERS) != 0) ids |= bit(TRANSFORM_UPPERCASE);
+  if ((capitals & (CARET | BACKSLASH)) != 0 || (symbols & QUOTES) != 0 || (controls & BLANKS) != 0) ids |= bit(TRANSFORM_CMD_LINE);
+  if ((symbols & PLUS) != 0) ids |= OF_URL;
+  if ((symbols & HASH) != 0) ids |= bit(TRANSFORM_REMOVE_COMMENTS_CHAR);
+  if ((symbols & SPACE) != 0) ids |= bit(TRANSFORM_REMOVE_WHITESPACE);
+  if ((controls & SPACES) != 0 || occurs(bitmap, 0xa0)) ids |= OF_NBSP;
+  if ((controls & 1) != 0) ids |= bit(TRANSFORM_REMOVE_NULLS) | bit(TRANSFORM_REPLACE_NULLS);
+  return ids;
+}

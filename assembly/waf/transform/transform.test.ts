@@ -10,7 +10,7 @@ import * as abi from '../abi.ts';
 const entry = `
 import { outAt, outLength } from './waf/transform/transform';
 export { reset, mark, alloc, spend, failure, stepsUsed } from './arena';
-export { transform, changing } from './waf/transform/transform';
+export { transform, changing, surelyChanging } from './waf/transform/transform';
 export { presence } from './waf/presence';
 export function resultAt(): usize { return outAt; }
 export function resultLength(): i32 { return outLength; }
@@ -25,6 +25,7 @@ interface Exports {
   stepsUsed(): number;
   transform(id: number, at: number, length: number): number;
   changing(bitmap: number): bigint;
+  surelyChanging(bitmap: number): bigint;
   presence(at: number, length: number, out: number): void;
   resultAt(): number;
   resultLength(): number;
@@ -124,6 +125,8 @@ describe('transformations', () => {
           assert.equal(textAt(at, input.length), input, 'the input is not written to');
           if (expected === input) {
             assert.deepEqual([resultAt, exports.mark()], [at, mark], 'unchanged is the input itself');
+            const sure = input.length > 0 && (exports.surelyChanging(bitmap) >> BigInt(id)) & 1n;
+            assert.ok(!sure, 'and nobody was sure of a change');
           } else {
             assert.equal((exports.changing(bitmap) >> BigInt(id)) & 1n, 1n, 'changing foresees it');
             if (resultAt >= at) assert.ok(resultAt + resultLength <= at + input.length, 'or a part of it');
@@ -188,6 +191,22 @@ describe('transformations', () => {
     assert.deepEqual(changing('a.b'), ['NORMALIZE_PATH', 'NORMALIZE_PATH_WIN']);
     assert.deepEqual(changing('\xe9'), ['UTF8_TO_UNICODE']);
     assert.deepEqual(changing('#'), ['REMOVE_COMMENTS', 'REMOVE_COMMENTS_CHAR']);
+  });
+
+  test('what surely changes is told for what many strings have', () => {
+    const sure = (input: string): string[] => {
+      engine.exports.reset();
+      const bitmap = engine.exports.alloc(32);
+      engine.exports.presence(put(input), input.length, bitmap);
+      const bits = engine.exports.surelyChanging(bitmap);
+      return TRANSFORMATIONS.filter(([, id]) => (bits >> BigInt(id)) & 1n)
+        .map(([name]) => name.slice('TRANSFORM_'.length))
+        .filter((name) => !/BASE64|UPPERCASE/.test(name));
+    };
+    assert.deepEqual(sure('a/b.c%41'), []);
+    assert.deepEqual(sure('a b'), ['REMOVE_WHITESPACE']);
+    assert.deepEqual(sure('a+B').toSorted(), ['CMD_LINE', 'LOWERCASE', 'URL_DECODE', 'URL_DECODE_UNI']);
+    assert.deepEqual(sure('#'), ['REMOVE_COMMENTS_CHAR']);
   });
 
   const CASES: readonly (readonly [number, string, string])[] = [

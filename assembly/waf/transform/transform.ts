@@ -58,7 +58,7 @@ import {
   trimRight,
 } from './whitespace';
 
-export { changing } from './changing';
+export { changing, surelyChanging } from './changing';
 export { outAt, outLength } from './output';
 
 /**

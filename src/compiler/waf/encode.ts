@@ -2,7 +2,9 @@
 import * as abi from '../../../assembly/waf/abi.ts';
 import type { Pools } from '../image.ts';
 import type { RuleEntry, Selector, Target } from '../seclang/ruleset.ts';
+import { parse } from '../regex/parse.ts';
 import { scannedPipeline } from './case.ts';
+import { shortest } from './literals.ts';
 import { literal, references, resolve, toInteger, WordPool } from './macros.ts';
 import { isRule, type Prepared, type PreparedLink, type PreparedRule } from './prepare.ts';
 import { buildProfiles, canScan, PipelineTree, type ScannedLink } from './profiles.ts';
@@ -249,8 +251,9 @@ class Encoder {
         return [abi.TARGET_PREFIX, at, length];
       }
       // SPEC: selectors are compiled with PCRE_DOTALL | PCRE_CASELESS | PCRE_DOLLAR_ENDONLY.
-      const regex = this.#pools.regexes.add(selector.regex, { dotAll: true, foldCase: true });
-      return [abi.TARGET_REGEX, regex, 0];
+      const flags = { dotAll: true, foldCase: true };
+      const regex = this.#pools.regexes.add(selector.regex, flags);
+      return [abi.TARGET_REGEX, regex, shortest(parse(selector.regex, flags).root)];
     }
     const name = selector.exact.toLowerCase();
     if (variable === abi.VARIABLE_TX) return [abi.TARGET_SLOT, this.#slots.index(name, this.#phase), 0];
