@@ -134,6 +134,14 @@ routes:
     assert.equal(generation(again.stdout), generation(built.stdout));
   });
 
+  test('build --binary: nothing that would have to count and can not', async () => {
+    const rule = `{ name: few, when: 'true', action: rate, rate: { requests: 1, per: 1m } }`;
+    await writeFile(join(folder, 'rates.yaml'), `app: rates\nroutes: []\nrules: [${rule}]\n`);
+    const { code, stderr } = await run(['build', 'rates.yaml', '--binary', '--outdir', 'rates'], folder);
+    assert.equal(code, 1);
+    assert.match(stderr, /rates need objects/);
+  });
+
   test('build --binary: one executable that serves by itself', { timeout: 60_000 }, async () => {
     const port = await freePort();
     const built = await run(
