@@ -106,7 +106,7 @@ export function workerdConfig(options: WorkerdOptions): string {
   const parts = {
     tunnels: operator !== null,
     agents: agents !== null,
-    mcp: operator !== null || agents !== null,
+    mcp: options.limits === true,
     report: agents !== null,
     limits: options.limits === true,
     payments: agents !== null,

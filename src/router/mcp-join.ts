@@ -10,9 +10,10 @@ import { type EndpointState, endpointsOf } from './endpoints.ts';
 import type { Exchange } from './exchange.ts';
 import { note } from './outlier.ts';
 
-/** Headers of a request that are no server's: of the body as it was, of MCP towards us, and of who sits at the other end. */
+/** Headers of a request that are no server's: of the message as it was, of MCP towards us, and of who sits at the other end. */
 const OURS = [
   ...['content-length', 'content-type', 'content-encoding', 'accept', 'accept-encoding', 'cookie', 'expect'],
+  ...['content-digest', 'repr-digest', 'digest', 'signature', 'signature-input'],
   ...['mcp-session-id', 'mcp-protocol-version', 'mcp-method', 'mcp-name', 'last-event-id'],
 ];
 

@@ -97,7 +97,7 @@ function policy(urls: Readonly<Record<'one' | 'two' | 'stateless', string>>): st
     },
     routes: [
       route('sessions', { backend: 'sessions', mcp: {} }),
-      route('stateless', { backend: 'stateless', mcp: { versions: ['2026-07-28'] } }), // what the server behind speaks
+      route('stateless', { backend: 'stateless', mcp: {} }),
       route('joined-sessions', joined('sessions', 'stateless')),
       route('joined-stateless', joined('stateless', 'sessions')),
     ],
