@@ -50,8 +50,13 @@ export function readJsonText(text: string): JsonText | JsonFault {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not-an-object';
   const members: JsonMember[] = [];
-  const fault = scan(text, members);
+  const fault = scan(text, members, MAX_JSON_DEPTH);
   return fault ?? { text, value: value as Record<string, unknown>, members };
+}
+
+/** What of a text that is JSON some readers take for something else. `depth`: how many objects and arrays may lie in each other. */
+export function ambiguityOf(text: string, depth: number): JsonFault | null {
+  return scan(text, null, depth);
 }
 
 /** The member of that name, undefined when the object has none of its own, or is no object. */
@@ -71,7 +76,7 @@ const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
 
 /** SAFETY: the text is JSON, which `JSON.parse` has proven; this only looks for where things are. */
-function scan(text: string, members: JsonMember[]): JsonFault | null {
+function scan(text: string, members: JsonMember[] | null, depth: number): JsonFault | null {
   /** Keys of each object that is open, null for an array. */
   const open: (Set<string> | null)[] = [];
   let awaitsKey = false;
@@ -93,16 +98,16 @@ function scan(text: string, members: JsonMember[]): JsonFault | null {
       } else if (open.length === 1 && from < 0) from = at;
       at = end - 1;
     } else if (code === OPEN_OBJECT || code === OPEN_ARRAY) {
-      if (open.length === MAX_JSON_DEPTH) return 'too-deep';
+      if (open.length === depth) return 'too-deep';
       if (open.length === 1 && from < 0) from = at;
       open.push(code === OPEN_OBJECT ? new Set() : null);
       awaitsKey = code === OPEN_OBJECT;
     } else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) {
-      if (open.length === 1 && from >= 0) members.push({ name, key, from, to: endOfValue(text, at) });
+      if (open.length === 1 && from >= 0) members?.push({ name, key, from, to: endOfValue(text, at) });
       open.pop();
       awaitsKey = false;
     } else if (code === COMMA) {
-      if (open.length === 1) members.push({ name, key, from, to: endOfValue(text, at) });
+      if (open.length === 1) members?.push({ name, key, from, to: endOfValue(text, at) });
       awaitsKey = open.at(-1) !== null;
     } else if (code > 0x20 && code !== COLON && open.length === 1 && from < 0) from = at;
   }

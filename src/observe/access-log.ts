@@ -16,6 +16,7 @@ import { signalNames } from '../router/signals.ts';
 import type { Exchange, WafRecord } from '../router/exchange.ts';
 import type { Verdict } from '../router/verdict.ts';
 import type { AgentName } from '../waf/engine.ts';
+import type { ProtocolFields } from '../waf/protocol-fields.ts';
 
 let lastSecond = -1;
 let secondText = '';
@@ -50,7 +51,7 @@ export function logLine(exchange: Exchange, status: number, bytes: string | null
   if (agent !== undefined || exchange.identity !== null) line += identityText(exchange, agent);
   if (result !== null && result.score > 0)
     line += `,"score":${result.score},"signals":` + JSON.stringify(signalNames(result.signals));
-  if (exchange.protocol !== null) line += ',' + JSON.stringify(exchange.protocol).slice(1, -1);
+  if (exchange.protocol !== null) line += ',' + JSON.stringify(withoutQuery(exchange.protocol)).slice(1, -1);
   if (exchange.charge !== null) line += ',"payment":' + paymentText(exchange.charge);
   if (exchange.agentEvents?.robots === true) line += ',"robots":"violation"';
   if (upstream.backend !== '')
@@ -79,6 +80,12 @@ function pathOf(exchange: Exchange): string {
     path = start < 0 || (end >= 0 && start > end) ? '' : url.slice(start, end < 0 ? url.length : end);
   }
   return path.length > MAX_PATH ? path.slice(0, MAX_PATH) : path;
+}
+
+/** URIs of resources carry what URLs do in their query. */
+function withoutQuery(fields: ProtocolFields): ProtocolFields {
+  const end = fields.mcp?.resource?.search(/[?#]/) ?? -1;
+  return end < 0 ? fields : { mcp: { ...fields.mcp, resource: fields.mcp?.resource?.slice(0, end) ?? '' } };
 }
 
 // Printable ASCII without `"` and `\`: what JSON.stringify would only put in quotes.

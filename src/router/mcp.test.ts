@@ -189,6 +189,8 @@ describe('names', () => {
     const read = (uri: string) => post(request('resources/read', { uri }), OLD, { resources });
     assert.equal((await read('file:///public/a')).status, 200);
     assert.equal((await read('file:///secret')).status, 403);
+    const { lines } = await post(request('resources/read', { uri: 'https://a/b?token=x' }), OLD);
+    assert.match(lines[0] ?? '', /"resource":"https:\/\/a\/b"\}/);
     const complete = request('completion/complete', { ref: { type: 'ref/prompt', name: 'b' } });
     assert.equal((await post(complete, OLD, { prompts: only(['a']) })).status, 403);
     const listen = { notifications: { resourceSubscriptions: ['file:///public/a', 'file:///secret'] } };

@@ -4,6 +4,8 @@
  * SPEC: RFC 8259 section 4: names should be unique, else what a reader does is unpredictable.
  */
 
+import { ambiguityOf } from '../json-text.ts';
+
 export type JsonFault = 'not-utf8' | 'not-json' | 'depth' | 'duplicate' | 'prototype';
 
 export interface JsonText {
@@ -23,13 +25,23 @@ export function readJson(bytes: Uint8Array, depth: number): JsonText | JsonFault
 }
 
 export function readJsonText(text: string, depth: number): JsonText | JsonFault {
-  const fault = scan(text, depth);
-  if (fault !== null) return fault;
+  let value: unknown;
   try {
-    return { value: JSON.parse(text) };
+    value = JSON.parse(text);
   } catch {
     return 'not-json';
   }
+  const fault = ambiguityOf(text, depth);
+  if (fault !== null) return fault === 'too-deep' ? 'depth' : 'duplicate';
+  // PERF: hardly a text has it, or an escape that could be a part of it.
+  if (/__proto__|\\u00[5-7]/i.test(text) && hasPrototype(value)) return 'prototype';
+  return { value };
+}
+
+/** SAFETY: nested no deeper than was just checked. */
+function hasPrototype(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.hasOwn(value, '__proto__') || Object.values(value).some(hasPrototype);
 }
 
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -54,78 +66,4 @@ function folds(name: string, known: ReadonlySet<string>): boolean {
   const folded = name.toUpperCase().toLowerCase();
   for (const one of known) if (one.toLowerCase() === folded) return true;
   return false;
-}
-
-const [QUOTE, BACKSLASH, OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY, COMMA] = [34, 92, 123, 125, 91, 93, 44];
-
-/** One pass, before anything is built. Of text that is not JSON it may say anything: JSON.parse is asked after it. */
-function scan(text: string, most: number): JsonFault | null {
-  /** For each object and array that is open: the names so far; null for an array. */
-  const open: (Names | null)[] = [];
-  let names: Names | null = null;
-  /** True where a string would be a name. */
-  let naming = false;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) {
-      const end = endOfString(text, at + 1);
-      if (end < 0) return 'not-json';
-      if (naming && names !== null) {
-        const name = nameOf(text.slice(at + 1, end));
-        if (name === null) return 'not-json';
-        if (name === '__proto__') return 'prototype';
-        if (!names.add(name)) return 'duplicate';
-        naming = false;
-      }
-      at = end;
-    } else if (code === OPEN_OBJECT || code === OPEN_ARRAY) {
-      if (open.length >= most) return 'depth';
-      naming = code === OPEN_OBJECT;
-      names = naming ? new Names() : null;
-      open.push(names);
-    } else if (code === CLOSE_OBJECT || code === CLOSE_ARRAY) {
-      open.pop();
-      names = open.at(-1) ?? null;
-      naming = false;
-    } else if (code === COMMA) naming = names !== null;
-  }
-  return null;
-}
-
-/** PERF: most objects have a few names, for which a set costs more than looking at each. */
-class Names {
-  #few: string[] = [];
-  #many: Set<string> | null = null;
-
-  /** False when it is there already. */
-  add(name: string): boolean {
-    if (this.#many !== null) {
-      if (this.#many.has(name)) return false;
-      this.#many.add(name);
-      return true;
-    }
-    if (this.#few.includes(name)) return false;
-    this.#few.push(name);
-    if (this.#few.length > 8) this.#many = new Set(this.#few);
-    return true;
-  }
-}
-
-/** Index of the quote that ends the string, -1 without one. */
-function endOfString(text: string, from: number): number {
-  for (let at = from; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) return at;
-    if (code === BACKSLASH) at++;
-  }
-  return -1;
-}
-
-function nameOf(raw: string): string | null {
-  if (!raw.includes('\\')) return raw;
-  try {
-    return JSON.parse(`"${raw}"`) as string;
-  } catch {
-    return null;
-  }
 }

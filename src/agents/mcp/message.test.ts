@@ -117,7 +117,8 @@ describe('messages', () => {
       rpc(`"method":"a","params":{"x":${'['.repeat(depth - 2)}${']'.repeat(depth - 2)}}`);
     assert.equal(code(nested(MAX_MCP_DEPTH)), null);
     assert.equal(code(nested(MAX_MCP_DEPTH + 1)), INVALID_REQUEST);
-    assert.equal(code('['.repeat(1_000_000)), INVALID_REQUEST);
+    assert.equal(code('['.repeat(1_000_000)), PARSE_ERROR);
+    assert.equal(code('['.repeat(500_000) + ']'.repeat(500_000)), INVALID_REQUEST);
     assert.equal(code(rpc(`"method":"${'a'.repeat(MAX_MCP_METHOD)}"`)), null);
     assert.equal(code(rpc(`"method":"${'a'.repeat(MAX_MCP_METHOD + 1)}"`)), INVALID_REQUEST);
   });
