@@ -31,6 +31,13 @@ test('what the control API asks of a session, it can ask of one in another proce
   assert.deepEqual(done, ['revoke', 'retire', 'listed', 'forget']);
 });
 
+test('it can be the result of a promise', async () => {
+  const { session, done } = processes();
+  const found = await (async () => session)();
+  await found.listed();
+  assert.deepEqual(done, ['listed']);
+});
+
 test('a header of a request is no call', async () => {
   const { session, seen } = processes();
   await session

@@ -105,13 +105,18 @@ async function exists({ OBJECTS: disk, SESSION_KEY: key = '' }: Env, id: string)
 function remote(peer: Fetcher, binding: Binding, name: string): TunnelSessionStub {
   return new Proxy({} as TunnelSessionStub, {
     get(_target, property) {
+      // It is no promise: an `async` function that returns it would wait for it for ever.
+      if (property === 'then') return undefined;
       if (property === 'fetch')
         return (url: string, init: RequestInit = {}) => {
           const headers = new Headers(init.headers);
           headers.set(OBJECT_HEADER, `${binding} ${name}`);
           // SAFETY: a client's word must not become a call, whatever stood before this dial.
           headers.delete(METHOD_HEADER);
-          return peer.fetch(url, requestInit({ ...init, headers, redirect: 'manual', encodeResponseBody: 'manual' }));
+          const own = { headers, redirect: 'manual', encodeResponseBody: 'manual' } as const;
+          // A GET with a body is the very Request that came in (src/router/upstream.ts), and its parts are no fields.
+          if (init instanceof Request) return peer.fetch(url, new Request(init, requestInit(own)));
+          return peer.fetch(url, requestInit({ ...init, ...own }));
         };
       return (...args: readonly unknown[]) => call(peer, binding, name, String(property), args);
     },
@@ -152,9 +157,12 @@ export async function answerShard(request: Request, env: Env): Promise<Response>
     redirect: 'manual',
     encodeResponseBody: 'manual',
   };
-  if (request.body !== null) init.body = request.body;
   init.signal = request.signal;
-  const answer = await own.get(id).fetch(request.url, requestInit(init));
+  // The runtime takes no `body` for these, but keeps that of the Request which came in.
+  const whole = request.body !== null && (request.method === 'GET' || request.method === 'HEAD');
+  if (request.body !== null && !whole) init.body = request.body;
+  const sent = whole ? new Request(request, requestInit({ headers, redirect: 'manual' })) : requestInit(init);
+  const answer = await own.get(id).fetch(request.url, sent);
   const { status, statusText } = answer;
   const webSocket = webSocketOf(answer);
   const shown = { status, statusText, headers: answer.headers, encodeBody: 'manual' } as const;
