@@ -44,7 +44,7 @@ const crawlers: readonly Crawler[] = listed;
 export const run: Benchmark = async (report, { quick }) => {
   const busy = await quiet(quick ? 5 : 60);
   if (busy > QUIET) report.note(`the machine was ${Math.round(busy * 100)} % busy with other things at the start`);
-  const rounds = quick ? 5 : 31;
+  const rounds = quick ? 5 : 21;
   const corpora = readCorpora();
   const engine = await Classifier.build();
   measureClassification(report, engine, corpora, rounds, quick);
@@ -152,7 +152,7 @@ function measureClassification(
   quick: boolean,
 ): void {
   const sets = { browsers: [...corpora.top, ...corpora.browsers], crawlers: corpora.crawlers };
-  const calls = quick ? 20_000 : 100_000;
+  const calls = quick ? 20_000 : 50_000;
   for (const [name, texts] of Object.entries(sets)) {
     const all = Object.entries(contestants(engine)).map(([id, { peer, test }]) => ({
       id,
@@ -190,7 +190,7 @@ async function measureHead(report: Report, { top, browsers }: Corpora, rounds: n
     const text = `GET\0http://${HOST}/\x00127.0.0.1:40404\0${lines.map(([name, value]) => `${name}\0${value}\0`).join('')}`;
     return { text, fields: 3 + lines.length * 2 };
   });
-  const calls = quick ? 20_000 : 100_000;
+  const calls = quick ? 20_000 : 50_000;
   const time = (one: typeof bare): number => {
     const started = process.hrtime.bigint();
     for (let i = 0, at = 0; i < calls; i++) {
