@@ -77,6 +77,13 @@ export function dropCredentials(exchange: Exchange, { plan }: { readonly plan: L
   exchange.target.query = withoutKeys(exchange.target.query);
 }
 
+/** For who gets a copy of a request to a model: keys are of the backend that they were given for. */
+export function withoutCredentials(outgoing: Headers): Headers {
+  const headers = new Headers(outgoing);
+  for (const name of [...CREDENTIAL_HEADERS, ...ACCOUNT_HEADERS]) headers.delete(name);
+  return headers;
+}
+
 function keyOf(plan: LlmPlan, backend: number): string | null {
   return plan.keys.find((key) => key.backend === backend)?.secret ?? null;
 }

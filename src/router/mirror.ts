@@ -3,6 +3,7 @@ import { MIRROR_SECONDS } from '../../assembly/abi.ts';
 import { pick } from './balance.ts';
 import type { EndpointState } from './endpoints.ts';
 import type { Exchange } from './exchange.ts';
+import { withoutCredentials } from './llm.ts';
 import { urlFor } from './target.ts';
 
 /** Backends that get a copy of this request: each mirror filter draws on its own. */
@@ -26,7 +27,7 @@ export function sendMirrors(exchange: Exchange, backends: readonly number[]): vo
     if (state === null) continue;
     const init: RequestInit = {
       method: request.method,
-      headers: outgoing,
+      headers: exchange.llm === null ? outgoing : withoutCredentials(outgoing),
       body: body === null ? null : (body.bytes as Uint8Array<ArrayBuffer>),
       redirect: 'manual',
       signal: AbortSignal.timeout(MIRROR_SECONDS * 1000),

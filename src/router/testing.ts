@@ -156,6 +156,8 @@ export interface Sent {
 }
 
 export interface RunOptions {
+  /** Read the answer to its end, before what waits for that. */
+  readonly drain?: boolean;
   readonly origin?: (sent: Sent, exchange: Exchange) => Response | Promise<Response>;
   readonly secrets?: Readonly<Record<string, string>>;
   readonly peer?: string;
@@ -215,7 +217,9 @@ export async function run(
   console.log = (line: string) => void lines.push(line);
   console.error = (line: string) => void errors.push(line);
   try {
-    const response = await serve(exchange);
+    let response = await serve(exchange);
+    // What waits for the end of an answer waits for its reader.
+    if (options.drain === true) response = new Response(await response.arrayBuffer(), response);
     await Promise.all(waiting);
     return { response, sent, exchange, lines, errors };
   } finally {
