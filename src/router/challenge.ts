@@ -13,9 +13,12 @@ import { safeUrl } from './text.ts';
 /** Exchanges whose client has passed: of several rules that challenge, the first does. */
 const passed = new WeakSet<Exchange>();
 
+/** What programs alone read, and have to be able to: 403 for robots.txt means that all is allowed (RFC 9309 section 2.3.1.3). */
+const FOR_PROGRAMS = /^\/(?:robots\.txt$|\.well-known\/)/;
+
 /** Answers the exchange unless its client has passed. */
 export async function settleChallenge(exchange: Exchange, demand: Demand): Promise<void> {
-  if (passed.has(exchange)) return;
+  if (passed.has(exchange) || FOR_PROGRAMS.test(exchange.target.path)) return;
   const { seen, request, plan, platform, result } = exchange;
   const { path, query: asked } = splitUrl(exchange.url);
   const { query, token } = splitToken(asked);

@@ -115,6 +115,14 @@ describe('limit', () => {
     assert.equal(key, await challengeKey(down), 'once it is known nobody is asked');
   });
 
+  test('what programs alone read is not challenged', async () => {
+    const { namespace } = limiter();
+    const statusOf = async (path: string) => (await run(policyOf([challenge]), path, {}, { head: (result) => ({ ...result, effects: [matched(0, ACTION_CHALLENGE)] }) }, { limiter: namespace })).response.status; // prettier-ignore
+    for (const path of ['/robots.txt', '/.well-known/acme-challenge/x']) assert.equal(await statusOf(path), 200, path);
+    for (const path of ['/', '/robots.txt/x', '/a/robots.txt', '/.well-known'])
+      assert.equal(await statusOf(path), 403, path);
+  });
+
   test('what names nothing that can be settled lets nobody pass', async () => {
     const source = policyOf([{ ...BARE, name: 'bare', action: 'rate', status: 429, reason: '' }]);
     assert.equal((await ask(source, [matched(0, ACTION_RATE)])).response.status, 503);
