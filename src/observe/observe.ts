@@ -1,4 +1,4 @@
-/** Phase 14: one event per request: a log line and counters. */
+/** Phase `observe`: one event per request: a log line and counters. */
 import type { Exchange } from '../router/exchange.ts';
 import { logLine } from './access-log.ts';
 import { reportAgent } from './agent-report.ts';

@@ -1,5 +1,5 @@
 /**
- * Phase 8: who may use a tunnel by its host. The policy and the registry of the tunnel's project are both asked, and each
+ * Phase `access`: who may use a tunnel by its host. The policy and the registry of the tunnel's project are both asked, and each
  * can only say no. Backends that name a tunnel are not looked at: there the policy says by its routes who comes that far.
  */
 import type { Plan, TunnelAccessPlan, TunnelsPlan } from '../plan.ts';

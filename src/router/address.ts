@@ -1,4 +1,4 @@
-/** Phase 2: who is at the other end, as the platform vouches for it; completes the head for the engine. */
+/** Phase `address`: who is at the other end, as the platform vouches for it; completes the head for the engine. */
 import { HEAD_FIXED_FIELDS } from '../../assembly/abi.ts';
 import type { Phase } from './exchange.ts';
 

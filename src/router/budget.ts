@@ -1,4 +1,4 @@
-/** Phase 13: tokens of a request to a model, taken from its budgets before they are used. */
+/** Phase `budget`: tokens of a request to a model, taken from its budgets before they are used. */
 import type { Phase } from './exchange.ts';
 import { reserve } from './token-budget.ts';
 

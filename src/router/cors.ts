@@ -1,5 +1,5 @@
 /**
- * Phase 5: CORS preflight. What every other answer carries is added with its headers (phase 13).
+ * Phase `cors`: CORS preflight. What every other answer carries is added with its headers (phase `headers`).
  * Semantics of Gateway API's CORS filter (GEP-1767); the Fetch standard says what a browser does with them.
  */
 import { allows, set } from './cors-policy.ts';

@@ -1,4 +1,4 @@
-/** Phase 7: an answer that the policy holds itself. */
+/** Phase `direct`: an answer that the policy holds itself. */
 import type { Phase } from './exchange.ts';
 
 export const direct: Phase = {

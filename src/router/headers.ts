@@ -1,4 +1,4 @@
-/** Phase 13: headers of the answer: response modifiers of the route, CORS, stickiness. Copies only when one applies. */
+/** Phase `headers`: headers of the answer: response modifiers of the route, CORS, stickiness. Copies only when one applies. */
 import { applyCors } from './cors-policy.ts';
 import { ownHeaders, type Phase } from './exchange.ts';
 import { applyChange } from './header-change.ts';

@@ -1,5 +1,5 @@
 /**
- * Phase 3: who signed the request, where it is signed. Comes before the engine's head call, so that rules of any stage
+ * Phase `identity`: who signed the request, where it is signed. Comes before the engine's head call, so that rules of any stage
  * know it (`agent.*`). Nothing is refused here: that is for rules to say.
  */
 import { conclude, claimsWebBotAuth, verifyWebBotAuth, type AgentResult } from '../agents/web-bot-auth.ts';

@@ -1,4 +1,4 @@
-/** Phase 9: the engine's body call, only where a rule of the policy looks at the body, or the route's WAF does. */
+/** Phase `inspect`: the engine's body call, only where a rule of the policy looks at the body, or the route's WAF does. */
 import {
   DEFAULT_BODY_LIMIT,
   HOLD_SECONDS,

@@ -1,5 +1,5 @@
 /**
- * Phase 6, and again after the engine's body call: what rules demand is settled, rate before challenge before charge.
+ * Phase `limit`, and again after the engine's body call: what rules demand is settled, rate before challenge before charge.
  * It stands before the answers that need no origin, for which a rule holds as for any other.
  */
 import { settleChallenge } from './challenge.ts';

@@ -1,5 +1,5 @@
 /**
- * Phase 4: the engine's head call. In one crossing: host to app, canonical path, client address, agent class, route,
+ * Phase `match`: the engine's head call. In one crossing: host to app, canonical path, client address, agent class, route,
  * header inspection, rules of stage head. Then what follows from it: the action of the route, and which of its weighted
  * backends takes the request, since that backend may bring filters of its own.
  */

@@ -1,5 +1,5 @@
 /**
- * Phase 16: the tokens of a model's answer, counted while it passes: nothing waits for it. What the gateway asked for
+ * Phase `meter`: the tokens of a model's answer, counted while it passes: nothing waits for it. What the gateway asked for
  * and the client did not is taken out here. When the answer is over, or its client or its origin went away, the budgets get
  * what is theirs, and log, metrics and report learn it.
  */

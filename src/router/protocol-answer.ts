@@ -1,5 +1,5 @@
 /**
- * Phase 14: answers in a protocol of agents. Lists of an MCP server are cut to what the policy and its rules let through;
+ * Phase `protocol-answer`: answers in a protocol of agents. Lists of an MCP server are cut to what the policy and its rules let through;
  * streams are marked to be passed on as they come.
  */
 import { MAX_MCP_LIST_BYTES } from '../agents/mcp/limits.ts';

@@ -1,4 +1,4 @@
-/** Phase 9: what an agent asks for, where the route speaks a protocol of agents: read from the body, before rules of that stage. */
+/** Phase `protocol`: what an agent asks for, where the route speaks a protocol of agents: read from the body, before rules of that stage. */
 import { readA2a } from './a2a.ts';
 import type { Exchange, Phase } from './exchange.ts';
 import { readLlm } from './llm.ts';

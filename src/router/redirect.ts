@@ -1,4 +1,4 @@
-/** Phase 6: the redirect filter of Gateway API. (Redirects by rules are answered by match.) */
+/** Phase `redirect`: the redirect filter of Gateway API. (Redirects by rules are answered by match.) */
 import type { RedirectPlan } from '../plan.ts';
 import { hostnameOf, portOf } from '../platform/authority.ts';
 import type { Exchange, Phase } from './exchange.ts';

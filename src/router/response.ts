@@ -1,5 +1,5 @@
 /**
- * Phase 12: the engine's response call, only where the policy has a rule that looks at the response, or the route's WAF
+ * Phase `response`: the engine's response call, only where the policy has a rule that looks at the response, or the route's WAF
  * does. What the WAF is to see of the body is held until it has been judged.
  */
 import { OUTCOME_OK } from '../../assembly/abi.ts';

@@ -1,5 +1,5 @@
 /**
- * Phase 10: the request as it will go out. Order: hop-by-hop and gateway headers; then filters of the route and of the
+ * Phase `rewrite`: the request as it will go out. Order: hop-by-hop and gateway headers; then filters of the route and of the
  * drawn backend, in their order; then what rules rewrite. Rules come last, so they see the request as the client sent it
  * and have the last word on what is forwarded. Nothing is matched again.
  */

@@ -1,5 +1,5 @@
 /**
- * Phase 1: iterates the request's headers, once, and prepares the head for the engine.
+ * Phase `sanitize`: iterates the request's headers, once, and prepares the head for the engine.
  *
  * PERF: iterating Headers costs more than anything else that the worker does itself (about 2.4 µs for 12 lines), so
  * later phases find what they need in `exchange.seen` and never ask the Headers object.

@@ -1,5 +1,5 @@
 /**
- * Phase 11: pick an endpoint, dial, judge the answer, try again where the policy allows it.
+ * Phase `upstream`: pick an endpoint, dial, judge the answer, try again where the policy allows it.
  *
  * Failures: no connection, reset or nonsense 502; nobody to ask 503; too late 504; no backend configured 500.
  */
