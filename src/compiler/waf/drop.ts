@@ -136,11 +136,14 @@ function hoist({ phases, initial }: Prepared): Pick<Prepared, 'phases' | 'initia
     let rest = item;
     const stays = open && !removals.some((removes) => removes(item.rule));
     if (stays && plain && item.rule.disruptive === 'pass' && !item.rule.log && !item.rule.auditlog) {
+      // What the rule itself looks at, it may look at before it is set.
+      const own = new Readers({ phases: [], reported: [] });
+      own.add(item);
       const setvars = link!.setvars.filter(({ name, operation, value }) => {
         const target = literal(name)?.toLowerCase();
         const text = literal(value);
         const constant = target !== undefined && text !== undefined && operation === 'set';
-        if (!constant || before.has(target) || written.has(target)) {
+        if (!constant || before.has(target) || own.has(target) || written.has(target)) {
           if (target !== undefined) written.add(target);
           return true;
         }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { imagesOf, request, wafOf } from '../../../test/support/rules-in-process.ts';
+import { imagesOf, request, told, wafOf } from '../../../test/support/rules-in-process.ts';
 import type { RawTransaction, WafVerdict } from '../../waf/transaction.ts';
 
 const names = fc.constantFrom('a', 'b', 'c', 'level', 'score');
@@ -99,6 +99,16 @@ const transaction: fc.Arbitrary<RawTransaction> = fc
 function seen({ action, status, rule, phase, events }: WafVerdict) {
   return { action, status, rule, phase, events };
 }
+
+test('a constant that its own rule has looked at before stays where it is set', async () => {
+  const text = `
+SecAction "id:1,phase:1,pass,nolog,setvar:tx.c=+%{tx.a},setvar:tx.a=1"
+SecRule TX:c "@eq 0" "id:2,phase:1,pass,log"`;
+  for (const fold of [false, true]) {
+    const waf = await wafOf(text, { fold });
+    assert.deepEqual(told(waf.inspect(request('/'))), ['2 TX:c'], `fold: ${fold}`);
+  }
+});
 
 test('a folded program comes to the same verdicts and events', async () => {
   let shorter = 0;
