@@ -131,6 +131,26 @@ test('no more is remembered than the limits say', async () => {
   assert.equal(await books.reserve(charge('d')), 'full');
 });
 
+test('what brought nothing takes no room: neither its id nor the account that never paid', async () => {
+  const { books, clock, objects } = deployment();
+  for (let n = 0; n < 20; n++) {
+    const one = charge(String(n), { account: 'x402:eip155:1', credit: null, until: NOW + 86_400 });
+    assert.equal(await books.reserve(one), 'reserved');
+    if (n % 2 === 0) await books.release(one);
+    await books.release(one);
+  }
+  const [{ kept }] = [...objects.values()] as [{ kept: TestStorage }];
+  assert.deepEqual([kept.rows('charge'), kept.rows('account')], [0, 0]);
+  const late = charge('late', { account: 'x402:eip155:1', credit: null, until: NOW + 86_400 });
+  await books.reserve(late);
+  clock.now += (RESERVATION_SECONDS + 1) * 1000;
+  assert.deepEqual(await books.accounts(), []);
+  assert.equal(await books.capture(late), true, 'what was settled meanwhile');
+  clock.now = (NOW + 86_300) * 1000;
+  assert.equal(await books.reserve(late), 'used', 'as long as it could be used again');
+  assert.deepEqual(await books.accounts(), [account({ account: 'x402:eip155:1', paid: 10_000 })]);
+});
+
 test('accounts lie in as many objects as there are shards', async () => {
   const { books, objects } = deployment();
   for (let n = 0; n < 200; n++)

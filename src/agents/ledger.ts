@@ -54,7 +54,6 @@ const TABLES = [
 ];
 const RESERVED = 0;
 const CAPTURED = 1;
-const RELEASED = 2;
 const MAX_MICROS = MAX_PRICE_UNITS * 1_000_000;
 
 export class Ledger {
@@ -84,7 +83,7 @@ export class Ledger {
       return new Response(null, { status: STATUS[outcome] });
     }
     if (pathname === '/capture') return new Response(null, { status: this.#capture(body) ? 200 : 409 });
-    if (pathname === '/release') return new Response(null, { status: this.#close(body.id, RELEASED) ? 200 : 404 });
+    if (pathname === '/release') return new Response(null, { status: this.#release(body.id) ? 200 : 404 });
     if (pathname === '/pay') return new Response(null, { status: this.#pay(body) ? 200 : 404 });
     return new Response(null, { status: 404 });
   }
@@ -92,9 +91,7 @@ export class Ledger {
   #reserve({ id, account, currency, micros, until, credit }: Charge): Reservation {
     const now = this.#seconds();
     this.#sweep(now);
-    const [known] = this.#rows('SELECT state FROM charge WHERE id = ?', id);
-    // What was released brought nothing: it may be tried again.
-    if (known !== undefined && known['state'] !== RELEASED) return 'used';
+    if (this.#rows('SELECT 1 FROM charge WHERE id = ?', id).length > 0) return 'used';
     if (this.#charges >= MAX_CHARGES) return 'full';
     const [held] = this.#rows('SELECT * FROM account WHERE account = ? AND currency = ?', account, currency);
     if (held === undefined && this.#holders >= MAX_ACCOUNTS) return 'full';
@@ -103,7 +100,7 @@ export class Ledger {
     if (Number(held?.['charged'] ?? 0) + Number(held?.['reserved'] ?? 0) + micros > MAX_MICROS) return 'full';
     const slot = Math.ceil(Math.max(until, now + RESERVATION_SECONDS) / CHARGE_SLOT_SECONDS);
     this.#rows(
-      'INSERT OR REPLACE INTO charge (id, account, currency, micros, state, slot, since) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO charge (id, account, currency, micros, state, slot, since) VALUES (?, ?, ?, ?, ?, ?, ?)',
       ...[id, account, currency, micros, RESERVED, slot, now],
     );
     this.#rows(
@@ -111,17 +108,17 @@ export class Ledger {
        ON CONFLICT (account, currency) DO UPDATE SET reserved = reserved + excluded.reserved`,
       ...[account, currency, micros],
     );
-    if (known === undefined) this.#charges++;
+    this.#charges++;
     if (held === undefined) this.#holders++;
     return 'reserved';
   }
 
   /** What was settled with a facilitator is paid as it is charged. Also for a reservation that took too long. */
-  #capture({ id, account, currency, micros, credit }: Charge): boolean {
+  #capture({ id, account, currency, micros, until, credit }: Charge): boolean {
     const [known] = this.#rows('SELECT state FROM charge WHERE id = ?', id);
     if (known?.['state'] === CAPTURED) return false;
     const reserved = known?.['state'] === RESERVED ? micros : 0;
-    const slot = Math.ceil((this.#seconds() + RESERVATION_SECONDS) / CHARGE_SLOT_SECONDS);
+    const slot = Math.ceil(Math.max(until, this.#seconds() + RESERVATION_SECONDS) / CHARGE_SLOT_SECONDS);
     this.#rows(
       `INSERT INTO charge (id, account, currency, micros, state, slot, since) VALUES (?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (id) DO UPDATE SET state = excluded.state`,
@@ -138,15 +135,24 @@ export class Ledger {
     return true;
   }
 
-  /** Ends a reservation without a charge. */
-  #close(id: string, state: typeof RELEASED): boolean {
+  /**
+   * Ends a reservation without a charge. What brought nothing may be tried again, so nothing is kept of it: whoever sends
+   * payments that are not good, or asks for what is not there, would fill the tables for a day at no cost.
+   */
+  #release(id: string): boolean {
     const [known] = this.#rows('SELECT account, currency, micros FROM charge WHERE id = ? AND state = ?', id, RESERVED);
     if (known === undefined) return false;
-    this.#rows('UPDATE charge SET state = ? WHERE id = ?', state, id);
+    const of = [String(known['account']), String(known['currency'])];
+    this.#rows('DELETE FROM charge WHERE id = ?', id);
     this.#rows(
       'UPDATE account SET reserved = reserved - ? WHERE account = ? AND currency = ?',
-      ...[Number(known['micros']), String(known['account']), String(known['currency'])],
+      ...[Number(known['micros']), ...of],
     );
+    const bare = 'account = ? AND currency = ? AND charges = 0 AND reserved = 0 AND paid = 0';
+    this.#charges--;
+    if (this.#rows(`SELECT 1 FROM account WHERE ${bare}`, ...of).length === 0) return true;
+    this.#rows(`DELETE FROM account WHERE ${bare}`, ...of);
+    this.#holders--;
     return true;
   }
 
@@ -177,7 +183,7 @@ export class Ledger {
   /** Releases what was reserved and never captured; forgets ids that nobody could use again. */
   #sweep(now: number): void {
     const late = this.#rows('SELECT id FROM charge WHERE state = ? AND since < ?', RESERVED, now - RESERVATION_SECONDS);
-    for (const { id } of late) this.#close(String(id), RELEASED);
+    for (const { id } of late) this.#release(String(id));
     const slot = Math.floor(now / CHARGE_SLOT_SECONDS);
     if (this.#rows('SELECT 1 FROM charge WHERE slot < ? LIMIT 1', slot).length === 0) return;
     this.#rows('DELETE FROM charge WHERE slot < ?', slot);
