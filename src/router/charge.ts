@@ -12,7 +12,7 @@ import {
   MAX_HEADER,
   PRICE_HEADER,
 } from '../agents/pay-per-crawl.ts';
-import { atomicAmount, parsePrice, type Price } from '../agents/price.ts';
+import { atomicAmount, formatPrice, parsePrice, type Price } from '../agents/price.ts';
 import {
   type Facilitator,
   FacilitatorError,
@@ -45,6 +45,8 @@ export interface PendingCharge {
 
 /** Never charged: what tells agents how to behave. */
 const FREE = new Set(['/robots.txt', '/llms.txt', '/llms-full.txt', '/sitemap.xml', '/security.txt']);
+/** Likewise. Plain names alone: an origin that reads `..%2f` or `..;/` would give all that it has for free. */
+const FREE_BELOW = /^\/\.well-known(?:\/[\w~.-]+)+\/?$/;
 
 /** Seconds beyond its own time for which a payment is not taken again. */
 const PAYMENT_MEMORY = 86_400;
@@ -53,7 +55,7 @@ const PAYMENT_MEMORY = 86_400;
 export function settleCharge(exchange: Exchange, rule: RulePlan): void | Promise<void> {
   const { path } = exchange.target;
   // One answer is paid for once, whatever several rules ask for: the first does.
-  if (exchange.charge !== null || FREE.has(path) || path.startsWith('/.well-known/')) return;
+  if (exchange.charge !== null || FREE.has(path) || FREE_BELOW.test(path)) return;
   const { plan, platform } = exchange;
   const price = parsePrice(rule.charge?.price ?? '');
   const namespace = platform.agents?.ledger ?? null;
@@ -233,14 +235,16 @@ export function deny(exchange: Exchange, rule: RulePlan, status: number, reason:
 /** What the client asked for, as it sees it; its query may hold what is nobody's business, and says nothing here. */
 const resourceOf = ({ scheme, authority, target }: Exchange): string => `${scheme}://${authority}${target.path}`;
 
-const known = new WeakMap<PaymentsPlan, Map<number, readonly Requirement[]>>();
+/** By price, with its currency. */
+const known = new WeakMap<PaymentsPlan, Map<string, readonly Requirement[]>>();
 
 /** What x402 takes for a price; [] where nothing is. */
 function requirementsOf(payments: PaymentsPlan, price: Price): readonly Requirement[] {
   if (payments.x402 === null) return [];
   let prices = known.get(payments);
   if (prices === undefined) known.set(payments, (prices = new Map()));
-  let found = prices.get(price.micros);
+  const name = formatPrice(price);
+  let found = prices.get(name);
   if (found === undefined) {
     found = payments.x402.accepts
       .filter(({ currency }) => currency === price.currency)
@@ -249,7 +253,7 @@ function requirementsOf(payments: PaymentsPlan, price: Price): readonly Requirem
         ...{ maxTimeoutSeconds, extra },
       }))
       .filter(({ amount }) => amount !== '');
-    prices.set(price.micros, found);
+    prices.set(name, found);
   }
   return found;
 }

@@ -1,5 +1,5 @@
 /**
- * Phase `payment`: takes a charge that was reserved, now that there is an answer: only for what was delivered (2xx), before
+ * Phase `payment`: takes a charge that was reserved, now that there is an answer: only for what was delivered (2xx, 101), before
  * the head leaves, since the answer says what was charged. What can not be taken is not delivered.
  */
 import { agentEvents } from '../agents/agent-events.ts';
@@ -9,14 +9,20 @@ import { paymentResponse, RESPONSE_HEADER, type Settlement } from '../agents/x40
 import { complain, deny, type PendingCharge, release, requirePayment } from './charge.ts';
 import { type Exchange, ownHeaders, type Phase } from './exchange.ts';
 
+const SWITCHING_PROTOCOLS = 101;
+
 export const payment: Phase = {
   name: 'payment',
   run(exchange) {
     const { charge: pending, response } = exchange;
     if (pending === null || pending.state !== 'reserved') return;
     const status = response?.status ?? 500;
-    if (status < 200 || status > 299) return release(exchange, pending);
-    return take(exchange, pending);
+    // A WebSocket that opens is delivered as any other answer is.
+    if ((status < 200 || status > 299) && status !== SWITCHING_PROTOCOLS) return release(exchange, pending);
+    const taking = take(exchange, pending);
+    // The runtime drops what waits once its client is gone; money that has moved is written down all the same.
+    if (pending.x402 !== null) exchange.context.waitUntil(taking);
+    return taking;
   },
 };
 
