@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
-import { AgentReport, dayOf, readReport, sendTallies } from './agent-report.ts';
+import { AgentReport, batches, dayOf, readReport, sendTallies } from './agent-report.ts';
 import { addCharge, addEvents, addRefusal, emptyTally, gather, type AgentTally } from './agent-tally.ts';
 import {
   MAX_LISTED_AGENTS,
+  MAX_PENDING_AGENTS,
   MAX_PENDING_KINDS,
   MAX_REPORT_AGENTS,
   MAX_REPORT_REFUSALS,
@@ -185,6 +186,23 @@ describe('the report', () => {
       assert.equal(await send(wrong), 400, wrong);
     assert.equal(await send(JSON.stringify([{ ...tally(), refusals: [{ phase: 1 }] }])), 400);
     assert.equal(await send(' '.repeat(1_048_577)), 400);
+  });
+
+  test('takes all that an isolate may gather, in as many writes as that needs', async () => {
+    const long = (what: string, n: number) => `${what}${n} `.padEnd(MAX_REPORT_TEXT, '"');
+    const refusals = Array.from({ length: MAX_PENDING_KINDS }, (_, n) => ({
+      ...{ phase: 'rules', rule: long('rule', n), reason: long('reason', n), requests: 1 },
+    }));
+    const all = Array.from({ length: MAX_PENDING_AGENTS }, (_, n) => tally({ agent: long('agent', n), refusals }));
+    const space = namespace({ now: NOW });
+    let arrived = 0;
+    for (const batch of batches(all)) {
+      assert.equal(await sendTallies(space, 0, batch), true, `${batch.length} agents`);
+      arrived += batch.length;
+    }
+    assert.equal(arrived, MAX_PENDING_AGENTS);
+    assert.deepEqual([...batches([])], []);
+    assert.deepEqual([...batches([tally()])], [[tally()]]);
   });
 
   test('a shard that does not answer fails the report, and a write says so', async () => {

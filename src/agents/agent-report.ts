@@ -254,6 +254,22 @@ function shardOf(
   return namespace.get(namespace.idFromName(`agents-${shard}`) as never);
 }
 
+/** Parts of what was gathered, each no more than one write takes. */
+export function* batches(tallies: readonly AgentTally[]): Generator<readonly AgentTally[]> {
+  let batch: AgentTally[] = [];
+  let length = 0;
+  for (const tally of tallies) {
+    const more = JSON.stringify(tally).length + ', '.length;
+    if (batch.length > 0 && length + more > MAX_REPORT_BYTES) {
+      yield batch;
+      [batch, length] = [[], 0];
+    }
+    batch.push(tally);
+    length += more;
+  }
+  if (batch.length > 0) yield batch;
+}
+
 /** Sends what was gathered; false: it did not arrive. */
 export async function sendTallies(
   namespace: GuardNamespace,

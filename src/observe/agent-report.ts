@@ -3,7 +3,7 @@
  * an isolate is what it gathered since then.
  */
 import { agentEvents, type AgentEvents } from '../agents/agent-events.ts';
-import { sendTallies } from '../agents/agent-report.ts';
+import { batches, sendTallies } from '../agents/agent-report.ts';
 import { addEvents, addRefusal, addTally, gather, type AgentName, type AgentTally } from '../agents/agent-tally.ts';
 import { MAX_PENDING_AGENTS, REPORT_FLUSH_MS, REPORT_SHARDS } from '../agents/report-limits.ts';
 import type { GuardNamespace } from '../platform/platform.ts';
@@ -74,10 +74,14 @@ async function send(report: GuardNamespace, first: number): Promise<void> {
     const sent = pending;
     pending = new Map();
     if (shard < 0) shard = Math.floor(Math.random() * REPORT_SHARDS);
-    if (await sendTallies(report, shard, [...sent.values()])) continue;
-    // Counted on; what does not fit is `other`. Tried again with what comes next.
-    for (const tally of sent.values()) addTally(gather(pending, tally, MAX_PENDING_AGENTS), tally);
-    break;
+    let arrived = true;
+    for (const batch of batches([...sent.values()])) {
+      if (arrived && (await sendTallies(report, shard, batch))) continue;
+      arrived = false;
+      // Counted on; what does not fit is `other`. Tried again with what comes next.
+      for (const tally of batch) addTally(gather(pending, tally, MAX_PENDING_AGENTS), tally);
+    }
+    if (!arrived) break;
   }
   due = 0;
 }
