@@ -1,7 +1,7 @@
 /** A route in front of several MCP servers: what src/agents/mcp/join.ts needs of an exchange, and its answer. */
 import { answerJoined } from '../agents/mcp/join.ts';
-import { type JoinContext, STATELESS } from '../agents/mcp/join-server.ts';
-import { MCP_VERSIONS } from '../agents/mcp/version.ts';
+import type { JoinContext } from '../agents/mcp/join-server.ts';
+import { isStateless, MCP_VERSIONS } from '../agents/mcp/version.ts';
 import type { Backend, McpJoinPlan, McpPlan, McpServerPlan, Plan } from '../plan.ts';
 import { Unavailable } from '../platform/platform.ts';
 import { readBytes } from '../bytes.ts';
@@ -48,7 +48,7 @@ export async function answerFromServers(
     {
       method: request.method,
       body,
-      stateless: exchange.mcp?.stateless ?? (request.headers.get('mcp-protocol-version') ?? '') >= STATELESS,
+      stateless: exchange.mcp?.stateless ?? isStateless(request.headers.get('mcp-protocol-version') ?? ''),
       session: request.headers.get('mcp-session-id'),
       lastEvent: request.headers.get('last-event-id'),
       versions: mcp.versions ?? MCP_VERSIONS,

@@ -129,6 +129,22 @@ test('version 2026-07-28 knows no sessions; an id of one is ignored', async () =
   assert.deepEqual([response.status, id, kept.size], [200, '1', 0]);
 });
 
+test('a version that is none hides no session, and no id of an endpoint gets there by any', async () => {
+  const { ask } = servers();
+  const odd = { 'mcp-protocol-version': 'zzz' };
+  const { id } = await ask(null, 'POST', odd);
+  assert.match(id ?? '', /^[A-Za-z0-9_-]{43}$/);
+  for (const method of ['POST', 'GET', 'DELETE']) {
+    const { response, sent } = await ask('1', method, odd);
+    assert.deepEqual([response.status, sent.length], [404, 0], method);
+  }
+  const { sent } = await ask('1', 'POST', { 'mcp-protocol-version': '2026-07-28' });
+  assert.deepEqual(
+    sent.map(({ headers }) => headers.get('mcp-session-id')),
+    [null],
+  );
+});
+
 test('one endpoint needs none of this: its ids pass as they are', async () => {
   const { ask, kept } = servers();
   const one = plan({ '/': action({ mcp: 0 }) }, [backend('one', ['http://10.0.0.1'])], { mcps: [mcp] });

@@ -4,14 +4,13 @@
  * one endpoint nothing of this is needed, and its ids pass as they are.
  */
 import { endSession, findSession, openSession, type SessionNamespace } from '../agents/mcp/sessions.ts';
+import { isStateless } from '../agents/mcp/version.ts';
 import type { Backend, Plan } from '../plan.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
 import { type Exchange, ownHeaders, watch } from './exchange.ts';
 import { usable } from './outlier.ts';
 
 export const SESSION_HEADER = 'mcp-session-id';
-/** SPEC: MCP 2026-07-28, streamable HTTP: there are no sessions any more, and an id of one is ignored. */
-const WITHOUT_SESSIONS = '2026-07-28';
 /** Milliseconds in which an endpoint must answer anything at all to be thought alive. */
 const PROBE_MS = 2000;
 
@@ -42,7 +41,12 @@ export function needsSessions({ action }: Exchange, plan: Plan): boolean {
 export async function sessionOf(exchange: Exchange, plan: Plan): Promise<BoundSession | 'gone' | null> {
   const { request, action } = exchange;
   const id = request.headers.get(SESSION_HEADER);
-  if (id === null || action === null || isStateless(request)) return null;
+  if (id === null || action === null) return null;
+  if (hasNone(exchange)) {
+    // What is no id of ours is no endpoint's either.
+    exchange.outgoing?.delete(SESSION_HEADER);
+    return null;
+  }
   watch(exchange);
   const value = await findSession(namespaceOf(exchange), id);
   if (value === null) return 'gone';
@@ -71,7 +75,7 @@ export async function settleSession(exchange: Exchange, plan: Plan, bound: Bound
     const over = response.status === 404 || (request.method === 'DELETE' && response.ok);
     if (over) await endSession(namespaceOf(exchange), bound.id);
     if (made !== null) ownHeaders(exchange).set(SESSION_HEADER, bound.id);
-  } else if (made !== null && !isStateless(request)) {
+  } else if (made !== null && !hasNone(exchange)) {
     const value = JSON.stringify([exchange.upstream.backend, exchange.upstream.endpoint, made]);
     const id = await openSession(namespaceOf(exchange), value, mcp.sessionTtl);
     ownHeaders(exchange).set(SESSION_HEADER, id);
@@ -99,8 +103,9 @@ export async function isLost(exchange: Exchange, { state, id }: BoundSession): P
   }
 }
 
-function isStateless(request: Request): boolean {
-  return (request.headers.get('mcp-protocol-version') ?? '') >= WITHOUT_SESSIONS;
+/** SPEC: MCP 2026-07-28, streamable HTTP: there are no sessions any more, and an id of one is ignored. */
+function hasNone({ request, mcp }: Exchange): boolean {
+  return mcp?.stateless ?? isStateless(request.headers.get('mcp-protocol-version') ?? '');
 }
 
 function namespaceOf({ platform }: Exchange): SessionNamespace {
