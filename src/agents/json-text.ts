@@ -66,6 +66,21 @@ export function memberOf(value: unknown, name: string): unknown {
     : undefined;
 }
 
+/**
+ * True when a name is not in `known` but is one of it to readers that do not look at the case of letters (encoding/json of
+ * Go does not, and folds U+017F and U+212A too).
+ */
+export function hasLookalike(value: Readonly<Record<string, unknown>>, known: ReadonlySet<string>): boolean {
+  for (const name of Object.keys(value)) if (!known.has(name) && folds(name, known)) return true;
+  return false;
+}
+
+function folds(name: string, known: ReadonlySet<string>): boolean {
+  const folded = name.toUpperCase().toLowerCase();
+  for (const one of known) if (one.toLowerCase() === folded) return true;
+  return false;
+}
+
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const COLON = 0x3a;

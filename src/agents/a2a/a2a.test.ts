@@ -125,6 +125,17 @@ describe('requests', () => {
     assert.equal(rpc('nonsense'), 'malformed');
     assert.equal(rpc(message({ metadata: { skillId: 'a' } }, { metadata: { skillId: 'b' } })), 'ambiguous');
     assert.equal(rpc(message({ metadata: { skillId: 'a', skill_id: ['a'] } })), 'ambiguous');
+    // Readers of JSON that do not look at case: encoding/json of Go, which folds U+017F too.
+    const denied = { metadata: { skillId: 'b' } };
+    assert.equal(rpc({ ...message(), 'param\u017f': denied }), 'ambiguous');
+    assert.equal(rpc(message({}, { Metadata: denied.metadata })), 'ambiguous');
+    assert.equal(rpc(message({ METADATA: denied.metadata })), 'ambiguous');
+    assert.equal(rpc(message({}, { Message: denied })), 'ambiguous');
+    assert.equal(rpc(message({ metadata: { SkillId: 'b' } })), 'ambiguous');
+    assert.equal(rpc(message({ metadata: { skillId: ['b'] } })), 'ambiguous');
+    const send = { method: 'SendMessage', task: '' } as const;
+    assert.equal(readRest(send, encode({ message: {}, Metadata: denied.metadata }), ''), 'ambiguous');
+    assert.equal(typeof rpc(message({ metadata: { other: ['b'], skillId: null } })), 'object');
   });
 });
 

@@ -1,5 +1,5 @@
 /** What a request to an A2A agent says: version, method, whose task, which skill. */
-import { type JsonFault, memberOf, readJsonObject } from '../json-text.ts';
+import { hasLookalike, type JsonFault, memberOf, readJsonObject } from '../json-text.ts';
 import { canonicalMethod, type RestCall } from './method.ts';
 
 export interface A2aCall {
@@ -20,7 +20,7 @@ export const A2A_FAULTS: Readonly<Record<A2aFault, string>> = {
   'not-an-object': 'the body is not one JSON object',
   'duplicate-key': 'the body has a key twice in one object',
   'too-deep': 'the body is nested too deeply',
-  ambiguous: 'the body names two skills, or a member in two ways',
+  ambiguous: 'the body names two skills, one that is no text, or a member in two ways',
   'not-rpc': 'the body is not a JSON-RPC 2.0 request',
 };
 
@@ -54,14 +54,15 @@ function parametersOf(query: string): string[] {
 export function readRpc(bytes: Uint8Array): A2aCall | A2aFault {
   const json = readJsonObject(bytes);
   if (typeof json === 'string') return json;
-  const { value, members } = json;
-  for (const { name } of members) if (!RPC.has(name) && RPC.has(name.toLowerCase())) return 'ambiguous';
+  const { value } = json;
+  if (hasLookalike(value, RPC)) return 'ambiguous';
   const method = memberOf(value, 'method');
   const id = memberOf(value, 'id') ?? null;
   const called = typeof id === 'string' || typeof id === 'number' || id === null;
   if (memberOf(value, 'jsonrpc') !== '2.0' || typeof method !== 'string' || !called) return 'not-rpc';
   if (method.length > MAX_A2A_NAME) return 'not-rpc';
   const params = memberOf(value, 'params');
+  if (isAmbiguous(params)) return 'ambiguous';
   const found = idsOf(params);
   const name = canonicalMethod(method);
   // `id` is that of a task, but for push notifications of version 1.0, where it is that of a configuration.
@@ -71,6 +72,24 @@ export function readRpc(bytes: Uint8Array): A2aCall | A2aFault {
 }
 
 const RPC = new Set(['jsonrpc', 'method', 'id', 'params']);
+/** Of params and of a message, what decides here. Ids in both spellings of ProtoJSON. */
+const NAMES = new Set(['message', 'metadata', 'id', 'taskId', 'task_id', 'contextId', 'context_id']);
+const SKILL = new Set(['skillId', 'skill_id', 'skill']);
+
+/** Some readers take names in any case, and would find another message or skill. */
+function isAmbiguous(params: unknown): boolean {
+  const message = memberOf(params, 'message');
+  for (const one of [params, message]) {
+    if (isObject(one) && hasLookalike(one, NAMES)) return true;
+    const metadata = memberOf(one, 'metadata');
+    if (isObject(metadata) && hasLookalike(metadata, SKILL)) return true;
+  }
+  return false;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
 
 /** A call of the REST binding with its body, which is empty for most. */
 export function readRest(call: RestCall, bytes: Uint8Array, query: string): A2aCall | A2aFault {
@@ -81,6 +100,7 @@ export function readRest(call: RestCall, bytes: Uint8Array, query: string): A2aC
   }
   const json = readJsonObject(bytes);
   if (typeof json === 'string') return json;
+  if (isAmbiguous(json.value)) return 'ambiguous';
   const { task, context } = idsOf(json.value);
   const skill = skillOf(json.value);
   return skill === null ? 'ambiguous' : { method, task: call.task || task, context, skill, id: undefined };
@@ -98,14 +118,16 @@ function idsOf(params: unknown): { task: string; context: string } {
 
 /**
  * The skill that a message is for. The protocol has no place for it; what agents agree on is `skillId` in the metadata of
- * the message or of the request. Null: there are two.
+ * the message or of the request. Null: there are two, or one is no text, which agents may compare as one.
  */
 function skillOf(params: unknown): string | null {
   const found = new Set<string>();
   for (const from of [memberOf(params, 'metadata'), memberOf(memberOf(params, 'message'), 'metadata')])
     for (const name of ['skillId', 'skill_id', 'skill']) {
       const one = memberOf(from, name);
-      if (one !== undefined && one !== null) found.add(typeof one === 'string' ? one : '');
+      if (one === undefined || one === null) continue;
+      if (typeof one !== 'string') return null;
+      found.add(one);
     }
   if (found.size > 1) return null;
   for (const one of found) return one.length > MAX_A2A_NAME ? null : one;

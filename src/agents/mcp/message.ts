@@ -3,7 +3,8 @@
  * Strict where two readers could disagree, since the server behind reads the same bytes with a reader of its own.
  * SPEC: JSON-RPC 2.0; modelcontextprotocol.io/specification/2026-07-28/basic and those before it.
  */
-import { hasLookalike, isObject, member, readJson, type JsonFault } from './json.ts';
+import { hasLookalike } from '../json-text.ts';
+import { isObject, member, readJson, type JsonFault } from './json.ts';
 import { MAX_MCP_BATCH, MAX_MCP_DEPTH, MAX_MCP_METHOD } from './limits.ts';
 
 export const PARSE_ERROR = -32700;
