@@ -76,7 +76,8 @@ describe('requests', () => {
     assert.deepEqual([model, stream, asksUsage, most], ['gpt-4o', true, false, 15]);
     assert.equal(good({ model: 'm', stream: true, stream_options: { include_usage: true } }).asksUsage, true);
     assert.equal(good({ model: 'm', stream: true, stream_options: null }).asksUsage, false);
-    assert.equal(good({ model: 'm', max_completion_tokens: 7, max_tokens: 9 }).most, 7);
+    assert.equal(good({ model: 'm', max_completion_tokens: 7, max_tokens: 9 }).most, 9);
+    assert.equal(good({ model: 'm', max_completion_tokens: 9, max_output_tokens: 1, max_tokens: -1 }).most, 9);
     assert.equal(good({ model: 'm' }).most, -1);
     const generate = operation('gemini', '/v1beta/models/g:streamGenerateContent');
     const gemini = good({ contents: [], generationConfig: { maxOutputTokens: 9 } }, generate, 'gemini');
@@ -88,6 +89,13 @@ describe('requests', () => {
     assert.equal(good({ model: 'm', messages: [{ role: '', content: text }] }).input, 101);
     const image = `data:image/png;base64,${'A'.repeat(100_000)}`;
     assert.equal(good({ model: 'm', messages: [{ content: [{ image_url: { url: image } }] }] }).input, 1);
+    assert.equal(good({ model: 'm', messages: [{ content: [{ source: { data: 'A'.repeat(100_000) } }] }] }).input, 1);
+    // Texts without blanks are texts, wherever they stand.
+    const dense = '\u6f22\u5b57\u3002'.repeat(1000); // 9000 bytes
+    assert.ok(good({ model: 'm', messages: [{ content: dense }] }).input >= 2250);
+    assert.ok(good({ model: 'm', messages: [{ content: 'a,b;c_'.repeat(1000) }] }).input >= 1500);
+    assert.ok(good({ model: 'm', messages: [{ content: [{ source: { data: dense } }] }] }).input >= 2250);
+    assert.equal(good({ model: 'm', prompt: [[1, 2, 3]], seed: 5 }).input, 4);
     assert.ok(good({ model: 'm', tools: [{ function: { description: text } }] }).input >= 100);
   });
 
@@ -95,6 +103,7 @@ describe('requests', () => {
     assert.equal(read('{"model":"a","model":"b"}'), 'duplicate-key');
     assert.equal(read('{"model":"a","Model":"b"}'), 'ambiguous');
     assert.equal(read('{"model":"a","STREAM":true}'), 'ambiguous');
+    assert.equal(read('{"model":"a","\u017ftream":true}'), 'ambiguous');
     assert.equal(read('{"model":["a"]}'), 'wrong-type');
     assert.equal(read('{"model":"a","stream":"true"}'), 'wrong-type');
     assert.equal(read('{"model":"a","stream_options":[]}'), 'wrong-type');

@@ -1,6 +1,7 @@
 /** A request to a language model: what its body says, and the body as it goes on. */
 import {
   editMembers,
+  hasLookalike,
   type JsonEdit,
   type JsonFault,
   type JsonText,
@@ -9,7 +10,7 @@ import {
   readJsonText,
 } from '../json-text.ts';
 import { MAX_MODEL, type Operation, type Provider } from './operation.ts';
-import { estimateTokens } from './usage.ts';
+import { BYTES_PER_TOKEN, estimateTokens } from './usage.ts';
 
 export interface LlmRequest {
   readonly operation: Operation;
@@ -40,7 +41,7 @@ export const REQUEST_FAULTS: Readonly<Record<RequestFault, string>> = {
 };
 
 /** Members that decide here. Some readers of JSON take names in any case, and would read another one. */
-const KNOWN = [
+const KNOWN = new Set([
   'model',
   'stream',
   'stream_options',
@@ -49,15 +50,14 @@ const KNOWN = [
   'max_output_tokens',
   'n',
   'background',
-];
-const KNOWN_SET = new Set(KNOWN);
+]);
 
 /** SAFETY: `bytes` are bounded by who held them. */
 export function readLlmRequest(provider: Provider, operation: Operation, bytes: Uint8Array): LlmRequest | RequestFault {
   const json = readJsonObject(bytes);
   if (typeof json === 'string') return json;
-  const { value, members } = json;
-  for (const { name } of members) if (!KNOWN_SET.has(name) && KNOWN_SET.has(name.toLowerCase())) return 'ambiguous';
+  const { value } = json;
+  if (hasLookalike(value, KNOWN)) return 'ambiguous';
   const input = estimateTokens(textBytes(value));
   if (provider === 'gemini') {
     const { model, stream } = operation;
@@ -92,28 +92,37 @@ export function readLlmRequest(provider: Provider, operation: Operation, bytes: 
   };
 }
 
-/** The first of these members that is a number of tokens. */
+/** The largest of these members that is a number of tokens: backends take one of them, and pass over the others. */
 function limitOf(value: unknown, names: readonly string[]): number {
+  let most = -1;
   for (const name of names) {
     const one = memberOf(value, name);
-    if (typeof one === 'number' && Number.isSafeInteger(one) && one >= 0) return one;
+    if (typeof one === 'number' && Number.isSafeInteger(one)) most = Math.max(most, one);
   }
-  return -1;
+  return most;
 }
 
-/** A text without a blank that is longer is data, an image in Base64, say, which is not billed by its length. */
+/** Where data stands, an image in Base64, say, which is not billed by its length; shorter is text all the same. */
+const DATA = new Set(['data', 'url', 'image_url', 'file_data']);
 const MAX_WORD = 512;
+const BASE64 = /^(?:data:[^,\s]*,)?[A-Za-z0-9+/_=-]*$/;
+/** Where numbers are tokens. */
+const TOKENS = new Set(['input', 'prompt']);
 
-/** Bytes of all texts in it, about: tools and schemas are read by a model as well. */
+/**
+ * Bytes of all texts in it, about: tools and schemas are read by a model as well. What is data is told by its place, since
+ * clients write texts as they like, and many languages without blanks.
+ */
 function textBytes(value: unknown): number {
   let bytes = 0;
-  const open: unknown[] = [value];
-  while (open.length > 0) {
-    const one = open.pop();
+  const open: [name: string, value: unknown][] = [['', value]];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const [name, one] = next;
     if (typeof one === 'string')
-      bytes += one.length > MAX_WORD && !/\s/.test(one.slice(0, MAX_WORD)) ? 0 : utf8Length(one);
-    else if (Array.isArray(one)) for (const item of one) open.push(item);
-    else if (typeof one === 'object' && one !== null) for (const item of Object.values(one)) open.push(item);
+      bytes += DATA.has(name) && one.length > MAX_WORD && BASE64.test(one.slice(0, MAX_WORD)) ? 0 : utf8Length(one);
+    else if (typeof one === 'number') bytes += TOKENS.has(name) ? BYTES_PER_TOKEN : 0;
+    else if (Array.isArray(one)) for (const item of one) open.push([name, item]);
+    else if (typeof one === 'object' && one !== null) for (const entry of Object.entries(one)) open.push(entry);
   }
   return bytes;
 }
