@@ -139,7 +139,7 @@ test('what brought nothing takes no room: neither its id nor the account that ne
     if (n % 2 === 0) await books.release(one);
     await books.release(one);
   }
-  const [{ kept }] = [...objects.values()] as [{ kept: TestStorage }];
+  const { kept } = [...objects.values()][0]!;
   assert.deepEqual([kept.rows('charge'), kept.rows('account')], [0, 0]);
   const late = charge('late', { account: 'x402:eip155:1', credit: null, until: NOW + 86_400 });
   await books.reserve(late);
