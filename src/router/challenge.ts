@@ -7,6 +7,7 @@ import { cookieOf } from './cookie.ts';
 import type { Demand } from './demand.ts';
 import type { Exchange } from './exchange.ts';
 import { patiently } from './open-exchanges.ts';
+import { isWellKnown } from './path.ts';
 import { refuse, escapeHtml, wantsHtml } from './problem.ts';
 import { safeUrl } from './text.ts';
 
@@ -14,11 +15,11 @@ import { safeUrl } from './text.ts';
 const passed = new WeakSet<Exchange>();
 
 /** What programs alone read, and have to be able to: 403 for robots.txt means that all is allowed (RFC 9309 section 2.3.1.3). */
-const FOR_PROGRAMS = /^\/(?:robots\.txt$|\.well-known\/)/;
+const forPrograms = (path: string): boolean => path === '/robots.txt' || isWellKnown(path);
 
 /** Answers the exchange unless its client has passed. */
 export async function settleChallenge(exchange: Exchange, demand: Demand): Promise<void> {
-  if (passed.has(exchange) || FOR_PROGRAMS.test(exchange.target.path)) return;
+  if (passed.has(exchange) || forPrograms(exchange.target.path)) return;
   const { seen, request, plan, platform, result } = exchange;
   const { path, query: asked } = splitUrl(exchange.url);
   const { query, token } = splitToken(asked);

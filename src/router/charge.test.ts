@@ -76,7 +76,7 @@ test('what is free stays free, and no path leads out of it', async () => {
 const CHARGE: Charge = {
   ...{ id: 'x', account: 'crawler:a.example', currency: 'USD', micros: 10_000, until: 0, credit: 1_000_000 },
 };
-async function answered(status: number, books: Books, more: Partial<PendingCharge> = {}) {
+async function answered(status: number, books: Books, more: Partial<PendingCharge> = {}, of: object = {}) {
   const charge = { ...CHARGE, id: `${status}`, until: Math.floor(Date.now() / 1000) + 60 };
   assert.equal(await books.reserve(charge), 'reserved');
   const pending: PendingCharge = {
@@ -84,12 +84,13 @@ async function answered(status: number, books: Books, more: Partial<PendingCharg
     ...{ state: 'reserved', ...more },
   };
   const waiting: Promise<unknown>[] = [];
-  const response = { status, headers: new Headers(), body: null };
+  const response = { status, headers: new Headers(), body: null, ...of };
   const exchange = {
-    ...{ charge: pending, response, owned: true, agentEvents: null, answer: null },
+    ...{ charge: pending, response, owned: true, agentEvents: null, answer: null, id: '1', rpc: null, plan: null },
+    ...{ request: { method: 'GET' }, seen: { accept: '' }, verdicts: [], scheme: 'https', authority: 'a', target: {} },
     context: { waitUntil: (work: Promise<unknown>) => void waiting.push(work) },
   } as unknown as Exchange;
-  return { pending, response, waiting, running: payment.run(exchange) };
+  return { pending, response, waiting, exchange, running: payment.run(exchange) };
 }
 
 test('a WebSocket that opens is an answer that is paid for; what is not delivered is given back', async () => {
@@ -112,4 +113,14 @@ test('what was settled is written down though the client leaves', async () => {
   await Promise.all(waiting);
   assert.equal((await books.accounts())[0]?.charged, 10_000);
   assert.equal(waiting.length, 1);
+});
+
+test('a WebSocket that is not settled is closed on both sides', async () => {
+  const done: unknown[] = [];
+  const webSocket = { accept: () => done.push('accept'), close: (code: number) => done.push(code) };
+  const settle = () => Promise.resolve({ success: false, transaction: '', network: '', payer: '', reason: 'no' });
+  const x402 = { payment: {}, facilitator: { settle }, accepts: [] } as unknown as PendingCharge['x402'];
+  const { running, exchange } = await answered(101, new Books(ledger() as never), { x402 }, { webSocket });
+  await running;
+  assert.deepEqual([done, exchange.response?.status], [['accept', 1000], 402]);
 });

@@ -26,6 +26,7 @@ import {
 } from '../agents/x402.ts';
 import type { PaymentsPlan, RulePlan } from '../plan.ts';
 import { type Exchange, watch } from './exchange.ts';
+import { isWellKnown } from './path.ts';
 import { refuse } from './problem.ts';
 
 /** A charge that is reserved, until the answer is there; and what came of it, for the log. */
@@ -45,8 +46,6 @@ export interface PendingCharge {
 
 /** Never charged: what tells agents how to behave. */
 const FREE = new Set(['/robots.txt', '/llms.txt', '/llms-full.txt', '/sitemap.xml', '/security.txt']);
-/** Likewise. Plain names alone: an origin that reads `..%2f` or `..;/` would give all that it has for free. */
-const FREE_BELOW = /^\/\.well-known(?:\/[\w~.-]+)+\/?$/;
 
 /** Seconds beyond its own time for which a payment is not taken again. */
 const PAYMENT_MEMORY = 86_400;
@@ -55,7 +54,7 @@ const PAYMENT_MEMORY = 86_400;
 export function settleCharge(exchange: Exchange, rule: RulePlan): void | Promise<void> {
   const { path } = exchange.target;
   // One answer is paid for once, whatever several rules ask for: the first does.
-  if (exchange.charge !== null || FREE.has(path) || FREE_BELOW.test(path)) return;
+  if (exchange.charge !== null || FREE.has(path) || isWellKnown(path)) return;
   const { plan, platform } = exchange;
   const price = parsePrice(rule.charge?.price ?? '');
   const namespace = platform.agents?.ledger ?? null;

@@ -14,6 +14,14 @@ export function replacePath(replacement: PathReplacement, path: string, covered:
   return joined === '' ? '/' : joined;
 }
 
+const WELL_KNOWN = /^\/\.well-known(?:\/[\w~.-]+)+\/?$/;
+
+/**
+ * Whether a canonical path is below `/.well-known/` for origins too: of plain names alone. One that reads `..%2f` or `..;/`
+ * as a way up would give all that it has to whom no rule asks for anything there.
+ */
+export const isWellKnown = (path: string): boolean => WELL_KNOWN.test(path);
+
 const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
 const DOT = /^(?:\.|%2e)$/i;
 const DOTS = /^(?:\.|%2e){2}$/i;

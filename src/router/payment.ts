@@ -6,10 +6,12 @@ import { agentEvents } from '../agents/agent-events.ts';
 import { CHARGED_HEADER } from '../agents/pay-per-crawl.ts';
 import { formatPrice } from '../agents/price.ts';
 import { paymentResponse, RESPONSE_HEADER, type Settlement } from '../agents/x402.ts';
+import { type Socket, webSocketOf } from '../platform/runtime.ts';
 import { complain, deny, type PendingCharge, release, requirePayment } from './charge.ts';
 import { type Exchange, ownHeaders, type Phase } from './exchange.ts';
 
 const SWITCHING_PROTOCOLS = 101;
+const NORMAL_CLOSURE = 1000; // SPEC: RFC 6455 section 7.4.1
 
 export const payment: Phase = {
   name: 'payment',
@@ -69,7 +71,11 @@ async function settled(exchange: Exchange, pending: PendingCharge): Promise<Sett
   return false;
 }
 
-function withhold(exchange: Exchange): void {
-  exchange.answer?.release();
-  exchange.response?.body?.cancel().catch(() => {});
+function withhold({ answer, response }: Exchange): void {
+  answer?.release();
+  response?.body?.cancel().catch(() => {});
+  const socket = response === null ? null : (webSocketOf(response) as Socket | null);
+  // Until it is accepted nothing of it can be closed, and the origin would wait.
+  socket?.accept();
+  socket?.close(NORMAL_CLOSURE);
 }
