@@ -83,6 +83,29 @@ test('a budget that can not be asked for is closed, or open where the policy say
   );
 });
 
+test('what is taken for a client that leaves meanwhile is given back', async () => {
+  const asked: string[] = [];
+  const gone = new AbortController();
+  const limiter = {
+    idFromName: (name: string) => name,
+    get: () => ({
+      fetch: async (url: string) => {
+        asked.push(url);
+        gone.abort();
+        return Response.json({ allowed: true, remaining: 0, resetSeconds: 60 });
+      },
+    }),
+  };
+  const source = plan({ '/': action({ llm: 0 }) }, [backend('one', ['http://one.test'])], { llms: [llm({ budgets })] });
+  const body = JSON.stringify({ ...BODY, max_tokens: 90 });
+  const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
+  const init = { method: 'POST', body, headers, signal: gone.signal };
+  await run(source, '/v1/chat/completions', init, {}, { limiter: limiter as never });
+  assert.equal(asked.length, 2);
+  const [taken = '', back = ''] = asked;
+  assert.ok(back.startsWith(`${taken}/back/`), back);
+});
+
 test('a key that is not set is an error of the first backend, and skips another', async () => {
   const keys = [{ backend: 1, secret: 'TWO' }];
   const missing = await ask({ keys: [{ backend: 0, secret: 'ONE' }] });

@@ -6,7 +6,8 @@
  */
 import { LIMITER_TIMEOUT_MS } from '../agents/limits.ts';
 import { totalOf, type Usage } from '../agents/llm/usage.ts';
-import { giveBack, take, type Take } from '../agents/rate-limiter.ts';
+import { giveBack, take, type Take, type Taken } from '../agents/rate-limiter.ts';
+import type { GuardNamespace } from '../agents/replay-guard.ts';
 import { addressOf } from '../platform/authority.ts';
 import type { LlmBudgetPlan } from '../plan.ts';
 import { callerOf } from './caller.ts';
@@ -28,7 +29,7 @@ export async function reserve(exchange: Exchange, llm: LlmExchange): Promise<voi
     const key = keyOf(exchange, one);
     const wanted = takeOf(exchange, one, key, tokens);
     const { limiter = null } = exchange.platform;
-    const taken = limiter === null ? null : await patiently(exchange, take(limiter, wanted), LIMITER_TIMEOUT_MS);
+    const taken = limiter === null ? null : await taking(exchange, limiter, wanted);
     if (exchange.settled) return;
     if (taken === null) {
       if (unasked(exchange, llm, one)) return;
@@ -39,6 +40,25 @@ export async function reserve(exchange: Exchange, llm: LlmExchange): Promise<voi
     } else if (spent(exchange, llm, one, taken.resetSeconds)) return;
     else llm.reservations.push({ budget: one, key, tokens: 0, until: 0 });
   }
+}
+
+/**
+ * Null when it takes too long. Nobody settles what comes after that, or for a client that is gone: it is given back, also
+ * where the runtime has dropped the request meanwhile with all that it waits for.
+ */
+function taking(exchange: Exchange, limiter: GuardNamespace, wanted: Take): Promise<Taken | null> {
+  let late = false;
+  const asked = take(limiter, wanted);
+  const unwanted = asked.then(async (taken) => {
+    if (taken?.allowed !== true || !(late || exchange.settled)) return;
+    await giveBack(limiter, wanted, Date.now() + taken.resetSeconds * 1000);
+  });
+  exchange.kept = true;
+  exchange.context.waitUntil(unwanted);
+  return patiently(exchange, asked, LIMITER_TIMEOUT_MS).then((taken) => {
+    late = taken === null;
+    return taken;
+  });
 }
 
 /** What the object takes as a cost. */

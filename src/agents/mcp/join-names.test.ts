@@ -27,7 +27,7 @@ test('a name means one server, whatever is in it', () => {
   fc.assert(
     fc.property(fc.constantFrom(...join.servers), fc.string(), (server, name) => {
       const joined = joinedName(server, name, 128);
-      if (joined.length < 128) assert.deepEqual(splitName(join, joined), { server, name });
+      if (joined.length <= 64) assert.deepEqual(splitName(join, joined), { server, name });
       assert.deepEqual(splitUri(join, joinedUri(server, name)), { server, name });
     }),
   );
@@ -55,6 +55,8 @@ test('a name that is too long is cut, and remembered', () => {
   assert.equal(one.length, 64);
   assert.notEqual(one, two);
   assert.ok(isCut(join, one) && !isCut(join, `git_${fits}`) && !isCut(join, one.slice(1)));
+  assert.equal(splitName(join, `git_${fits}`)?.name, fits);
+  assert.equal(splitName(join, `git_${fits}1`), null);
   assert.deepEqual([longName(one), longName(two), longName('git_x')], [`${fits}1`, `${fits}2`, undefined]);
 });
 

@@ -26,9 +26,12 @@ export function joinedName({ name: server }: McpServerPlan, name: string, length
   return cut;
 }
 
-/** Which server a name is of, and its name there; null where no server is meant. */
+/**
+ * Which server a name is of, and its name there; null where no server is meant. A name that is cut for clients has no other
+ * one: by two names a tool would pass a list or a rule that has one of them.
+ */
 export function splitName(join: McpJoinPlan, name: string): { server: McpServerPlan; name: string } | null {
-  return split(join, name, NAME_SEPARATOR);
+  return name.length > join.nameLength ? null : split(join, name, NAME_SEPARATOR);
 }
 
 /** Whether a name may stand for a longer one. */

@@ -153,6 +153,10 @@ describe('without sessions', () => {
     assert.equal(asked.length, 3);
     for (let n = 0; n < MAX_CUT_NAMES; n++) joinedName(join.servers[0]!, `${'y'.repeat(80)}${n}`, 64);
     assert.equal((await called(shown[0]!))['name'], long[0]);
+    // Its own name is none here: a list that denies the one that clients see would be passed by.
+    const before = asked.length;
+    const own = (await (await stateless('tools/call', { name: `git_${long[0]}` })).json()) as Json;
+    assert.deepEqual([own['error'].code, asked.length], [-32602, before]);
     assert.equal(asked.at(-2)!.body.method, 'tools/list');
     const forgotten = joined({ hub: modern(['y'.repeat(100)]) });
     // What no tool is cut to stands for itself.
