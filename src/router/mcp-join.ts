@@ -1,6 +1,6 @@
 /** A route in front of several MCP servers: what src/agents/mcp/join.ts needs of an exchange, and its answer. */
 import { answerJoined } from '../agents/mcp/join.ts';
-import type { JoinContext } from '../agents/mcp/join-server.ts';
+import { type JoinContext, SessionLost } from '../agents/mcp/join-server.ts';
 import { isStateless, MCP_VERSIONS } from '../agents/mcp/version.ts';
 import type { Backend, McpJoinPlan, McpPlan, McpServerPlan, Plan } from '../plan.ts';
 import { Unavailable } from '../platform/platform.ts';
@@ -85,7 +85,9 @@ async function dial(
         ? pick(exchange, backend, tried)
         : endpointsOf(backend).find(({ endpoint }) => endpoint.url === wanted);
     exchange.sticky = ''; // cookies tell of one backend
-    if (state === null || state === undefined) throw new Unavailable('no endpoint of the backend can be used');
+    // Nobody else knows the session; its client begins another.
+    if (state === undefined) throw new SessionLost(server.name);
+    if (state === null) throw new Unavailable('no endpoint of the backend can be used');
     try {
       return { response: await dialOne(exchange, backend, state, server, init), endpoint: state.endpoint.url };
     } catch (error) {

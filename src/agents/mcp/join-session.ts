@@ -300,8 +300,9 @@ async function stream(context: JoinContext, session: JoinedSession, lastEvent: s
       headers.set('accept', 'text/event-stream');
       setSession(headers, own);
       const place = resumed?.get(server);
-      if (place !== undefined) headers.set('last-event-id', place);
       try {
+        // Throws for what no header can hold: a client may have made the token itself.
+        if (place !== undefined) headers.set('last-event-id', place);
         const { response } = await inTime(context, server, (signal) =>
           context.dial(server, { method: 'GET', headers, signal }, own.endpoint, false),
         );
@@ -312,7 +313,8 @@ async function stream(context: JoinContext, session: JoinedSession, lastEvent: s
         else if (response.status !== 405)
           context.note(server, `it answered ${response.status} to who wants its stream`);
       } catch (error) {
-        context.note(server, error instanceof ServerFailure ? error.message : 'it could not be reached');
+        if (error instanceof SessionLost) gone = error;
+        else context.note(server, error instanceof ServerFailure ? error.message : 'it could not be reached');
       }
       return null;
     }),

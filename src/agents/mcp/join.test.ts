@@ -492,6 +492,8 @@ describe('with sessions', () => {
     const again = await (await endpoint.ask(null, { session, lastEvent: ids.at(-1)! })).text();
     assert.match(again, /"data":"[gj] [gj]1"/);
     assert.equal((await endpoint.ask(null, { session, lastEvent: 'mine' })).status, 400);
+    const forged = Buffer.from('["session",["git","a\\nb"],["jira","j1"]]').toString('base64url');
+    assert.match(await (await endpoint.ask(null, { session, lastEvent: forged })).text(), /"data":"j j1"/);
     const alone = joined({ none: sessional([]) });
     assert.equal((await alone.ask(null, { session: await begin(alone) })).status, 405);
   });
