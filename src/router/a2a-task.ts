@@ -8,7 +8,7 @@
  */
 import { TaskIds } from '../agents/a2a/task-ids.ts';
 import { base64Url } from '../agents/json-web-key.ts';
-import { findSession, keepUnder } from '../agents/mcp/sessions.ts';
+import { findTask, keepTask } from '../agents/mcp/sessions.ts';
 import type { Plan } from '../plan.ts';
 import { responseInit } from '../platform/runtime.ts';
 import { rendezvous } from './balance.ts';
@@ -78,7 +78,7 @@ async function find(exchange: Exchange, id: string): Promise<string | null> {
   if (here !== undefined || mcpSessions === null) return here ?? null;
   watch(exchange);
   try {
-    const value = await findSession(mcpSessions, key);
+    const value = await findTask(mcpSessions, key);
     if (value !== null) remember(key, value);
     return value;
   } catch {
@@ -136,6 +136,6 @@ async function keep(exchange: Exchange, ids: readonly string[], value: string): 
     const key = await keyOf(exchange, id);
     if (known.get(key) === value) continue;
     remember(key, value);
-    if (mcpSessions !== null) await keepUnder(mcpSessions, key, value, TASK_SECONDS).catch(() => {});
+    if (mcpSessions !== null) await keepTask(mcpSessions, key, value, TASK_SECONDS).catch(() => {});
   }
 }

@@ -10,6 +10,8 @@ import {
 import {
   endSession,
   findSession,
+  findTask,
+  keepTask,
   McpSessions,
   openSession,
   type SessionNamespace,
@@ -158,4 +160,15 @@ test('an object that does not answer is no session that is gone', async () => {
     get: () => ({ fetch: () => Promise.resolve(new Response(null, { status: 500 })) }),
   };
   await assert.rejects(findSession(broken, 'a'.repeat(43)), /500/);
+});
+
+test('what is kept of a task is no session, whoever can tell its id', async () => {
+  const { namespace } = deployment();
+  const id = 'A'.repeat(43);
+  await keepTask(namespace, id, 'backend\nhttp://10.0.0.1', 60);
+  assert.equal(await findTask(namespace, id), 'backend\nhttp://10.0.0.1');
+  assert.equal(await findSession(namespace, id), null);
+  assert.equal(await endSession(namespace, id), null);
+  assert.equal(await findTask(namespace, id), 'backend\nhttp://10.0.0.1');
+  assert.equal(await findTask(namespace, await openSession(namespace, 'mine', 60)), null);
 });

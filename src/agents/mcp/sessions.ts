@@ -151,15 +151,24 @@ export async function openSession(namespace: SessionNamespace, value: string, tt
   return id;
 }
 
-/** Keeps a value under an id of the caller's, 43 characters of base64url. Rejects where that can not be done. */
-export async function keepUnder(
+/**
+ * Keeps a value under an id of the caller's, 43 characters of base64url, among those of tasks: in objects of their own, since
+ * whoever knows a task can make its id, and as no session may be found by it, none may make room for it. Rejects where that
+ * can not be done.
+ */
+export async function keepTask(
   namespace: SessionNamespace,
   id: string,
   value: string,
   ttlSeconds: number,
 ): Promise<void> {
-  const answer = await ask(namespace, id, 'PUT', `?ttl=${ttlSeconds}`, value);
+  const answer = await ask(namespace, id, 'PUT', `?ttl=${ttlSeconds}`, value, 'a2a');
   if (answer.status !== 201) throw new Error(`it could not be kept: ${answer.status}`);
+}
+
+/** What `keepTask` has kept; null when there is nothing, or not any more. Rejects when nobody can tell. */
+export async function findTask(namespace: SessionNamespace, id: string): Promise<string | null> {
+  return await take(namespace, id, 'GET', 'a2a');
 }
 
 /** What is kept under an id; null when there is no such session, or not any more. Rejects when nobody can tell. */
@@ -172,9 +181,17 @@ export async function endSession(namespace: SessionNamespace, id: string): Promi
   return await take(namespace, id, 'DELETE');
 }
 
-async function take(namespace: SessionNamespace, id: string, method: string): Promise<string | null> {
+/** Whose objects. */
+type Kind = 'mcp' | 'a2a';
+
+async function take(
+  namespace: SessionNamespace,
+  id: string,
+  method: string,
+  kind: Kind = 'mcp',
+): Promise<string | null> {
   if (!ID.test(id)) return null;
-  const answer = await ask(namespace, id, method, '', null);
+  const answer = await ask(namespace, id, method, '', null, kind);
   if (answer.status === 404) return null;
   if (answer.status !== 200) throw new Error(`a session could not be looked up: ${answer.status}`);
   return await answer.text();
@@ -186,9 +203,10 @@ async function ask(
   method: string,
   query: string,
   body: string | null,
+  kind: Kind = 'mcp',
 ): Promise<Response> {
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(id)));
-  const stub = namespace.get(namespace.idFromName(`mcp-${(hash[0] ?? 0) % MCP_SESSION_SHARDS}`) as never);
+  const stub = namespace.get(namespace.idFromName(`${kind}-${(hash[0] ?? 0) % MCP_SESSION_SHARDS}`) as never);
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   return await stub.fetch(`http://mcp/${base64Url(hash)}${query}`, { method, signal, body });
 }
