@@ -19,6 +19,9 @@ const LIFECYCLE = new Set(
   ['initialize', 'ping', 'server/discover', 'notifications/initialized', 'notifications/cancelled'], // prettier-ignore
 );
 
+/** Segments `.` and `..`, in any spelling: a pattern `file:///public/*` would let `file:///public/../secret` through. */
+const WITHIN = /(?:[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?=$|[/\\?#]|%2f|%5c)/i;
+
 /** What of a message the lists refuse; null: nothing. */
 export function deniedName(lists: NameLists, message: McpMessage): keyof NameLists | null {
   const { kind, method, tool, prompt, resources } = message;
@@ -27,6 +30,7 @@ export function deniedName(lists: NameLists, message: McpMessage): keyof NameLis
   if (!allows({ allow: LIFECYCLE.has(method) ? null : allow, deny }, method)) return 'methods';
   if (tool !== null && !allows(lists.tools, tool)) return 'tools';
   if (prompt !== null && !allows(lists.prompts, prompt)) return 'prompts';
-  if (resources.some((uri) => !allows(lists.resources, uri))) return 'resources';
+  const within = restricts(lists.resources) ? WITHIN : null;
+  if (resources.some((uri) => !allows(lists.resources, uri) || within?.test(uri) === true)) return 'resources';
   return null;
 }
