@@ -124,3 +124,20 @@ test('a WebSocket that is not settled is closed on both sides', async () => {
   await running;
   assert.deepEqual([done, exchange.response?.status], [['accept', 1000], 402]);
 });
+
+test('no cache in front keeps what was paid for', async () => {
+  const books = new Books(ledger() as never);
+  for (const [status, given, kept] of [
+    ...[[200, 'public, max-age=60', 'private'] as const, [201, 'max-age=60, Private', 'max-age=60, Private'] as const],
+    ...[[202, 'no-store', 'no-store'] as const, [203, 'private="set-cookie", max-age=60', 'private'] as const],
+  ]) {
+    const { running, response } = await answered(
+      status,
+      books,
+      {},
+      { headers: new Headers({ 'cache-control': given }) },
+    );
+    await running;
+    assert.equal(response.headers.get('cache-control'), kept, given);
+  }
+});

@@ -44,8 +44,9 @@ async function take(exchange: Exchange, pending: PendingCharge): Promise<void> {
   const headers = ownHeaders(exchange);
   if (settlement === null) headers.set(CHARGED_HEADER, formatPrice(pending.price));
   else headers.set(RESPONSE_HEADER, paymentResponse(settlement));
-  // A cache in front would give it to whoever asks next.
-  if (!/\b(?:private|no-store)\b/i.test(headers.get('cache-control') ?? '')) headers.set('cache-control', 'private');
+  // A cache in front would give it to whoever asks next; `private` with names of fields is about these alone.
+  const told = (headers.get('cache-control') ?? '').toLowerCase().split(',');
+  if (!told.some((one) => ['private', 'no-store'].includes(one.trim()))) headers.set('cache-control', 'private');
 }
 
 /** False after answering that it was not paid. */
