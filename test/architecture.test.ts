@@ -65,7 +65,7 @@ interface Row {
 
 const ABI = 'assembly/(?:waf/|regex/|agents/)?abi';
 const LEAVES = `${ABI}|src/plan|src/bytes`;
-const SIGNATURE = 'src/control/(?:signature|openapi-(?:tunnels|agents|payments))';
+const SIGNATURE = 'src/control/(?:signature|openapi-(?:tunnels|agents|payments|words))';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';
 const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame|access|register|registry|consent|shard)';
 /** What the command line shares with the worker, and the connector that it runs. */

@@ -1,16 +1,5 @@
 /** What the control API says of agents, in OpenAPI 3.1. */
-const problem = {
-  description: 'Problem details (RFC 9457)',
-  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-};
-const count = { type: 'integer', minimum: 0 };
-const text = { type: 'string' };
-const object = (properties: Record<string, unknown>) => ({
-  type: 'object',
-  required: Object.keys(properties),
-  properties,
-});
-const list = (items: unknown) => ({ type: 'array', items });
+import { count, list, object, problem, text, unsigned } from './openapi-words.ts';
 
 const agent = object({
   app: text,
@@ -47,7 +36,7 @@ export const AGENT_PATHS = {
           content: { 'application/json': { schema: object({ since: text, until: text, agents: list(agent) }) } },
         },
         400: problem,
-        401: { ...problem, description: 'On Cloudflare: not signed by the operator, or signed wrongly' },
+        401: unsigned,
         501: { ...problem, description: 'Nothing is kept: the deployment looks at no agents' },
         503: problem,
       },

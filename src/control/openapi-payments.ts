@@ -1,15 +1,5 @@
 /** What the control API says of payments, in OpenAPI 3.1. */
-const problem = {
-  description: 'Problem details (RFC 9457)',
-  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-};
-const count = { type: 'integer', minimum: 0 };
-const text = { type: 'string' };
-const object = (properties: Record<string, unknown>) => ({
-  ...{ type: 'object', required: Object.keys(properties), properties },
-});
-const content = (schema: unknown) => ({ 'application/json': { schema } });
-const unsigned = { ...problem, description: 'On Cloudflare: not signed by the operator, or signed wrongly' };
+import { content, count, object, problem, text, unsigned } from './openapi-words.ts';
 
 const account = object({
   account: { ...text, description: 'crawler:DOMAIN or x402:NETWORK' },

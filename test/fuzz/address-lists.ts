@@ -15,7 +15,7 @@ import {
 import type { ListFormat } from '../../src/compiler/agents/address-lists.ts';
 import { encodeAddresses } from '../../src/compiler/agents/addresses.ts';
 import { parseCidr } from '../../src/compiler/lists.ts';
-import { random, type Random } from './random.ts';
+import { random, spoil, type Random } from './random.ts';
 
 const PIECES = ['{', '}', '[', ']', '"', ',', ':', '\n', '\r\n', '#', '/', '.', '0', '255', '/0', '/33', '::', 'ffff:', '20.0.0.0/8', '10.0.0.0/8', '"__proto__"', '"ipv4Prefix":', '"ips":', 'null', '1e999', '\u0000', '\ud800', ' ']; // prettier-ignore
 const SEEDS: readonly (readonly [format: ListFormat, text: string])[] = [
@@ -36,12 +36,7 @@ export function fuzz(seconds: number, seed: number): Promise<number> {
 
 function judge(r: Random): void {
   const [format, seed] = r.pick(SEEDS);
-  let text = seed;
-  for (let i = r.below(5); i > 0; i--) {
-    const at = r.below(text.length + 1);
-    const piece = r.below(4) === 0 ? String.fromCharCode(r.below(300)) : r.pick(PIECES);
-    text = text.slice(0, at) + piece.repeat(r.below(200) === 0 ? r.below(30_000) : 1) + text.slice(at + r.below(4));
-  }
+  const text = spoil(seed, r, PIECES, 5);
   let list: string[];
   try {
     list = parseAddressList(format, text);

@@ -12,7 +12,7 @@ import {
   splitToken,
 } from '../../src/agents/challenge.ts';
 import { CHALLENGE_WAIT_SECONDS } from '../../src/agents/limits.ts';
-import { random, type Random } from './random.ts';
+import { random, spoil } from './random.ts';
 
 const NOW = 1_800_000_000;
 const PIECES = ['.', '1w', '1p', '1d', 'zzzzzzzzz', '-1', '0', 'A', '_', '%', '=', '&', '?', `${CHALLENGE_NAME}=`, ' ', ';', '\u0000', 'é', '\n', '::', '0x']; // prettier-ignore
@@ -30,8 +30,8 @@ export async function fuzz(seconds: number, seed: number): Promise<number> {
   const until = performance.now() + seconds * 1000;
   let cases = 0;
   for (; performance.now() < until; cases++) {
-    const cookie = mutate(r, r.pick([first.cookie, second.cookie]));
-    const token = mutate(r, r.pick([first.token, second.token, '']));
+    const cookie = spoil(r.pick([first.cookie, second.cookie]), r, PIECES);
+    const token = spoil(r.pick([first.token, second.token, '']), r, PIECES);
     readAll(cookie, token);
     if (r.below(20) !== 0) continue;
     const { is } = await judgeChallenge(key, { ...back, cookie, token });
@@ -63,13 +63,3 @@ function readAll(cookie: string, token: string): void {
 /** All but the last character of base64url, whose bits are not all looked at. */
 const sameSignature = (one: string, other: string): boolean =>
   one.length === other.length && one.slice(0, -1) === other.slice(0, -1);
-
-function mutate(r: Random, seed: string): string {
-  let text = seed;
-  for (let i = r.below(4); i > 0; i--) {
-    const at = r.below(text.length + 1);
-    const piece = r.below(4) === 0 ? String.fromCharCode(r.below(300)) : r.pick(PIECES);
-    text = text.slice(0, at) + piece.repeat(r.below(60) === 0 ? r.below(4000) : 1) + text.slice(at + r.below(4));
-  }
-  return text;
-}

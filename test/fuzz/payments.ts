@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { formatPrice, parsePrice } from '../../src/agents/price.ts';
 import { MAX_PAYMENT_LENGTH, type Payment, readPayment, type Requirement } from '../../src/agents/x402.ts';
-import { random, type Random } from './random.ts';
+import { random, spoil, type Random } from './random.ts';
 
 const TERMS: Requirement = {
   ...{ scheme: 'exact', network: 'eip155:1', amount: '10000', asset: '0xa', payTo: '0xb' },
@@ -34,20 +34,10 @@ export function fuzz(seconds: number, seed: number): Promise<number> {
   const until = performance.now() + seconds * 1000;
   let cases = 0;
   for (; performance.now() < until; cases++) {
-    judgePrice(mutate(r, r.pick(PRICES)));
-    judgePayment(mutate(r, r.pick(PAYMENTS)), r);
+    judgePrice(spoil(r.pick(PRICES), r, PIECES));
+    judgePayment(spoil(r.pick(PAYMENTS), r, PIECES), r);
   }
   return Promise.resolve(cases);
-}
-
-function mutate(r: Random, seed: string): string {
-  let text = seed;
-  for (let i = r.below(4); i > 0; i--) {
-    const at = r.below(text.length + 1);
-    const piece = r.below(4) === 0 ? String.fromCharCode(r.below(300)) : r.pick(PIECES);
-    text = text.slice(0, at) + piece.repeat(r.below(60) === 0 ? r.below(4000) : 1) + text.slice(at + r.below(4));
-  }
-  return text;
 }
 
 function judgePrice(text: string): void {

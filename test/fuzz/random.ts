@@ -73,3 +73,14 @@ export function mutateText(text: string, r: Random, { pieces, words, more = [] }
       return more[way - 7]!(text, r);
   }
 }
+
+/** A text with up to `most` places spoiled: a piece or any character put in, seldom very often, and some of what follows cut. */
+export function spoil(text: string, r: Random, pieces: readonly string[], most = 4): string {
+  let out = text;
+  for (let i = r.below(most + 1); i > 0; i--) {
+    const at = r.below(out.length + 1);
+    const piece = r.below(4) === 0 ? String.fromCharCode(r.below(300)) : r.pick(pieces);
+    out = out.slice(0, at) + piece.repeat(r.below(100) === 0 ? r.below(2000) : 1) + out.slice(at + r.below(6));
+  }
+  return out;
+}

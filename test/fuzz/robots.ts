@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { robotsLines, robotsText } from '../../src/agents/robots-line.ts';
 import { readRobots, RobotsMatcher } from '../../src/agents/robots.ts';
 import { referenceAllows } from '../support/reference-robots.ts';
-import { random, type Random } from './random.ts';
+import { random, spoil, type Random } from './random.ts';
 
 const PIECES = ['User-agent: ', 'user-agent:', 'Allow: /', 'Disallow: /', 'Disallow:', 'Sitemap: x', '*', '$', '#', ':', '\n', '\r', '\r\n', ' ', '\t', '/', '%61', '%2F', '%', '?', 'Ibis', 'Heron', 'a', '/index.html', '\0', 'é', '\ufeff', '😀']; // prettier-ignore
 const SEEDS = [
@@ -29,18 +29,8 @@ export function fuzz(seconds: number, seed: number): Promise<number> {
   const r = random(seed);
   const until = performance.now() + seconds * 1000;
   let cases = 0;
-  for (; performance.now() < until; cases++) judge(mutate(r), r);
+  for (; performance.now() < until; cases++) judge(spoil(r.pick(SEEDS), r, PIECES, 6), r);
   return Promise.resolve(cases);
-}
-
-function mutate(r: Random): string {
-  let text = r.pick(SEEDS);
-  for (let i = r.below(6); i >= 0; i--) {
-    const at = r.below(text.length + 1);
-    const piece = r.below(6) === 0 ? String.fromCharCode(r.below(300)) : r.pick(PIECES);
-    text = text.slice(0, at) + piece.repeat(r.below(100) === 0 ? r.below(500) : 1) + text.slice(at + r.below(6));
-  }
-  return text;
 }
 
 function judge(file: string, r: Random): void {

@@ -1,28 +1,17 @@
 /** `a2a:` of a route, for the plan. */
-import { MAX_AGENT_BODY_BYTES } from '../../../assembly/abi.ts';
 import { A2A_METHODS } from '../../agents/a2a/method.ts';
 import { matchesPattern } from '../../agents/name-pattern.ts';
 import type { A2aPlan, NameList } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import { nearest, shown } from '../spelling.ts';
+import { readBodyLimit } from './body-limit.ts';
 import type { A2aFields } from './a2a-schema.ts';
-import { parseSize } from './quantity.ts';
 import type { Reading } from './reading.ts';
 
 /** `path`: of `a2a`. Null: off. */
 export function readA2a(fields: A2aFields, path: DocumentPath, reading: Reading): A2aPlan | null {
   const { reporter } = reading;
-  const limit = parseSize(fields.bodyLimit)!;
-  if (limit > MAX_AGENT_BODY_BYTES || limit === 0)
-    reporter.report(
-      'error',
-      [...path, 'bodyLimit'],
-      'out-of-range',
-      '`bodyLimit` must be at least 1B and at most 16MB',
-      {
-        cause: 'held bodies share the memory of one isolate',
-      },
-    );
+  const limit = readBodyLimit(fields.bodyLimit, path, reporter);
   for (const list of ['allow', 'deny'] as const)
     fields.methods[list]?.forEach((pattern, index) => {
       if (A2A_METHODS.some((method) => matchesPattern(pattern, method)) || pattern.includes('*')) return;

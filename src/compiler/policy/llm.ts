@@ -1,11 +1,12 @@
 /** `llm:` of a route, for the plan: names are resolved, and what could never act is reported. */
-import { MAX_AGENT_BODY_BYTES, MAX_RATE_SECONDS } from '../../../assembly/abi.ts';
+import { MAX_RATE_SECONDS } from '../../../assembly/abi.ts';
 import { matchesPattern } from '../../agents/name-pattern.ts';
 import type { LlmBudgetPlan, LlmFailoverPlan, LlmPlan, WeightedBackend } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import { shown } from '../spelling.ts';
+import { readBodyLimit } from './body-limit.ts';
 import type { LlmFields } from './llm-schema.ts';
-import { parseDuration, parseSize } from './quantity.ts';
+import { parseDuration } from './quantity.ts';
 import { backendIndex, type Reading } from './reading.ts';
 
 /** `path`: of `llm`; `route` names it in logs. Null: off. */
@@ -37,17 +38,7 @@ export function readLlm(
     reading.secrets.add(secret);
     return { backend: backendIndex(reading, backend, [...path, 'keys', backend]), secret };
   });
-  const limit = parseSize(fields.bodyLimit)!;
-  if (limit > MAX_AGENT_BODY_BYTES || limit === 0)
-    reporter.report(
-      'error',
-      [...path, 'bodyLimit'],
-      'out-of-range',
-      '`bodyLimit` must be at least 1B and at most 16MB',
-      {
-        cause: 'held bodies share the memory of one isolate',
-      },
-    );
+  const limit = readBodyLimit(fields.bodyLimit, path, reporter);
   const budgets = (fields.budgets ?? []).map((budget, index) =>
     readBudget(budget, [...path, 'budgets', index], index === 0 ? route : `${route} ${index + 1}`, reading),
   );

@@ -1,13 +1,13 @@
 /** `mcp:` of a route, for the plan, and the route of its metadata. */
-import { MAX_AGENT_BODY_BYTES } from '../../../assembly/abi.ts';
 import { metadataPath, resourceMetadata } from '../../agents/mcp/resource-metadata.ts';
 import { MCP_VERSIONS } from '../../agents/mcp/version.ts';
 import type { McpAuthPlan, McpPlan, NameList, RouteAction } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import type { RouteSource } from '../sources.ts';
 import { shown } from '../spelling.ts';
+import { readBodyLimit } from './body-limit.ts';
 import type { McpFields } from './mcp-schema.ts';
-import { parseDuration, parseSize } from './quantity.ts';
+import { parseDuration } from './quantity.ts';
 import type { Reading } from './reading.ts';
 
 /** `path`: of `mcp`. Null: off. */
@@ -18,17 +18,7 @@ export function readMcp(
   reading: Reading,
 ): McpPlan | null {
   const { reporter } = reading;
-  const limit = parseSize(fields.bodyLimit)!;
-  if (limit > MAX_AGENT_BODY_BYTES || limit === 0)
-    reporter.report(
-      'error',
-      [...path, 'bodyLimit'],
-      'out-of-range',
-      '`bodyLimit` must be at least 1B and at most 16MB',
-      {
-        cause: 'held bodies share the memory of one isolate',
-      },
-    );
+  const limit = readBodyLimit(fields.bodyLimit, path, reporter);
   const forward = fields.forwardAuthorization ?? (fields.auth === undefined && fields.servers === undefined);
   const auth = fields.auth === undefined ? null : readAuth(fields.auth, [...path, 'auth'], hostnames, forward, reading);
   if (fields.mode === 'off') return null;
