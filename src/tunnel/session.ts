@@ -147,7 +147,8 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
           answer.code === RESET_CODE.unreachable ||
           (answer.code === RESET_CODE.lost && movable));
       if (!again) break;
-      (tried ??= new Set()).add(edge);
+      // A lane whose socket was lost is picked once it has another: were it left out, nobody would be there after the second loss.
+      if (answer.code !== RESET_CODE.lost) (tried ??= new Set()).add(edge);
     }
     watch?.ended(last?.message ?? 'no connector of the tunnel is connected');
     if (last === null) return failure(503, 'no connector of the tunnel is connected');
