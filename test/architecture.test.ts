@@ -64,7 +64,7 @@ interface Row {
 }
 
 const ABI = 'assembly/(?:waf/|regex/|agents/)?abi';
-const LEAVES = `${ABI}|src/plan|src/bytes`;
+const LEAVES = `${ABI}|src/plan|src/bytes|src/durable-object`;
 const SIGNATURE = 'src/control/(?:signature|openapi-(?:tunnels|agents|payments|words))';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';
 const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame|access|register|registry|consent|shard)';
@@ -74,7 +74,13 @@ const CONNECTOR =
 const RUNTIME = 'src/(router|waf|agents|observe|platform|control)/.*';
 const TABLE: readonly Row[] = [
   { name: 'assembly', files: /^assembly\//, local: /^assembly\//, packages: [], node: false },
-  { name: 'leaves of src/', files: /^src\/(site-plan|bytes)\.ts$/, local: /^$/, packages: [], node: false },
+  {
+    name: 'leaves of src/',
+    files: /^src\/(site-plan|bytes|durable-object)\.ts$/,
+    local: /^$/,
+    packages: [],
+    node: false,
+  },
   { name: 'src/plan.ts', files: /^src\/plan\.ts$/, local: /^src\/site-plan(\.ts)?$/, packages: [], node: false },
   {
     name: 'src/compiler',
@@ -154,7 +160,7 @@ const TABLE: readonly Row[] = [
   {
     name: 'src/agents: proof of identity, for the worker, the command line and everybody',
     files: /^src\/agents\//,
-    local: /^src\/(bytes|plan|agents\/.*)/,
+    local: /^src\/(bytes|plan|durable-object|agents\/.*)/,
     packages: ['jose', '@mdream/js'],
     node: false,
   },

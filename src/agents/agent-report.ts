@@ -2,6 +2,7 @@
  * What agents did, by day: a Durable Object, so that the counts of all isolates and processes come together, in shards, so
  * that none is written to by all. Isolates send what they gathered, at most once a second each.
  */
+import type { ObjectNamespace, ObjectStorage } from '../durable-object.ts';
 import {
   addTally,
   emptyTally,
@@ -12,7 +13,6 @@ import {
   type AgentName,
   type AgentTally,
 } from './agent-tally.ts';
-import type { GuardNamespace, GuardStorage } from './replay-guard.ts';
 import {
   MAX_LISTED_AGENTS,
   MAX_REPORT_AGENTS,
@@ -45,12 +45,12 @@ export interface AgentsReport {
 }
 
 export class AgentReport {
-  readonly #storage: GuardStorage;
+  readonly #storage: ObjectStorage;
   readonly #now: () => number;
   #swept = 0;
 
   /** `now`: milliseconds since the epoch. */
-  constructor(state: { readonly storage: GuardStorage }, _environment?: unknown, now: () => number = Date.now) {
+  constructor(state: { readonly storage: ObjectStorage }, _environment?: unknown, now: () => number = Date.now) {
     this.#storage = state.storage;
     this.#now = now;
     for (const table of TABLES) this.#exec(table);
@@ -248,7 +248,7 @@ function isTally(value: AgentTally | null): boolean {
 const REPORT_TIMEOUT_MS = 5000;
 
 function shardOf(
-  namespace: GuardNamespace,
+  namespace: ObjectNamespace,
   shard: number,
 ): { fetch(url: string, init?: RequestInit): Promise<Response> } {
   return namespace.get(namespace.idFromName(`agents-${shard}`) as never);
@@ -272,7 +272,7 @@ export function* batches(tallies: readonly AgentTally[]): Generator<readonly Age
 
 /** Sends what was gathered; false: it did not arrive. */
 export async function sendTallies(
-  namespace: GuardNamespace,
+  namespace: ObjectNamespace,
   shard: number,
   tallies: readonly AgentTally[],
 ): Promise<boolean> {
@@ -288,7 +288,7 @@ export async function sendTallies(
 }
 
 /** The report of all shards since a day (see `dayOf`), the most requests first. Rejects when a shard does not answer. */
-export async function readReport(namespace: GuardNamespace, since: number): Promise<AgentsReport> {
+export async function readReport(namespace: ObjectNamespace, since: number): Promise<AgentsReport> {
   const signal = AbortSignal.timeout(REPORT_TIMEOUT_MS);
   const parts = await Promise.all(
     Array.from({ length: REPORT_SHARDS }, async (_, shard) => {

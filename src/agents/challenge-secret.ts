@@ -2,9 +2,9 @@
  * What challenges are signed with: made once for a deployment and kept by an object, so that all isolates and processes
  * believe what one of them has signed.
  */
+import type { ObjectNamespace } from '../durable-object.ts';
 import { LIMITER_TIMEOUT_MS } from './limits.ts';
 import { bytesOfBase64Url } from './json-web-key.ts';
-import type { GuardNamespace } from './replay-guard.ts';
 
 /** The object, which is none of those that count. */
 const NAME = 'challenge-secret';
@@ -17,7 +17,7 @@ let own: Uint8Array<ArrayBuffer> | null = null;
  * Rejects when it can not be had. `namespace` null: there are no objects, and so there is one process alone. What is kept is
  * the key, never the asking for it: the runtime drops that with the request that began it, and others would wait forever.
  */
-export async function challengeKey(namespace: GuardNamespace | null): Promise<CryptoKey> {
+export async function challengeKey(namespace: ObjectNamespace | null): Promise<CryptoKey> {
   if (known !== null) return known;
   const key = await keyOf(
     namespace === null ? (own ??= crypto.getRandomValues(new Uint8Array(32))) : await ask(namespace),
@@ -25,7 +25,7 @@ export async function challengeKey(namespace: GuardNamespace | null): Promise<Cr
   return (known ??= key);
 }
 
-async function ask(namespace: GuardNamespace): Promise<Uint8Array<ArrayBuffer>> {
+async function ask(namespace: ObjectNamespace): Promise<Uint8Array<ArrayBuffer>> {
   const stub = namespace.get(namespace.idFromName(NAME) as never);
   const response = await stub.fetch('http://limit/secret', {
     method: 'POST',

@@ -1,8 +1,9 @@
+import type { ObjectNamespace } from '../durable-object.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { objectStorage, type TestStorage } from '../../test/support/object-storage.ts';
-import { Books, type Charge, chargeId, Ledger, type LedgerNamespace } from './ledger.ts';
+import { Books, type Charge, chargeId, Ledger } from './ledger.ts';
 import { CHARGE_SLOT_SECONDS, LEDGER_SHARDS, MAX_ACCOUNTS, MAX_CHARGES, RESERVATION_SECONDS } from './limits.ts';
 
 const NOW = 1_000_000_000;
@@ -11,7 +12,7 @@ const NOW = 1_000_000_000;
 function deployment() {
   const clock = { now: NOW * 1000 };
   const objects = new Map<string, { object: Ledger; kept: TestStorage }>();
-  const namespace: LedgerNamespace = {
+  const namespace: ObjectNamespace = {
     idFromName: (name) => name,
     get: (name: string) => ({
       fetch: (url, init) => {

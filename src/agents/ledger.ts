@@ -5,18 +5,10 @@
  * captured nor released is released by itself, so that whatever goes wrong is in favour of the agent. A charge has an id
  * that stands for what was signed, and an id is used once.
  */
+import type { ObjectNamespace, ObjectStorage } from '../durable-object.ts';
 import { base64Url } from './json-web-key.ts';
 import { CHARGE_SLOT_SECONDS, LEDGER_SHARDS, MAX_ACCOUNTS, MAX_CHARGES, RESERVATION_SECONDS } from './limits.ts';
 import { MAX_PRICE_UNITS } from './price.ts';
-
-/** What is used of an object's storage; SQLite's. */
-export interface LedgerStorage {
-  readonly sql: {
-    exec(query: string, ...values: (string | number)[]): { toArray(): Record<string, unknown>[] };
-  };
-  getAlarm(): Promise<number | null>;
-  setAlarm(time: number): Promise<void>;
-}
 
 export interface Charge {
   /** 43 characters base64url: a hash of what was signed. */
@@ -57,14 +49,14 @@ const CAPTURED = 1;
 const MAX_MICROS = MAX_PRICE_UNITS * 1_000_000;
 
 export class Ledger {
-  readonly #storage: LedgerStorage;
+  readonly #storage: ObjectStorage;
   readonly #now: () => number;
   /** Charges and accounts that are remembered. PERF: counting a table reads it whole. */
   #charges = 0;
   #holders = 0;
 
   /** `now`: milliseconds since the epoch. */
-  constructor(state: { readonly storage: LedgerStorage }, _environment?: unknown, now: () => number = Date.now) {
+  constructor(state: { readonly storage: ObjectStorage }, _environment?: unknown, now: () => number = Date.now) {
     this.#storage = state.storage;
     this.#now = now;
     for (const table of TABLES) this.#rows(table);
@@ -213,18 +205,13 @@ export class Ledger {
   }
 }
 
-export interface LedgerNamespace {
-  idFromName(name: string): unknown;
-  get(id: never): { fetch(url: string, init?: RequestInit): Promise<Response> };
-}
-
 const TIMEOUT_MS = 3000;
 
 /** The book of a deployment. Each call rejects when the object can not be asked. */
 export class Books {
-  readonly #namespace: LedgerNamespace;
+  readonly #namespace: ObjectNamespace;
 
-  constructor(namespace: LedgerNamespace) {
+  constructor(namespace: ObjectNamespace) {
     this.#namespace = namespace;
   }
 

@@ -1,3 +1,4 @@
+import type { ObjectNamespace } from '../durable-object.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -5,7 +6,6 @@ import { objectStorage } from '../../test/support/object-storage.ts';
 import { base64Url } from './json-web-key.ts';
 import { LIMITER_SHARDS, MAX_EXHAUSTED, MAX_RATE_WINDOWS, RATE_FLUSH_MS, RATE_SWEEP_SECONDS } from './limits.ts';
 import { RateLimiter, take, type Taken } from './rate-limiter.ts';
-import type { GuardNamespace } from './replay-guard.ts';
 
 const NOW = 1_000_000_000_000;
 const idOf = (n: number) => base64Url(new Uint8Array(32).map((_, at) => (n >> ((at % 4) * 8)) & 255));
@@ -207,7 +207,7 @@ test('never more than its limit within a window, over any interleaving', async (
 function namespace() {
   const objects = new Map<string, ReturnType<typeof limiter>>();
   let calls = 0;
-  const found: GuardNamespace = {
+  const found: ObjectNamespace = {
     idFromName: (name) => name,
     get: (name: string) => ({
       async fetch(url) {
@@ -263,7 +263,7 @@ test('askers are told the truth when nobody answers', async () => {
     () => Promise.resolve(new Response(null, { status: 507 })),
     () => Promise.resolve(new Response('{', { status: 200 })),
   ]) {
-    const broken: GuardNamespace = { idFromName: (name) => name, get: () => ({ fetch }) };
+    const broken: ObjectNamespace = { idFromName: (name) => name, get: () => ({ fetch }) };
     assert.equal(await take(broken, { rule: 'x', key: 'k', limit: 1, windowSeconds: 60 }), null);
   }
 });

@@ -10,6 +10,7 @@
  * REJECTED: windows of the clock (all keys of a rule start again at once, and with them all clients that wait), sliding
  * windows and buckets of tokens (a client cannot tell when it may come again), one object for each key (a file each).
  */
+import type { ObjectNamespace, ObjectStorage } from '../durable-object.ts';
 import { base64Url } from './json-web-key.ts';
 import {
   LIMITER_SHARDS,
@@ -19,7 +20,6 @@ import {
   RATE_FLUSH_MS,
   RATE_SWEEP_SECONDS,
 } from './limits.ts';
-import type { GuardNamespace, GuardStorage } from './replay-guard.ts';
 
 /** What is taken from a window. */
 export interface Take {
@@ -63,7 +63,7 @@ interface Span {
 }
 
 export class RateLimiter {
-  readonly #storage: GuardStorage;
+  readonly #storage: ObjectStorage;
   readonly #now: () => number;
   /** Windows that this instance was asked for; those that are not written yet are in `#unwritten`. */
   readonly #spans = new Map<string, Span>();
@@ -74,7 +74,7 @@ export class RateLimiter {
   #count: number;
 
   /** `now`: milliseconds since the epoch. */
-  constructor(state: { readonly storage: GuardStorage }, _environment?: unknown, now: () => number = Date.now) {
+  constructor(state: { readonly storage: ObjectStorage }, _environment?: unknown, now: () => number = Date.now) {
     this.#storage = state.storage;
     this.#now = now;
     this.#create();
@@ -221,16 +221,16 @@ function answer(taken: Taken): Response {
 const exhausted = new Map<string, number>();
 
 /** Null: nobody could be asked, or no more windows can be counted. */
-export function take(namespace: GuardNamespace, wanted: Take): Promise<Taken | null> {
+export function take(namespace: ObjectNamespace, wanted: Take): Promise<Taken | null> {
   return ask(namespace, wanted, wanted.spent === true ? '/spent' : '');
 }
 
 /** Gives back what was taken and not used to its window, which ends about `until` (ms since the epoch), and to no later one. */
-export function giveBack(namespace: GuardNamespace, wanted: Take, until: number): Promise<Taken | null> {
+export function giveBack(namespace: ObjectNamespace, wanted: Take, until: number): Promise<Taken | null> {
   return ask(namespace, { ...wanted, refundable: true }, `/back/${Math.floor(until)}`);
 }
 
-async function ask(namespace: GuardNamespace, wanted: Take, more: string): Promise<Taken | null> {
+async function ask(namespace: ObjectNamespace, wanted: Take, more: string): Promise<Taken | null> {
   const { rule, key, limit, windowSeconds, cost = 1, refundable = false } = wanted;
   const hash = new Uint8Array(
     await crypto.subtle.digest('SHA-256', new TextEncoder().encode(JSON.stringify([rule, windowSeconds, key]))),

@@ -1,9 +1,10 @@
+import type { ObjectNamespace } from '../durable-object.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { objectStorage } from '../../test/support/object-storage.ts';
 import { base64Url } from './json-web-key.ts';
 import { MAX_NONCES, NONCE_SLOT_SECONDS, REPLAY_SHARDS } from './limits.ts';
-import { askReplayGuard, type GuardNamespace, ReplayGuard } from './replay-guard.ts';
+import { askReplayGuard, ReplayGuard } from './replay-guard.ts';
 
 const NOW = 1_000_000_000;
 const idOf = (n: number) => base64Url(new Uint8Array(32).map((_, at) => (n >> ((at % 4) * 8)) & 255));
@@ -75,7 +76,7 @@ test('anything else is refused', async () => {
 
 test('askers go by agent and nonce, spread over shards, and are told the truth when nobody answers', async () => {
   const objects = new Map<string, ReturnType<typeof guard>>();
-  const namespace: GuardNamespace = {
+  const namespace: ObjectNamespace = {
     idFromName: (name) => name,
     get: (name: string) => ({
       async fetch(url) {
@@ -94,7 +95,7 @@ test('askers go by agent and nonce, spread over shards, and are told the truth w
     () => Promise.reject(new Error('down')),
     () => Promise.resolve(new Response(null, { status: 500 })),
   ]) {
-    const broken: GuardNamespace = { idFromName: (name) => name, get: () => ({ fetch }) };
+    const broken: ObjectNamespace = { idFromName: (name) => name, get: () => ({ fetch }) };
     assert.equal(await askReplayGuard(broken, 'https://a.example/', 'm', NOW + 60), null);
   }
 });

@@ -5,21 +5,9 @@
  * SPEC: RFC 9421 section 7.2.2; draft-ietf-webbotauth-httpsig-protocol appendix C: where the store can not be asked, no
  * protection is claimed.
  */
+import type { ObjectNamespace, ObjectStorage } from '../durable-object.ts';
 import { base64Url } from './json-web-key.ts';
 import { MAX_NONCES, MAX_SIGNATURE_SECONDS, NONCE_SLOT_SECONDS, REPLAY_SHARDS } from './limits.ts';
-
-/** What is used of an object's storage; SQLite's. */
-export interface GuardStorage {
-  readonly sql: {
-    exec(
-      query: string,
-      ...values: (string | number)[]
-    ): { readonly rowsWritten: number; toArray(): Record<string, unknown>[] };
-  };
-  getAlarm(): Promise<number | null>;
-  setAlarm(time: number): Promise<void>;
-  deleteAll(): Promise<void>;
-}
 
 /** The answers of an object, as statuses. */
 const FRESH = 201;
@@ -33,13 +21,13 @@ const PATH = /^\/([A-Za-z0-9_-]{43})\/([0-9]{1,15})$/;
 const MAX_KEPT_SECONDS = 7 * MAX_SIGNATURE_SECONDS;
 
 export class ReplayGuard {
-  readonly #storage: GuardStorage;
+  readonly #storage: ObjectStorage;
   readonly #now: () => number;
   #swept = 0;
   #count: number;
 
   /** `now`: milliseconds since the epoch. */
-  constructor(state: { readonly storage: GuardStorage }, _environment?: unknown, now: () => number = Date.now) {
+  constructor(state: { readonly storage: ObjectStorage }, _environment?: unknown, now: () => number = Date.now) {
     this.#storage = state.storage;
     this.#now = now;
     this.#exec('CREATE TABLE IF NOT EXISTS nonce (id TEXT PRIMARY KEY, slot INTEGER NOT NULL) WITHOUT ROWID');
@@ -101,17 +89,12 @@ export class ReplayGuard {
   }
 }
 
-export interface GuardNamespace {
-  idFromName(name: string): unknown;
-  get(id: never): { fetch(url: string, init?: RequestInit): Promise<Response> };
-}
-
 /** Milliseconds for the guard's answer; without it there is no protection, and nobody says there is. */
 const GUARD_TIMEOUT_MS = 2000;
 
 /** For `WebBotAuthSources.fresh`. */
 export async function askReplayGuard(
-  namespace: GuardNamespace,
+  namespace: ObjectNamespace,
   agent: string,
   nonce: string,
   expires: number,

@@ -2,11 +2,11 @@
  * What this isolate knows of agents since its last write, and the write: at most one in REPORT_FLUSH_MS. What is lost with
  * an isolate is what it gathered since then.
  */
+import type { ObjectNamespace } from '../durable-object.ts';
 import { agentEvents, type AgentEvents } from '../agents/agent-events.ts';
 import { batches, sendTallies } from '../agents/agent-report.ts';
 import { addEvents, addRefusal, addTally, gather, type AgentName, type AgentTally } from '../agents/agent-tally.ts';
 import { MAX_PENDING_AGENTS, REPORT_FLUSH_MS, REPORT_SHARDS } from '../agents/report-limits.ts';
-import type { GuardNamespace } from '../platform/platform.ts';
 import { callerOf } from '../router/caller.ts';
 import type { Exchange } from '../router/exchange.ts';
 
@@ -53,7 +53,7 @@ function agentOf(exchange: Exchange): AgentName {
   return { app: exchange.plan?.app ?? '', agent, operator, category, identity };
 }
 
-function flush(exchange: Exchange, report: GuardNamespace): void {
+function flush(exchange: Exchange, report: ObjectNamespace): void {
   const now = exchange.startedAt;
   if (due !== 0 && now < due + LOST_MS) return;
   const wait = Math.max(0, sentAt + REPORT_FLUSH_MS - now);
@@ -65,7 +65,7 @@ function flush(exchange: Exchange, report: GuardNamespace): void {
 /** Writes of one exchange's context: what comes while one is on its way goes with the next. */
 const MAX_WRITES = 3;
 
-async function send(report: GuardNamespace, first: number): Promise<void> {
+async function send(report: ObjectNamespace, first: number): Promise<void> {
   let wait = first;
   for (let write = 0; write < MAX_WRITES && pending.size > 0; write++) {
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));

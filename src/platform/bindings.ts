@@ -13,8 +13,9 @@
  * Objects: `TunnelSession`, `TunnelRegistry`, `ReplayGuard`, `McpSessions`, `AgentReport`, `RateLimiter` and `Ledger`, with
  * SQLite storage.
  */
+import type { ObjectNamespace } from '../durable-object.ts';
 import type { TunnelSessionNamespace } from '../tunnel/objects.ts';
-import type { AgentOptions, GuardNamespace } from './platform.ts';
+import type { AgentOptions } from './platform.ts';
 import type { RegistryNamespace } from './registry.ts';
 
 export interface Env {
@@ -47,15 +48,15 @@ export interface Env {
   /** On-prem: `network` service that reaches public addresses only, over TLS: for the keys of agents. */
   readonly PUBLIC?: Fetcher;
   /** Objects that remember the nonces of signed requests; without it nobody does. */
-  readonly REPLAY_GUARD?: GuardNamespace;
+  readonly REPLAY_GUARD?: ObjectNamespace;
   /** Objects that count how often something happened; without it rates can not be kept. */
-  readonly RATE_LIMITER?: GuardNamespace;
+  readonly RATE_LIMITER?: ObjectNamespace;
   /** Objects that remember sessions of MCP clients; without it there are none where the gateway would have to. */
-  readonly MCP_SESSIONS?: GuardNamespace;
+  readonly MCP_SESSIONS?: ObjectNamespace;
   /** Objects that keep what agents did, for the report. */
-  readonly AGENT_REPORT?: GuardNamespace;
+  readonly AGENT_REPORT?: ObjectNamespace;
   /** Objects that keep who owes what; without it nothing can be charged. */
-  readonly LEDGER?: GuardNamespace;
+  readonly LEDGER?: ObjectNamespace;
   /** `off`, or what the operator chooses about signed requests, as an object or its JSON. */
   readonly AGENTS?: AgentOptions | string;
   /** `SECRET_<NAME>`: text of the secret that policies call NAME. `DIALS` may name any other binding. */

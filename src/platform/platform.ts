@@ -1,4 +1,5 @@
 /** What differs between Cloudflare and on-prem workerd; one implementation per target beside this file. */
+import type { ObjectNamespace } from '../durable-object.ts';
 import type { Endpoint, Manifest } from '../plan.ts';
 import type { AccessRule } from '../tunnel/access.ts';
 
@@ -16,9 +17,9 @@ export interface Platform {
   /** For the proof of an agent's identity; null: signatures are not looked at. */
   readonly agents: AgentPlatform | null;
   /** Objects that count how often something happened; null, or absent: nobody does. */
-  readonly limiter?: GuardNamespace | null;
+  readonly limiter?: ObjectNamespace | null;
   /** Objects that remember sessions of MCP clients; null, or absent: nobody does. */
-  readonly mcpSessions?: GuardNamespace | null;
+  readonly mcpSessions?: ObjectNamespace | null;
   /** A named secret, or undefined when there is none of that name. */
   secret(name: string): string | undefined;
 }
@@ -30,11 +31,11 @@ export interface AgentPlatform {
   /** Reaches public addresses only, and follows no redirect. */
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   /** Objects that remember nonces; null: nobody does. */
-  readonly guard: GuardNamespace | null;
+  readonly guard: ObjectNamespace | null;
   /** Objects that keep what agents did; null, or absent: nobody does. */
-  readonly report?: GuardNamespace | null;
+  readonly report?: ObjectNamespace | null;
   /** Objects that keep who owes what; null, or absent: nothing can be charged. */
-  readonly ledger?: GuardNamespace | null;
+  readonly ledger?: ObjectNamespace | null;
   readonly options: AgentOptions;
 }
 
@@ -51,11 +52,6 @@ export interface AgentOptions {
   readonly dns?: string;
   /** TLS ends in front of this gateway. */
   readonly https?: boolean;
-}
-
-export interface GuardNamespace {
-  idFromName(name: string): unknown;
-  get(id: never): { fetch(url: string, init?: RequestInit): Promise<Response> };
 }
 
 export interface ImageStore {

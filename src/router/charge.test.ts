@@ -1,3 +1,4 @@
+import type { ObjectNamespace } from '../durable-object.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ACTION_CHARGE, EFFECT_RULE, MODE_ENFORCE } from '../../assembly/abi.ts';
@@ -6,14 +7,14 @@ import { Books, type Charge, Ledger } from '../agents/ledger.ts';
 import { CHARGED_HEADER } from '../agents/pay-per-crawl.ts';
 import type { Requirement } from '../agents/x402.ts';
 import type { PaymentsPlan, PaymentTerms, RulePlan } from '../plan.ts';
-import type { AgentPlatform, GuardNamespace } from '../platform/platform.ts';
+import type { AgentPlatform } from '../platform/platform.ts';
 import type { Effect } from '../waf/engine.ts';
 import type { PendingCharge } from './charge.ts';
 import type { Exchange } from './exchange.ts';
 import { payment } from './payment.ts';
 import { action, backend, plan, run } from './testing.ts';
 
-function ledger(): GuardNamespace {
+function ledger(): ObjectNamespace {
   const objects = new Map<string, Ledger>();
   return {
     idFromName: (name) => name,

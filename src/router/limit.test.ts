@@ -1,3 +1,4 @@
+import type { ObjectNamespace } from '../durable-object.ts';
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
@@ -12,7 +13,6 @@ import {
 } from '../../assembly/abi.ts';
 import { RateLimiter } from '../agents/rate-limiter.ts';
 import { objectStorage } from '../../test/support/object-storage.ts';
-import type { GuardNamespace } from '../agents/replay-guard.ts';
 import type { RatePlan, RulePlan } from '../plan.ts';
 import type { Effect } from '../waf/engine.ts';
 import { action, backend, plan, run, type RunOptions } from './testing.ts';
@@ -27,7 +27,7 @@ const none = { b: 0, value: '' };
 const matched = (index: number, a: number, mode = MODE_ENFORCE): Effect => ({ kind: EFFECT_RULE, index, mode, a, ...none }) as Effect; // prettier-ignore
 const keyed = (index: number, b: number, value: string): Effect => ({ kind: EFFECT_VALUE, index, mode: MODE_ENFORCE, a: VALUE_KEY, b, value }) as Effect; // prettier-ignore
 
-function limiter(): { readonly asked: string[]; readonly namespace: GuardNamespace } {
+function limiter(): { readonly asked: string[]; readonly namespace: ObjectNamespace } {
   const asked: string[] = [];
   const object = new RateLimiter({ storage: objectStorage() });
   return {
@@ -68,7 +68,7 @@ describe('limit', () => {
   });
 
   test('where nobody counts, onError decides, and the log says so', async () => {
-    const broken: GuardNamespace = {
+    const broken: ObjectNamespace = {
       idFromName: (name) => name,
       get: () => ({ fetch: () => Promise.reject(new Error('down')) }),
     };
@@ -103,7 +103,7 @@ describe('limit', () => {
   });
 
   test('a challenge without its secret refuses everybody', async () => {
-    const down: GuardNamespace = {
+    const down: ObjectNamespace = {
       idFromName: (name) => name,
       get: () => ({ fetch: () => Promise.resolve(new Response(null, { status: 500 })) }),
     };

@@ -3,7 +3,8 @@
  * Clients get an id of ours (src/agents/mcp/sessions.ts), which means a backend, an endpoint and the id there. Where there is
  * one endpoint nothing of this is needed, and its ids pass as they are.
  */
-import { endSession, findSession, openSession, type SessionNamespace } from '../agents/mcp/sessions.ts';
+import type { ObjectNamespace } from '../durable-object.ts';
+import { endSession, findSession, openSession } from '../agents/mcp/sessions.ts';
 import { isStateless } from '../agents/mcp/version.ts';
 import type { Backend, Plan } from '../plan.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
@@ -108,7 +109,7 @@ function hasNone({ request, mcp }: Exchange): boolean {
   return mcp?.stateless ?? isStateless(request.headers.get('mcp-protocol-version') ?? '');
 }
 
-function namespaceOf({ platform }: Exchange): SessionNamespace {
+function namespaceOf({ platform }: Exchange): ObjectNamespace {
   const { mcpSessions = null } = platform;
   if (mcpSessions === null) throw new Error('there is nobody to remember sessions of MCP clients');
   return mcpSessions;

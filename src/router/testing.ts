@@ -1,8 +1,9 @@
 /** For tests only: plans with defaults filled in, and an engine in TypeScript whose images are plans in JSON. */
+import type { ObjectNamespace } from '../durable-object.ts';
 import { OUTCOME_NO_ROUTE, OUTCOME_OK } from '../../assembly/abi.ts';
 import type { Backend, Endpoint, Plan, RouteAction } from '../plan.ts';
 import { memoryImages } from '../platform/images.ts';
-import type { AgentPlatform, GuardNamespace, Platform } from '../platform/platform.ts';
+import type { AgentPlatform, Platform } from '../platform/platform.ts';
 import type { Engine, Generation, HeadResult, StageResult } from '../waf/engine.ts';
 import { createExchange, type Exchange } from './exchange.ts';
 import type { Lease } from './generation.ts';
@@ -164,8 +165,8 @@ export interface RunOptions {
   /** The word of a tunnel's registry. */
   readonly exposed?: NonNullable<Platform['exposed']>;
   readonly agents?: AgentPlatform;
-  readonly mcpSessions?: GuardNamespace;
-  readonly limiter?: GuardNamespace;
+  readonly mcpSessions?: ObjectNamespace;
+  readonly limiter?: ObjectNamespace;
 }
 
 /** Runs one request through the pipeline against origins that are functions; log lines are collected, not printed. */

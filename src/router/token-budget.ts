@@ -4,10 +4,10 @@
  * back once the answer is over, and what was used beyond is added. So requests that are on their way can not spend a
  * budget together that each of them would find full; only what an answer has beyond its reservation overshoots.
  */
+import type { ObjectNamespace } from '../durable-object.ts';
 import { LIMITER_TIMEOUT_MS } from '../agents/limits.ts';
 import { totalOf, type Usage } from '../agents/llm/usage.ts';
 import { giveBack, take, type Take, type Taken } from '../agents/rate-limiter.ts';
-import type { GuardNamespace } from '../agents/replay-guard.ts';
 import { addressOf } from '../platform/authority.ts';
 import type { LlmBudgetPlan } from '../plan.ts';
 import { callerOf } from './caller.ts';
@@ -46,7 +46,7 @@ export async function reserve(exchange: Exchange, llm: LlmExchange): Promise<voi
  * Null when it takes too long. Nobody settles what comes after that, or for a client that is gone: it is given back, also
  * where the runtime has dropped the request meanwhile with all that it waits for.
  */
-function taking(exchange: Exchange, limiter: GuardNamespace, wanted: Take): Promise<Taken | null> {
+function taking(exchange: Exchange, limiter: ObjectNamespace, wanted: Take): Promise<Taken | null> {
   let late = false;
   const asked = take(limiter, wanted);
   const unwanted = asked.then(async (taken) => {

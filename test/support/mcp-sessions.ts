@@ -1,9 +1,9 @@
 /** Objects of sessions in this process, for units: a map for each object. */
-import type { SessionNamespace } from '../../src/agents/mcp/sessions.ts';
+import type { ObjectNamespace } from '../../src/durable-object.ts';
 
-export function sessionObjects(): { readonly namespace: SessionNamespace; readonly kept: Map<string, string> } {
+export function sessionObjects(): { readonly namespace: ObjectNamespace; readonly kept: Map<string, string> } {
   const kept = new Map<string, string>();
-  const namespace: SessionNamespace = {
+  const namespace: ObjectNamespace = {
     idFromName: (name) => name,
     get: () => ({
       fetch: async (url, init) => {

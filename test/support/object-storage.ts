@@ -1,16 +1,8 @@
 /** Storage of a Durable Object, by the SQLite of Node, for units of objects that keep tables. */
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import type { ObjectStorage } from '../../src/durable-object.ts';
 
-export interface TestStorage {
-  readonly sql: {
-    exec(
-      query: string,
-      ...values: (string | number)[]
-    ): { readonly rowsWritten: number; toArray(): Record<string, unknown>[] };
-  };
-  getAlarm(): Promise<number | null>;
-  setAlarm(time: number): Promise<void>;
-  deleteAll(): Promise<void>;
+export interface TestStorage extends ObjectStorage {
   alarm: number | null;
   /** Rows of a table. */
   rows(table: string): number;

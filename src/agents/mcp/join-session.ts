@@ -2,6 +2,7 @@
  * A joined endpoint in the words of the versions with sessions: a session of ours stands for one at each server. A server of
  * 2026-07-28 has none; its requests get what the client said of itself at the beginning.
  */
+import type { ObjectNamespace } from '../../durable-object.ts';
 import type { McpJoinPlan, McpServerPlan } from '../../plan.ts';
 import { accepted, json, nobody, passAnswer } from './join-answer.ts';
 import { MAX_INITIALIZE } from './join-limits.ts';
@@ -28,7 +29,7 @@ import {
 import { INVALID_PARAMS, listedResult, METHOD_NOT_FOUND, unknown } from './join-stateless.ts';
 import { weave } from './join-stream.ts';
 import { mapMember, member, stringOf } from './json-parts.ts';
-import { endSession, findSession, openSession, type SessionNamespace } from './sessions.ts';
+import { endSession, findSession, openSession } from './sessions.ts';
 
 const INVALID_REQUEST = -32600;
 /** SPEC: MCP 2025-11-25, resources, error handling. */
@@ -43,7 +44,7 @@ interface JoinedSession {
 }
 
 export interface Sessions {
-  readonly namespace: SessionNamespace;
+  readonly namespace: ObjectNamespace;
   readonly ttl: number; // seconds
 }
 

@@ -1,5 +1,6 @@
+import { objectStorage, type TestStorage } from '../../../test/support/object-storage.ts';
+import type { ObjectNamespace } from '../../durable-object.ts';
 import assert from 'node:assert/strict';
-import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { test } from 'node:test';
 import {
   MAX_MCP_SESSION_BYTES,
@@ -7,47 +8,19 @@ import {
   MCP_SESSION_SHARDS,
   MCP_SESSION_SLOT_SECONDS,
 } from './join-limits.ts';
-import {
-  endSession,
-  findSession,
-  findTask,
-  keepTask,
-  McpSessions,
-  openSession,
-  type SessionNamespace,
-  type SessionStorage,
-} from './sessions.ts';
-
-/** Storage of an object, by the SQLite of Node. */
-function storage(): SessionStorage & { alarm: number | null; rows(): number } {
-  let database = new DatabaseSync(':memory:');
-  const kept: SessionStorage & { alarm: number | null; rows(): number } = {
-    alarm: null,
-    rows: () => Number(database.prepare('SELECT count(*) AS n FROM session').get()?.['n']),
-    sql: {
-      exec(query, ...values) {
-        const rows = database.prepare(query).all(...(values as SQLInputValue[]));
-        return { toArray: () => rows };
-      },
-    },
-    getAlarm: () => Promise.resolve(kept.alarm),
-    setAlarm: (time) => Promise.resolve(void (kept.alarm = time)),
-    deleteAll: () => Promise.resolve(void (database = new DatabaseSync(':memory:'))),
-  };
-  return kept;
-}
+import { endSession, findSession, findTask, keepTask, McpSessions, openSession } from './sessions.ts';
 
 /** All objects of a deployment. */
 function deployment() {
   const clock = { now: 1_000_000_000_000 };
-  const objects = new Map<string, { object: McpSessions; kept: ReturnType<typeof storage> }>();
-  const namespace: SessionNamespace = {
+  const objects = new Map<string, { object: McpSessions; kept: TestStorage }>();
+  const namespace: ObjectNamespace = {
     idFromName: (name) => name,
     get: (name: string) => ({
       fetch: (url, init) => {
         let found = objects.get(name);
         if (found === undefined) {
-          const kept = storage();
+          const kept = objectStorage();
           found = { kept, object: new McpSessions({ storage: kept }, undefined, () => clock.now) };
           objects.set(name, found);
         }
@@ -100,7 +73,7 @@ test('a session lives as long again after each use, then it is gone and its obje
   const other = await openSession(namespace, 'y', 60);
   clock.now += 3_600_000;
   for (const { object: each } of objects.values()) await each.alarm();
-  assert.equal(kept.rows(), 0);
+  assert.equal(kept.rows('session'), 0);
   assert.equal(await findSession(namespace, other), null);
   await object.alarm();
 });
@@ -115,12 +88,12 @@ test('the alarm comes again while there are sessions', async () => {
   clock.now += 300_000;
   await object.alarm();
   assert.equal(kept.alarm, first);
-  assert.equal(kept.rows(), 1);
+  assert.equal(kept.rows('session'), 1);
 });
 
 test('at the limit the sessions that were used longest ago go', async () => {
   const clock = { now: 1_000_000_000_000 };
-  const kept = storage();
+  const kept = objectStorage();
   const object = new McpSessions({ storage: kept }, undefined, () => clock.now);
   const put = (n: number) =>
     object.fetch(new Request(`http://mcp/${String(n).padStart(43, '0')}?ttl=3600`, { method: 'PUT', body: String(n) }));
@@ -133,9 +106,9 @@ test('at the limit the sessions that were used longest ago go', async () => {
   }
   clock.now += 120_000;
   assert.equal(await get(0), 200); // used now, so another one is the oldest
-  assert.equal(kept.rows(), MAX_MCP_SESSIONS);
+  assert.equal(kept.rows('session'), MAX_MCP_SESSIONS);
   await put(MAX_MCP_SESSIONS);
-  assert.ok(kept.rows() < MAX_MCP_SESSIONS);
+  assert.ok(kept.rows('session') < MAX_MCP_SESSIONS);
   assert.equal(await get(0), 200);
   assert.equal(await get(1), 404);
   assert.equal(await get(MAX_MCP_SESSIONS), 200);
@@ -155,7 +128,7 @@ test('what is too long to keep, or asked in another way, is refused', async () =
 });
 
 test('an object that does not answer is no session that is gone', async () => {
-  const broken: SessionNamespace = {
+  const broken: ObjectNamespace = {
     idFromName: (name) => name,
     get: () => ({ fetch: () => Promise.resolve(new Response(null, { status: 500 })) }),
   };

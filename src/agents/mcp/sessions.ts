@@ -6,6 +6,7 @@
  * The ids that clients see are ours: 256 random bits, of which an object knows the hash alone. Ids of servers never leave
  * the gateway, so it does not matter that two servers may count theirs from one.
  */
+import type { ObjectNamespace, ObjectStorage } from '../../durable-object.ts';
 import { base64Url } from '../json-web-key.ts';
 import {
   MAX_MCP_SESSIONS,
@@ -14,29 +15,19 @@ import {
   MCP_SESSION_SLOT_SECONDS,
 } from './join-limits.ts';
 
-/** What is used of an object's storage; SQLite's. */
-export interface SessionStorage {
-  readonly sql: {
-    exec(query: string, ...values: (string | number)[]): { toArray(): Record<string, unknown>[] };
-  };
-  getAlarm(): Promise<number | null>;
-  setAlarm(time: number): Promise<void>;
-  deleteAll(): Promise<void>;
-}
-
 /** A hash, base64url. */
 const PATH = /^\/([A-Za-z0-9_-]{43})$/;
 /** Seconds. */
 const TTL = /^[1-9][0-9]{0,6}$/;
 
 export class McpSessions {
-  readonly #storage: SessionStorage;
+  readonly #storage: ObjectStorage;
   readonly #now: () => number;
   #swept = 0;
   #count = 0;
 
   /** `now`: milliseconds since the epoch. */
-  constructor(state: { readonly storage: SessionStorage }, _environment?: unknown, now: () => number = Date.now) {
+  constructor(state: { readonly storage: ObjectStorage }, _environment?: unknown, now: () => number = Date.now) {
     this.#storage = state.storage;
     this.#now = now;
     this.#prepare();
@@ -133,18 +124,13 @@ export class McpSessions {
   }
 }
 
-export interface SessionNamespace {
-  idFromName(name: string): unknown;
-  get(id: never): { fetch(url: string, init?: RequestInit): Promise<Response> };
-}
-
 /** Milliseconds for the answer of an object. */
 const TIMEOUT_MS = 5000;
 /** An id of ours; anything else is nobody's. */
 const ID = /^[A-Za-z0-9_-]{43}$/;
 
 /** Keeps a value under a new id, which it returns. Rejects where that can not be done. */
-export async function openSession(namespace: SessionNamespace, value: string, ttlSeconds: number): Promise<string> {
+export async function openSession(namespace: ObjectNamespace, value: string, ttlSeconds: number): Promise<string> {
   const id = base64Url(crypto.getRandomValues(new Uint8Array(32)));
   const answer = await ask(namespace, id, 'PUT', `?ttl=${ttlSeconds}`, value);
   if (answer.status !== 201) throw new Error(`a session could not be kept: ${answer.status}`);
@@ -157,7 +143,7 @@ export async function openSession(namespace: SessionNamespace, value: string, tt
  * can not be done.
  */
 export async function keepTask(
-  namespace: SessionNamespace,
+  namespace: ObjectNamespace,
   id: string,
   value: string,
   ttlSeconds: number,
@@ -167,17 +153,17 @@ export async function keepTask(
 }
 
 /** What `keepTask` has kept; null when there is nothing, or not any more. Rejects when nobody can tell. */
-export async function findTask(namespace: SessionNamespace, id: string): Promise<string | null> {
+export async function findTask(namespace: ObjectNamespace, id: string): Promise<string | null> {
   return await take(namespace, id, 'GET', 'a2a');
 }
 
 /** What is kept under an id; null when there is no such session, or not any more. Rejects when nobody can tell. */
-export async function findSession(namespace: SessionNamespace, id: string): Promise<string | null> {
+export async function findSession(namespace: ObjectNamespace, id: string): Promise<string | null> {
   return await take(namespace, id, 'GET');
 }
 
 /** Ends a session; what was kept, as `findSession` says. */
-export async function endSession(namespace: SessionNamespace, id: string): Promise<string | null> {
+export async function endSession(namespace: ObjectNamespace, id: string): Promise<string | null> {
   return await take(namespace, id, 'DELETE');
 }
 
@@ -185,7 +171,7 @@ export async function endSession(namespace: SessionNamespace, id: string): Promi
 type Kind = 'mcp' | 'a2a';
 
 async function take(
-  namespace: SessionNamespace,
+  namespace: ObjectNamespace,
   id: string,
   method: string,
   kind: Kind = 'mcp',
@@ -198,7 +184,7 @@ async function take(
 }
 
 async function ask(
-  namespace: SessionNamespace,
+  namespace: ObjectNamespace,
   id: string,
   method: string,
   query: string,
