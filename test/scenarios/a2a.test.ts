@@ -254,6 +254,8 @@ onEachTarget(
         [400, 'FAILED_PRECONDITION'],
       );
       assert.equal((await ask(`${base()}/tasks`, { headers: {} })).status, 400);
+      const unknown = await ask(`${base()}/tasks/a/b`, { headers: { 'a2a-version': '1.0' } });
+      assert.deepEqual([unknown.status, unknown.headers['content-type']], [404, 'application/a2a+json']);
       assert.equal(one.asked.length + two.asked.length, before);
     });
 
@@ -261,6 +263,7 @@ onEachTarget(
       const since = world.gateway.events.length;
       assert.equal((await rpc({ jsonrpc: '2.0', id: 5, method: 'ListTasks', params: {} })).status, 403);
       assert.equal((await ask(`${base()}/tasks?A2A-Version=1.0`)).status, 403);
+      assert.equal((await ask(`${base()}/tasks;x?A2A-Version=1.0`)).status, 403);
       const secret = {
         jsonrpc: '2.0',
         id: 5,

@@ -47,6 +47,50 @@ describe('methods', () => {
       assert.equal(call(method, path), expected, `${method} ${path}`);
   });
 
+  test('a path is what any framework would take it for', () => {
+    for (const [method, path, expected] of [
+      // Java leaves out what follows a semicolon.
+      ['GET', '/tasks;x', 'ListTasks'],
+      ['GET', '/a2a/tasks;x=1/', 'ListTasks'],
+      ['GET', '/.well-known/agent-card.json;x', 'card'],
+      ['POST', '/message:send;x', 'SendMessage'],
+      ['GET', '/tasks;x/a', 'GetTask a'],
+      ['POST', '/tasks/a;:cancel', 'CancelTask a;'],
+      // Some match before they decode.
+      ['GET', '/tasks/a%2Fb', 'GetTask a/b'],
+      ['POST', '/tasks/a%2Fb:cancel', 'CancelTask a/b'],
+      ['GET', '/tasks/100%25', 'GetTask 100%'],
+      ['POST', '/tasks%5Cpushnotificationconfigs', 'null'],
+      ['GET', '/tasks%5Ca', 'GetTask a'],
+      ['GET', '/tasks%3Fa', 'ListTasks'],
+      // Two calls in one path.
+      ['GET', '/tasks/a%2FpushNotificationConfigs', 'null'],
+      ['GET', '/tasks/a%3Asubscribe', 'null'],
+      ['GET', '/tasks/a;:subscribe', 'null'],
+      ['GET', '/tasks/a/pushNotificationConfigs/extendedAgentCard', 'null'],
+      ['GET', '/tasks/tasks', 'null'],
+      // What is like a call, and none that we know.
+      ['GET', '/tasks/a/b', 'null'],
+      ['POST', '/tasks/a/b', 'null'],
+      ['GET', '/tasks//a', 'null'],
+      ['GET', '/%2574asks', 'null'],
+      ['GET', '/tasks.json', 'null'],
+      ['GET', '/ta%C5%BFks', 'null'],
+      ['GET', '/extendedAgentCard/x', 'null'],
+      ['POST', '/message:send/x', 'null'],
+      ['POST', '/message:other', 'null'],
+      ['GET', '/v1/card.json', 'null'],
+      ['GET', '/x/pushNotificationConfigs', 'null'],
+      // And what is not.
+      ['GET', '/my-tasks/1', 'none'],
+      ['GET', '/tasks-agent/docs', 'none'],
+      ['POST', '/tasks-agent/rpc', 'rpc'],
+      ['GET', '/.well-known/jwks.json', 'none'],
+      ['GET', '/business-card', 'none'],
+    ] as const)
+      assert.equal(call(method, path), expected, `${method} ${path}`);
+  });
+
   test('names of version 0.3 are those of 1.0', () => {
     assert.equal(canonicalMethod('message/send'), 'SendMessage');
     assert.equal(canonicalMethod('tasks/resubscribe'), 'SubscribeToTask');
@@ -135,6 +179,8 @@ describe('requests', () => {
     assert.equal(rpc(message({ metadata: { skillId: ['b'] } })), 'ambiguous');
     const send = { method: 'SendMessage', task: '' } as const;
     assert.equal(readRest(send, encode({ message: {}, Metadata: denied.metadata }), ''), 'ambiguous');
+    assert.equal(readRest(send, encode({ ...message(), message: {} }), ''), 'ambiguous');
+    assert.equal(readRest(send, encode({ JSONRPC: '2.0', message: {} }), ''), 'ambiguous');
     assert.equal(typeof rpc(message({ metadata: { other: ['b'], skillId: null } })), 'object');
   });
 });

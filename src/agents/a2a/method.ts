@@ -51,42 +51,67 @@ const TASK = /\/tasks\/([^/]+)\/?$/i;
 const PUSH = /\/tasks\/([^/]+)\/pushnotificationconfigs(?:\/([^/]+))?\/?$/i;
 const VERB = /:(cancel|subscribe)$/i;
 
+/** What is left of a path that says nothing to A2A, but to a framework that reads it in a way of its own it might. */
+const RESEMBLING =
+  /(?:^|[/\\])(?:message:|(?:tasks|extendedagentcard|v1[/\\]+card)(?![\w-]))|pushnotificationconfigs/iu;
+
 /**
- * The card, a call of the REST binding, or neither: `rpc` for a POST, `none` for what is no part of A2A. Null: a path that
- * can't be decoded, or a call with a method that it does not have.
+ * The card, a call of the REST binding, or neither: `rpc` for a POST, `none` for what is no part of A2A. Null: a call with a
+ * method that it does not have, or a path of which it can't be told what it is.
  *
  * SPEC: A2A 11.3, and section 3.5 of 0.3. Frameworks match paths without regard to case or to a slash at the end, some of
- * them decoded: what one of them would take for a call is one here.
+ * them decoded, some without what follows a `;` in a segment. A path is what any of them would take it for: when two take it
+ * for two calls, or it only resembles one, nobody knows what would be done, and it is null.
  */
 export function callOf(method: string, path: string): RestCall | 'card' | 'rpc' | 'none' | null {
-  let plain: string;
+  let decoded: string;
   try {
-    plain = decodeURIComponent(path);
+    decoded = decodeURIComponent(path);
   } catch {
     return null;
   }
-  const reads = method === 'GET' || method === 'HEAD';
-  if (CARD.test(plain)) return reads ? 'card' : null;
-  const message = MESSAGE.exec(plain);
-  if (message !== null) {
-    const streams = message[1]!.toLowerCase() === 'stream';
-    return method === 'POST' ? { method: streams ? 'SendStreamingMessage' : 'SendMessage', task: '' } : null;
-  }
-  if (EXTENDED.test(plain)) return reads ? { method: 'GetExtendedAgentCard', task: '' } : null;
-  const push = PUSH.exec(plain);
-  if (push !== null) return pushCall(method, push[1]!, push[2] !== undefined);
-  if (TASKS.test(plain)) return reads ? { method: 'ListTasks', task: '' } : null;
-  const [, task] = TASK.exec(plain) ?? [];
-  if (task !== undefined) {
-    const verb = VERB.exec(task)?.[1]?.toLowerCase();
-    const id = task.replace(VERB, '');
-    if (verb === undefined) return reads ? { method: 'GetTask', task: id } : null;
-    if (verb === 'cancel') return method === 'POST' ? { method: 'CancelTask', task: id } : null;
-    // SPEC: 0.3 has it as GET in some bindings.
-    return method === 'POST' || method === 'GET' ? { method: 'SubscribeToTask', task: id } : null;
-  }
+  if (ENCODED.test(decoded)) return null;
+  // Decoded first: a task has its id from there.
+  const readings = new Set(
+    [decoded, path].flatMap((text) => [text, text.replaceAll('\\', '/').replace(PARAMETER, '')]),
+  );
+  const calls = [...readings].flatMap((text) => callsAt(method, text));
+  const found = calls.filter((call) => call !== null);
+  if (new Set(found.map((call) => (call === 'card' ? call : call.method))).size > 1) return null;
+  for (const call of found)
+    return call === 'card' || !ENCODED.test(call.task) ? call : { ...call, task: decodeURIComponent(call.task) };
+  if (calls.length > 0) return null;
+  for (const text of readings) if (RESEMBLING.test(text)) return null;
   if (method === 'POST') return 'rpc';
-  return reads || method === 'OPTIONS' ? 'none' : null;
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS' ? 'none' : null;
+}
+
+/** Encoded twice. */
+const ENCODED = /%[0-9a-f]{2}/i;
+const PARAMETER = /[;?#][^/]*/g;
+
+/** All that this text of a path may be, null for a call with another method. */
+function callsAt(method: string, path: string): (RestCall | 'card' | null)[] {
+  const found: (RestCall | 'card' | null)[] = [];
+  const posts = method === 'POST';
+  const reads = method === 'GET' || method === 'HEAD';
+  const add = (name: A2aMethod, task: string, may: boolean): unknown => found.push(may ? { method: name, task } : null);
+  if (CARD.test(path)) found.push(reads ? 'card' : null);
+  const [, kind] = MESSAGE.exec(path) ?? [];
+  if (kind !== undefined) add(kind.toLowerCase() === 'send' ? 'SendMessage' : 'SendStreamingMessage', '', posts);
+  if (EXTENDED.test(path)) add('GetExtendedAgentCard', '', reads);
+  const [, owner, config] = PUSH.exec(path) ?? [];
+  if (owner !== undefined) found.push(pushCall(method, owner, config !== undefined));
+  if (TASKS.test(path)) add('ListTasks', '', reads);
+  const [, task] = TASK.exec(path) ?? [];
+  if (task === undefined) return found;
+  const verb = VERB.exec(task)?.[1]?.toLowerCase();
+  const id = task.replace(VERB, '');
+  if (verb === undefined) add('GetTask', id, reads);
+  else if (verb === 'cancel') add('CancelTask', id, posts);
+  // SPEC: 0.3 has it as GET in some bindings.
+  else add('SubscribeToTask', id, posts || method === 'GET');
+  return found;
 }
 
 function pushCall(method: string, task: string, one: boolean): RestCall | null {

@@ -20,7 +20,8 @@ export const A2A_FAULTS: Readonly<Record<A2aFault, string>> = {
   'not-an-object': 'the body is not one JSON object',
   'duplicate-key': 'the body has a key twice in one object',
   'too-deep': 'the body is nested too deeply',
-  ambiguous: 'the body names two skills, one that is no text, or a member in two ways',
+  ambiguous:
+    'the body names two skills, one that is no text, a member in two ways, or is of another binding than its path',
   'not-rpc': 'the body is not a JSON-RPC 2.0 request',
 };
 
@@ -71,6 +72,7 @@ export function readRpc(bytes: Uint8Array): A2aCall | A2aFault {
   return skill === null ? 'ambiguous' : { method: name, task, context: found.context, skill, id };
 }
 
+const VERSION_MEMBER = new Set(['jsonrpc']);
 const RPC = new Set(['jsonrpc', 'method', 'id', 'params']);
 /** Of params and of a message, what decides here. Ids in both spellings of ProtoJSON. */
 const NAMES = new Set(['message', 'metadata', 'id', 'taskId', 'task_id', 'contextId', 'context_id']);
@@ -100,6 +102,8 @@ export function readRest(call: RestCall, bytes: Uint8Array, query: string): A2aC
   }
   const json = readJsonObject(bytes);
   if (typeof json === 'string') return json;
+  // An agent that takes JSON-RPC at any path would do what the body says.
+  if (memberOf(json.value, 'jsonrpc') !== undefined || hasLookalike(json.value, VERSION_MEMBER)) return 'ambiguous';
   if (isAmbiguous(json.value)) return 'ambiguous';
   const { task, context } = idsOf(json.value);
   const skill = skillOf(json.value);
