@@ -364,7 +364,11 @@ function excluded(from: usize): bool {
     const removal = removals + <usize>i * (REMOVAL_ROW_WORDS * 4);
     if (load<u32>(removal, 4) == NONE || !isActive(i) || !removes(i, rule)) continue;
     const target = targets + <usize>load<u32>(removal, 4) * (TARGET_ROW_WORDS * 4);
-    if ((word(target, TARGET_VARIABLE) & 0xff) == variable && selected(target)) return true;
+    const bits = word(target, TARGET_VARIABLE);
+    if ((bits & 0xff) != variable) continue;
+    // SPEC: fetch_target_exception compares names, and a count has that of its collection, whatever entry it counts.
+    const whole = (bits & (TARGET_EXACT | TARGET_REGEX | TARGET_SLOT | TARGET_PREFIX)) == 0;
+    if (counted ? whole : selected(target)) return true;
   }
   return false;
 }

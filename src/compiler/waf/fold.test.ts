@@ -36,6 +36,7 @@ const control = fc.oneof(
   fc.constantFrom('x', 'y').map((tag) => `ctl:ruleRemoveByTag=^${tag}$`),
   fc.integer({ min: 1, max: 14 }).map((id) => `ctl:ruleRemoveTargetById=${id};ARGS:p`),
   fc.tuple(fc.integer({ min: 1, max: 14 }), names).map(([id, name]) => `ctl:ruleRemoveTargetById=${id};TX:${name}`),
+  fc.integer({ min: 1, max: 14 }).map((id) => `ctl:ruleRemoveTargetById=${id};ARGS`),
   fc.constantFrom('ctl:ruleEngine=Off', 'ctl:ruleEngine=DetectionOnly', 'ctl:ruleEngine=On'),
 );
 
@@ -108,6 +109,31 @@ SecRule TX:c "@eq 0" "id:2,phase:1,pass,log"`;
     const waf = await wafOf(text, { fold });
     assert.deepEqual(told(waf.inspect(request('/'))), ['2 TX:c'], `fold: ${fold}`);
   }
+});
+
+test('a count goes only with the whole of its collection, folded or not', async () => {
+  // SPEC: fetch_target_exception of ModSecurity v2 compares names, and the name of a count is that of its collection.
+  for (const [target, left] of [
+    ['TX:b', ['1 &TX:b', '3 &ARGS', '4 &ARGS:p', '5 ARGS:p']],
+    ['TX:/b/', ['1 &TX:b', '3 &ARGS', '4 &ARGS:p', '5 ARGS:p']],
+    ['ARGS:p', ['1 &TX:b', '2 TX:b', '3 &ARGS', '4 &ARGS:p']],
+    ['ARGS:/p/', ['1 &TX:b', '2 TX:b', '3 &ARGS', '4 &ARGS:p']],
+    ['ARGS', ['1 &TX:b', '2 TX:b']],
+  ] as const)
+    for (const condition of ['SecAction', 'SecRule &ARGS "@ge 1"'])
+      for (const fold of [false, true]) {
+        const waf = await wafOf(
+          `SecAction "id:8,phase:1,pass,nolog,setvar:tx.b=1"
+${condition} "id:9,phase:1,pass,nolog,ctl:ruleRemoveTargetById=1-5;${target}"
+SecRule &TX:b "@ge 1" "id:1,phase:1,pass,log"
+SecRule TX:b "@ge 1" "id:2,phase:1,pass,log"
+SecRule &ARGS "@ge 1" "id:3,phase:1,pass,log"
+SecRule &ARGS:p "@ge 1" "id:4,phase:1,pass,log"
+SecRule ARGS:p "@ge 1" "id:5,phase:1,pass,log"`,
+          { fold },
+        );
+        assert.deepEqual(told(waf.inspect(request('/?p=1'))), left, `${condition} ${target} fold: ${fold}`);
+      }
 });
 
 test('a folded program comes to the same verdicts and events', async () => {

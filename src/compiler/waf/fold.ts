@@ -98,9 +98,12 @@ class Folder {
   /** A rule with the targets excluded that every request has excluded by now. */
   #narrow(item: PreparedRule): PreparedRule {
     const [first, ...others] = item.links;
-    const targets = this.#certain.flatMap(({ target, rules }): Target[] =>
-      target !== null && rules(item.rule) ? [{ ...target, exclude: true }] : [],
-    );
+    const targets = this.#certain.flatMap(({ target, rules }): Target[] => {
+      if (target === null || !rules(item.rule)) return [];
+      const values = { ...target, exclude: true };
+      // What takes all of a collection away takes its counts too; see `excluded` of the engine.
+      return target.selector === null ? [values, { ...values, count: true }] : [values];
+    });
     // What has no targets looks at nothing that could be excluded.
     if (targets.length === 0 || first!.targets.length === 0) return item;
     return { ...item, links: [{ ...first!, targets: [...first!.targets, ...targets] }, ...others] };
