@@ -95,11 +95,15 @@ test('a member is taken out with its comma', () => {
 
 test('property: places, edits and removals mean what they say, however it is written', () => {
   const spaced = (value: unknown, indent: number): string => JSON.stringify(value, null, indent);
+  // No name has a backslash: JSON.parse of Node 24 would take it for other names with an escape later on, where that of
+  // workerd does not (runtime.test.ts).
+  const letter = fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 1 }).filter((one) => one !== '\\');
+  const nested = fc.jsonValue({ maxDepth: 4, stringUnit: letter });
   fc.assert(
     fc.property(
-      fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 4 }), { maxKeys: 6 }),
+      fc.dictionary(fc.string({ unit: letter }), fc.oneof(nested, fc.array(fc.string())), { maxKeys: 6 }),
       fc.constantFrom(0, 1, 3),
-      fc.string(),
+      fc.string({ unit: letter }),
       (object, indent, name) => {
         const source = read(spaced(object, indent));
         for (const member of source.members)
