@@ -8,6 +8,7 @@ import {
   type HibernatingSocket,
   MAX_LANES,
   MAX_UNSENT,
+  MISSED,
   SILENT,
   type SocketContext,
 } from './session-lanes.ts';
@@ -155,6 +156,18 @@ test('a dropped socket: what is idle is gone, what has streams waits for a resum
   assert.equal(next.frames(OPEN), 1);
   assert.ok(stream.open);
   stream.reset(1);
+});
+
+test('a connector is expected back for a while, and for as long as one that drains is there', () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  assert.equal(lanes.isExpected(Date.now()), false);
+  const { edge, socket } = joined(lanes);
+  lanes.message(edge, reasonFrame(GOAWAY, 0, CLOSE.draining, 'restart').buffer as ArrayBuffer);
+  assert.equal(lanes.pick(null), null);
+  assert.equal(lanes.isExpected(Date.now() + 10 * MISSED), true);
+  lanes.dropped(socket);
+  const gone = lanes.presentAt;
+  assert.deepEqual([lanes.isExpected(gone + MISSED - 1), lanes.isExpected(gone + MISSED)], [true, false]);
 });
 
 test('rights that expired end no stream of who comes back with others', async () => {

@@ -10,6 +10,7 @@ import { GRACE, readResume, writeWelcome } from './welcome.ts';
 
 export const MAX_LANES = 256; // of one session
 export const SILENT = 75_000; // ms without a ping or a frame after which a socket counts as dead; three pings
+export const MISSED = 30_000; // ms for which a connector that is gone is expected back
 const ELSEWHERE_AFTER = 200; // ms that a dropped socket has to come back before requests go to another lane
 const BATCH_FROM = 4; // streams open on a lane
 export const MAX_UNSENT = 33_554_432; // bytes for one connector that its socket may hold back; twice the largest window
@@ -55,6 +56,8 @@ export class EdgeLane {
   /** Requests that wait for an answer to begin and may ask another lane instead. */
   readonly movable = new Set<() => void>();
   expiry: ReturnType<typeof setTimeout> | null = null;
+  /** The socket dropped, and the next one takes long: requests need not wait for it. */
+  late = false;
 
   constructor(request: LaneRequest, id: string, token: string, since: number, snapshot: LaneSnapshot | null) {
     this.request = request;
@@ -196,6 +199,7 @@ export class EdgeLanes {
 
   #joined(edge: EdgeLane, socket: HibernatingSocket): void {
     edge.socket = socket;
+    edge.late = false;
     edge.heard = this.presentAt = Date.now();
     this.#sessions = edge.request.sessions;
     this.#bySocket.set(socket, edge);
@@ -206,6 +210,18 @@ export class EdgeLanes {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake();
+    this.#move();
+  }
+
+  /** Requests of sockets that are late are asked elsewhere, as soon as there is anybody. */
+  #move(): void {
+    if (this.pick(null) === null) return;
+    for (const edge of this.#lanes.values()) if (edge.late) for (const move of [...edge.movable]) move();
+  }
+
+  /** Whether a socket that can be used may come soon: one was there a moment ago, or is and drains. */
+  isExpected(now: number): boolean {
+    return this.#bySocket.size > 0 || now - this.presentAt < MISSED;
   }
 
   /** What the socket stands for; null for one of a lane that is gone. */
@@ -239,12 +255,11 @@ export class EdgeLanes {
 
   #drop(edge: EdgeLane, code: number, reason: string): void {
     this.#leave(edge, code, reason);
-    this.presentAt = Date.now();
     if (edge.lane.size === 0) return this.#lose(edge, 'the connector is gone');
-    edge.expiry = setTimeout(() => this.#lose(edge, 'the connector did not come back'), GRACE);
-    if (edge.movable.size === 0) return;
-    setTimeout(() => {
-      if (edge.socket === null && this.pick(null) !== null) for (const move of [...edge.movable]) move();
+    edge.expiry = setTimeout(() => {
+      edge.expiry = setTimeout(() => this.#lose(edge, 'the connector did not come back'), GRACE - ELSEWHERE_AFTER);
+      edge.late = true;
+      this.#move();
     }, ELSEWHERE_AFTER);
   }
 
@@ -259,6 +274,7 @@ export class EdgeLanes {
     edge.lane.detach();
     edge.socket = null;
     if (socket === null) return;
+    this.presentAt = Date.now();
     this.#bySocket.delete(socket);
     try {
       socket.close(code, closeReason(reason));

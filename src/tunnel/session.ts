@@ -34,10 +34,9 @@ import { PING_TEXT, PONG_TEXT } from './welcome.ts';
 const TICK = 1000; // ms of quiet after which the object may sleep
 const WATCH = 120_000; // ms between looks at connectors, while nothing but open WebSockets keeps a session busy
 const PATIENCE = 5000; // ms that a request waits for a connector that was there a moment ago
-const MISSED = 30_000; // ms for which a connector that is gone is expected back
 const DRAINED = 30_000; // ms for which a session of a process that ends takes no sockets
 export const MAX_WAITING = 1024; // requests that wait for a connector
-const MAX_TRIES = 4;
+const MAX_TRIES = 4; // of a request: one that is the end of whoever gets it does not go on to the next for ever
 const REVOKED = 'the capability was revoked';
 const DISTRUSTED = 'this edge does not serve the project any more';
 
@@ -121,11 +120,12 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     const question: Omit<Ask, 'join'> = { kind, opening, method, body, signal, movable, watch };
     let tried: Set<EdgeLane> | null = null;
     let last: StreamReset | null = null;
-    const giveUp = Date.now() + patience;
+    const began = Date.now();
     for (let tries = 0; tries < MAX_TRIES;) {
       const edge = this.#lanes.pick(tried);
       if (edge === null) {
-        const wait = giveUp - Date.now();
+        // Whoever waits does so from when the last socket was lost, however long the origin had taken by then.
+        const wait = Math.max(began, this.#lanes.presentAt) + patience - Date.now();
         const hopeless = last !== null && last.code !== RESET_CODE.lost;
         if (hopeless || wait <= 0 || !this.#expected()) break;
         await this.#lanes.wait(wait, signal);
@@ -159,7 +159,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   #expected(): boolean {
     if (this.#lanes.waiting >= MAX_WAITING) return false;
     const now = Date.now();
-    if (now - this.#lanes.presentAt < MISSED) return true;
+    if (this.#lanes.isExpected(now)) return true;
     return now - this.#startedAt < PATIENCE && this.#memory.project !== '';
   }
 

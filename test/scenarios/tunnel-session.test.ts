@@ -25,24 +25,13 @@ import {
 import { Connector } from '../../src/tunnel/connector/connector.ts';
 import { issued } from '../../src/tunnel/connector/credentials.ts';
 import { Targets, type Target } from '../../src/tunnel/connector/targets.ts';
-import {
-  ackFrame,
-  CLOSE,
-  DATA,
-  END,
-  frame,
-  GOAWAY,
-  HEAD,
-  readFrames,
-  SUBPROTOCOL,
-  windowFrame,
-} from '../../src/tunnel/frame.ts';
-import { encodeResponse } from '../../src/tunnel/head.ts';
-import { readWelcome, RESUME_HEADER, writeResume, type Welcome } from '../../src/tunnel/welcome.ts';
+import { CLOSE, DATA, END, frame, GOAWAY, OPEN, SUBPROTOCOL, windowFrame } from '../../src/tunnel/frame.ts';
+import { RESUME_HEADER, writeResume } from '../../src/tunnel/welcome.ts';
 import { thumbprint } from '../../src/control/signature.ts';
 import { ask, begin } from '../client.ts';
 import { sha256, startEcho, TEXT, type Echo } from '../echo.ts';
 import { startGateway, type Gateway } from '../gateway.ts';
+import { answering, headFrame, RawConnector } from '../support/raw-connector.ts';
 
 const HOST = 'app.example.com';
 const policy = `app: tunnelled
@@ -254,58 +243,6 @@ async function dialHeaders(
   };
 }
 
-/** A connector of which this test writes every byte. */
-class RawConnector {
-  readonly socket: WebSocket;
-  readonly frames: { type: number; stream: number; payload: Uint8Array }[] = [];
-  readonly texts: string[] = [];
-  received = 0;
-  readonly closed: Promise<{ code: number; reason: string }>;
-
-  constructor(headers: Record<string, string>, edge = gateway) {
-    this.socket = new WebSocket(`ws://127.0.0.1:${edge.port}${TUNNEL_PATH}`, [SUBPROTOCOL], { headers });
-    this.socket.on('error', () => {});
-    this.socket.on('message', (data: Buffer, binary) => {
-      if (!binary) this.texts.push(String(data));
-      else {
-        if (![7, 8, 9].includes(data[0]!)) this.received += data.byteLength;
-        readFrames(data, ({ type, stream, payload }) => this.frames.push({ type, stream, payload: payload.slice() }));
-      }
-      this.socket.emit('news');
-    });
-    this.closed = once(this.socket, 'close').then(([code, reason]) => ({
-      code: code as number,
-      reason: String(reason),
-    }));
-  }
-
-  async until<T>(look: () => T | undefined): Promise<T> {
-    for (;;) {
-      const found = look();
-      if (found !== undefined) return found;
-      await Promise.race([
-        once(this.socket, 'news'),
-        this.closed.then((end) => Promise.reject(Error(JSON.stringify(end)))),
-      ]);
-    }
-  }
-
-  async welcome(): Promise<Welcome> {
-    const welcome = readWelcome(await this.until(() => this.texts[0]));
-    // It has arrived: only now the edge opens streams here.
-    this.send(ackFrame(this.received));
-    return welcome;
-  }
-
-  frame(type: number, after = 0): Promise<{ stream: number; payload: Uint8Array }> {
-    return this.until(() => this.frames.slice(after).find((one) => one.type === type));
-  }
-
-  send(...frames: Uint8Array[]): void {
-    this.socket.send(Buffer.concat(frames));
-  }
-}
-
 /** Status and body of an upgrade that is refused. */
 async function refusedDial(headers: Record<string, string>): Promise<{ status: number; code: number; detail: string }> {
   const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}${TUNNEL_PATH}`, [SUBPROTOCOL], { headers });
@@ -332,7 +269,7 @@ describe('a tunnel of several sessions', () => {
       const mine = await rights({ names: ['wide'] });
       const raw: RawConnector[] = [];
       for (let socket = 0; socket < 3; socket++) {
-        const one = new RawConnector(await dialHeaders(mine, 'wide', { socket }));
+        const one = new RawConnector(gateway, await dialHeaders(mine, 'wide', { socket }));
         await one.welcome();
         answering(one, `from ${socket}`);
         raw.push(one);
@@ -359,22 +296,6 @@ describe('a tunnel of several sessions', () => {
     },
   );
 });
-
-/** Answers every request with `text`. */
-function answering(one: RawConnector, text: string): void {
-  let seen = 0;
-  one.socket.on('news', () => {
-    for (; seen < one.frames.length; seen++) {
-      const { type, stream } = one.frames[seen]!;
-      if (type === OPEN_FRAME)
-        one.send(headFrame(stream, text.length), frame(DATA, stream, Buffer.from(text)), frame(END, stream));
-    }
-  });
-}
-
-const OPEN_FRAME = 1;
-const headFrame = (stream: number, length: number) =>
-  frame(HEAD, stream, encodeResponse({ status: 200, reason: 'OK', fields: [['content-length', String(length)]] }));
 
 describe('TCP through a session', () => {
   test('both directions, each with an end of its own; nowhere to go', { timeout: 30_000 }, async () => {
@@ -414,10 +335,10 @@ describe('an edge that stops', () => {
   test('says GOAWAY first, and lets what is open end', { timeout: 30_000 }, async () => {
     const edge = await startGateway({ policy, env: { XDG_CONFIG_HOME: home } });
     try {
-      const one = new RawConnector(await dialHeaders(await rights(), 'other', {}, edge), edge);
+      const one = new RawConnector(edge, await dialHeaders(await rights(), 'other', {}, edge));
       await one.welcome();
       const answer = ask(`${edge.url}/last`, { host: 'other.example.com', agent: false });
-      const { stream } = await one.frame(OPEN_FRAME);
+      const { stream } = await one.frame(OPEN);
       edge.signal('SIGTERM');
       await one.frame(GOAWAY);
       one.send(headFrame(stream, 4), frame(DATA, stream, Buffer.from('last')), frame(END, stream));
@@ -457,7 +378,7 @@ describe('dials of connectors', () => {
 
   test('a handshake works once', { timeout: 20_000 }, async () => {
     const headers = await dialHeaders(await rights());
-    const one = new RawConnector(headers);
+    const one = new RawConnector(gateway, headers);
     await one.welcome();
     const answer = await refusedDial(headers);
     assert.deepEqual([answer.status, answer.code], [401, CLOSE.unauthorised]);
@@ -471,13 +392,13 @@ describe('dials of connectors', () => {
       ['a text', (one) => one.socket.send('hello'), CLOSE.malformed],
       ['nothing', (one) => one.socket.send(Buffer.alloc(0)), CLOSE.malformed],
       ['half a frame', (one) => one.socket.send(Buffer.alloc(5)), CLOSE.malformed],
-      ['a stream of its own', (one) => one.send(frame(OPEN_FRAME, 2, Buffer.from([3, 0]))), CLOSE.malformed],
+      ['a stream of its own', (one) => one.send(frame(OPEN, 2, Buffer.from([3, 0]))), CLOSE.malformed],
       ['a stream that nobody opened', (one) => one.send(frame(DATA, 99, Buffer.alloc(9))), CLOSE.malformed],
       ['too long a message', (one) => one.socket.send(Buffer.alloc(1_048_577)), CLOSE.limit],
       ['too much credit', (one) => one.send(windowFrame(0, 0x7fff_ffff)), CLOSE.malformed],
     ];
     for (const [what, act, code] of cases) {
-      const one = new RawConnector(await dialHeaders(await rights()));
+      const one = new RawConnector(gateway, await dialHeaders(await rights()));
       await one.welcome();
       act(one);
       assert.equal((await one.closed).code, code, what);
@@ -486,13 +407,13 @@ describe('dials of connectors', () => {
   });
 
   test('more bytes than were granted close the socket', { timeout: 20_000 }, async () => {
-    const one = new RawConnector(await dialHeaders(await rights()));
+    const one = new RawConnector(gateway, await dialHeaders(await rights()));
     await one.welcome();
     const request = begin(`${gateway.url}/flood`, { host: 'other.example.com' });
     request.on('error', () => {});
     request.on('response', (response: IncomingMessage) => response.on('error', () => {}).pause());
     request.end();
-    const { stream } = await one.frame(OPEN_FRAME);
+    const { stream } = await one.frame(OPEN);
     one.send(headFrame(stream, 1e9));
     for (let sent = 0; sent < 400; sent++) one.send(frame(DATA, stream, Buffer.alloc(65_536)));
     const { code, reason } = await one.closed;
@@ -505,10 +426,10 @@ describe('dials of connectors', () => {
 describe('a socket that drops', () => {
   test('is resumed: the stream goes on where it was, under the same key only', { timeout: 30_000 }, async () => {
     const mine = await rights();
-    const first = new RawConnector(await dialHeaders(mine));
+    const first = new RawConnector(gateway, await dialHeaders(mine));
     const { lane, token } = await first.welcome();
     const answer = asked('/resumed', { host: 'other.example.com', agent: false, method: 'POST', body: 'once' });
-    const { stream } = await first.frame(OPEN_FRAME);
+    const { stream } = await first.frame(OPEN);
     await first.frame(END);
     first.send(headFrame(stream, 20), frame(DATA, stream, Buffer.alloc(10, 'a')));
     await sleep(100);
@@ -516,14 +437,14 @@ describe('a socket that drops', () => {
     await first.closed;
 
     // Somebody else of the project, who knows the token.
-    const thief = new RawConnector({
+    const thief = new RawConnector(gateway, {
       ...(await dialHeaders(await rights(), 'other', { resume: token })),
       [RESUME_HEADER]: writeResume({ lane, token, received: first.received }),
     });
     assert.equal((await thief.welcome()).resumed, false);
     thief.socket.close();
 
-    const second = new RawConnector({
+    const second = new RawConnector(gateway, {
       ...(await dialHeaders(mine, 'other', { resume: token })),
       [RESUME_HEADER]: writeResume({ lane, token, received: first.received }),
     });
@@ -536,25 +457,25 @@ describe('a socket that drops', () => {
   });
 
   test('an idempotent request goes to another connector; another ends', { timeout: 30_000 }, async () => {
-    const first = new RawConnector(await dialHeaders(await rights()));
+    const first = new RawConnector(gateway, await dialHeaders(await rights()));
     await first.welcome();
     const idempotent = asked('/moves', { host: 'other.example.com', agent: false });
-    await first.frame(OPEN_FRAME);
-    const second = new RawConnector(await dialHeaders(await rights()));
+    await first.frame(OPEN);
+    const second = new RawConnector(gateway, await dialHeaders(await rights()));
     await second.welcome();
     first.socket.terminate();
-    const { stream } = await second.frame(OPEN_FRAME);
+    const { stream } = await second.frame(OPEN);
     second.send(headFrame(stream, 2), frame(DATA, stream, Buffer.from('ok')), frame(END, stream));
     assert.equal((await idempotent).text(), 'ok');
 
     const posted = asked('/stays', { host: 'other.example.com', agent: false, method: 'POST', body: 'x' });
-    await second.frame(OPEN_FRAME, second.frames.length);
-    const third = new RawConnector(await dialHeaders(await rights()));
+    await second.frame(OPEN, second.frames.length);
+    const third = new RawConnector(gateway, await dialHeaders(await rights()));
     await third.welcome();
     second.socket.terminate();
     assert.equal((await posted).status, 502);
     assert.deepEqual(
-      third.frames.filter(({ type }) => type === OPEN_FRAME),
+      third.frames.filter(({ type }) => type === OPEN),
       [],
     );
     third.socket.close();
@@ -563,9 +484,9 @@ describe('a socket that drops', () => {
 
   test('a request waits for a connector that was there a moment ago', { timeout: 30_000 }, async () => {
     const waiting = asked('/waits', { host: 'other.example.com', agent: false });
-    const next = new RawConnector(await dialHeaders(await rights()));
+    const next = new RawConnector(gateway, await dialHeaders(await rights()));
     await next.welcome();
-    const { stream } = await next.frame(OPEN_FRAME);
+    const { stream } = await next.frame(OPEN);
     next.send(headFrame(stream, 2), frame(DATA, stream, Buffer.from('ok')), frame(END, stream));
     assert.equal((await waiting).text(), 'ok');
     next.socket.close();
