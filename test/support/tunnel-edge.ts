@@ -49,13 +49,20 @@ export interface EdgeOptions {
   readonly port?: number;
 }
 
+interface Refusal {
+  readonly status: number;
+  readonly text: string;
+  readonly date?: string;
+  readonly page?: boolean;
+}
+
 export class TestEdge {
   readonly lanes: EdgeLane[] = [];
   /** Upgrades so far, and how many of them resumed. */
   dials = 0;
   resumed = 0;
-  /** Answers the next upgrades with this status instead. */
-  refuse: { status: number; text: string; date?: string } | null = null;
+  /** Answers the next upgrades with this status instead, and with a problem, or a page as it is. */
+  refuse: Refusal | null = null;
   /** Answers pings. */
   responsive = true;
   /** Keeps lanes for a resume. */
@@ -75,8 +82,8 @@ export class TestEdge {
       void this.#refusal(request).then((refusal) => {
         if (refusal === null)
           return this.#sockets.handleUpgrade(request, socket, head, (opened) => this.#welcome(opened, request));
-        const { status, text, date } = refusal;
-        const body = JSON.stringify({ title: text });
+        const { status, text, date, page = false } = refusal;
+        const body = page ? text : JSON.stringify({ title: text });
         socket.end(
           `HTTP/1.1 ${status} No\r\n${date === undefined ? '' : `Date: ${date}\r\n`}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
         );
@@ -97,7 +104,7 @@ export class TestEdge {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  async #refusal(request: IncomingMessage): Promise<{ status: number; text: string; date?: string } | null> {
+  async #refusal(request: IncomingMessage): Promise<Refusal | null> {
     if (this.refuse !== null) return this.refuse;
     if (request.url !== TUNNEL_PATH || request.headers['sec-websocket-protocol'] !== SUBPROTOCOL)
       return { status: 404, text: 'nothing is here' };

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { unitText, type Unit } from './install.ts';
+import { stateOf } from './journal.ts';
 
 const unit: Unit = {
   name: 'office',
@@ -58,4 +59,24 @@ test('systemd takes it, and calls it safe', (t) => {
   });
   const exposure = Number(/exposure level for .*: ([0-9.]+)/.exec(stdout)?.[1]);
   assert.ok(exposure <= 2, stdout);
+});
+
+test('the last word of a connector in its journal says whether the tunnel is up', () => {
+  const connecting = '{"event":"connecting","name":"office"}';
+  const ready = '{"event":"ready","name":"office","url":"https://office.example.com"}';
+  const away = '{"event":"reconnecting","socket":0,"reason":"connect ECONNREFUSED 192.0.2.1:443","delay":100}';
+  const refused = '{"ok":false,"error":"the edge refuses the tunnel office: the capability was revoked"}';
+  const cases: [string[], string, string][] = [
+    [[], 'waiting', ''],
+    [['Started sallyport-tunnel-office.service.', connecting, ''], 'waiting', ''],
+    [[connecting, away], 'waiting', 'connect ECONNREFUSED 192.0.2.1:443'],
+    [[connecting, away, ready, '{"event":"request","id":1}'], 'ready', 'https://office.example.com'],
+    [
+      [connecting, 'sallyport: the edge refuses', refused],
+      'failed',
+      'the edge refuses the tunnel office: the capability was revoked',
+    ],
+    [['null', '[]', '7', '"x"'], 'waiting', ''],
+  ];
+  for (const [lines, state, detail] of cases) assert.deepEqual(stateOf(lines), { state, detail }, lines.join());
 });

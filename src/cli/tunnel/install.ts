@@ -5,15 +5,19 @@
  */
 import { defineCommand } from 'citty';
 import { spawnSync } from 'node:child_process';
-import { existsSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, realpathSync, writeFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { LABEL } from '../../tunnel/capability.ts';
 import { parseTarget, TargetError } from '../../tunnel/connector/targets.ts';
+import { printable } from '../accesslog.ts';
 import { Failure, sentence } from '../failure.ts';
 import { every, integer } from '../options.ts';
 import { edgeOf } from './edge-url.ts';
+import { unitState } from './journal.ts';
+import { rightsOf } from './rights.ts';
 
 const UNITS = '/etc/systemd/system';
+const PATIENCE = 10_000; // ms for the connector's first word
 
 const installArguments = {
   name: { type: 'positional', description: 'of the tunnel', required: true },
@@ -34,13 +38,16 @@ const installArguments = {
 export default defineCommand({
   meta: { name: 'install', description: 'keep a connector running with systemd' },
   args: installArguments,
-  run({ args, rawArgs }) {
+  async run({ args, rawArgs }) {
     if (!LABEL.test(args.name))
       throw new Failure(`a tunnel has a name like laptop: letters, digits and - in lower case, not "${args.name}"`);
     const services = every(rawArgs, installArguments, 'service');
     const targets = targetsOf(args.target, args.tcp, services);
     const { url, guessed } = edgeOf(args.edge);
     if (guessed) throw new Failure('name the edge with --edge: a service runs in no directory of a deployment');
+    const capability = resolve(args.capability);
+    // systemd reads it whatever it is and whoever may read it; what is wrong with it is told now.
+    await rightsOf(capability, [args.name]);
     const unit = unitText({
       name: args.name,
       program: [process.execPath, realpathSync(process.argv[1] ?? '')],
@@ -49,18 +56,26 @@ export default defineCommand({
         ...['--edge', url.origin === 'null' ? url.href : url.origin],
         ...['--sockets', String(integer(args.sockets, '--sockets', 1, 16)), '--json'],
       ],
-      capability: readable(args.capability),
+      capability,
     });
     const name = `sallyport-tunnel-${args.name}.service`;
     const file = join(UNITS, name);
     if (args['dry-run'] === true)
       return void process.stdout.write(args.json ? `${JSON.stringify({ ok: true, file, unit, done: [] })}\n` : unit);
     const done = install(name, file, unit);
-    process.stdout.write(
-      args.json
-        ? `${JSON.stringify({ ok: true, file, unit, done })}\n`
-        : `${file} is written, the tunnel runs\nits log: journalctl -u ${name} -f\nto remove it: systemctl disable --now ${name} && rm ${file}\n`,
-    );
+    const { state, detail } = await unitState(name, PATIENCE);
+    const remove = `to remove it: systemctl disable --now ${name} && rm ${file}`;
+    if (state === 'failed')
+      throw new Failure(`${file} is written, but the tunnel is not up: ${detail}; systemd goes on trying; ${remove}`);
+    if (args.json) {
+      const told = state === 'ready' ? { ready: true, url: detail } : { ready: false, reason: detail };
+      return void process.stdout.write(`${JSON.stringify({ ok: true, file, unit, done, ...told })}\n`);
+    }
+    const up =
+      state === 'ready'
+        ? `the tunnel is up${detail === '' ? '' : `: ${detail}`}`
+        : `the tunnel is not up yet${detail === '' ? '' : ` (${printable(detail)})`}: the edge is dialled until it is`;
+    process.stdout.write(`${file} is written, ${up}\nits log: journalctl -u ${name} -f\n${remove}\n`);
   },
 });
 
@@ -85,16 +100,6 @@ function targetsOf(target: string | undefined, tcp: string | undefined, services
     ...(tcp === undefined ? [] : ['--tcp', tcp]),
     ...services.flatMap((service) => ['--service', service]),
   ];
-}
-
-function readable(capability: string): string {
-  const path = resolve(capability);
-  try {
-    if (!statSync(path).isFile()) throw new Failure(`${path} is no file`);
-  } catch (error) {
-    throw error instanceof Failure ? error : new Failure(sentence(error));
-  }
-  return path;
 }
 
 export interface Unit {

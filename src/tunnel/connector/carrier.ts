@@ -17,7 +17,8 @@ import { EdgeSocket, HANDSHAKE_TIMEOUT } from './socket.ts';
 const FINAL: ReadonlySet<number> = new Set([CLOSE.revoked, CLOSE.taken]);
 const FINAL_STATUS: ReadonlySet<number> = new Set([401, 403, 409]);
 /** Answers that mean the wrong place at the first dial; later, a place that is being set up again. */
-const FINAL_AT_FIRST: ReadonlySet<number> = new Set([400, 404, 405, 426]);
+const WRONG_PLACE: ReadonlySet<number> = new Set([400, 404, 405, 426]);
+const isWrongPlace = (status: number): boolean => WRONG_PLACE.has(status) || (status >= 200 && status < 400);
 const CLOCK_TOLERANCE = 30_000; // ms
 const SPARE_SLABS = 12; // of a lane
 const STABLE = 5000; // ms after which a socket that is lost was none that never held
@@ -290,7 +291,7 @@ export class Carrier {
     const { acquaintance, now, onFinal } = this.#options;
     const status = socket.error?.code ?? 0;
     if (FINAL.has(code)) return onFinal(new DialError(code, reason));
-    if (FINAL_STATUS.has(status) || (!acquaintance.everReady && FINAL_AT_FIRST.has(status))) {
+    if (FINAL_STATUS.has(status) || (!acquaintance.everReady && isWrongPlace(status))) {
       const ahead = socket.error!.date - now();
       // A clock that is wrong is not a right that is missing: sign by the clock of who reads it.
       if (status !== 401 || !(Math.abs(ahead - acquaintance.clock) > CLOCK_TOLERANCE)) return onFinal(socket.error!);

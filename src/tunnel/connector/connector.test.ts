@@ -341,6 +341,13 @@ test('statuses that are final at the first dial only, and those that are not', a
     connector.start();
     assert.deepEqual(await closed, { reason: `no, ${status}`, code: status });
   }
+  for (const status of [200, 302]) {
+    edge.refuse = { status, text: 'a page', page: true };
+    const connector = await connectorTo(edge, {});
+    const closed = closedOf(connector);
+    connector.start();
+    assert.deepEqual(await closed, { reason: `status ${status}, which is no edge's: a page`, code: status });
+  }
   edge.refuse = { status: 503, text: 'not now' };
   const connector = await connectorTo(edge, {});
   const reasons: string[] = [];

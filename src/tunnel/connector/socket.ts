@@ -51,7 +51,7 @@ export function refusalOf(response: IncomingMessage): Promise<DialError> {
     response.on('error', () => {});
     response.once('close', () => {
       const status = response.statusCode ?? 0;
-      resolve(new DialError(status, reasonOf(text) || `status ${status}`, Date.parse(response.headers.date ?? '')));
+      resolve(new DialError(status, reasonOf(status, text), Date.parse(response.headers.date ?? '')));
     });
     setTimeout(() => response.destroy(), 2000).unref();
   });
@@ -191,8 +191,8 @@ const SEND = { binary: true, compress: false, fin: true };
 const lookup: LookupFunction = (hostname, options, callback) =>
   resolve(/(^|\.)localhost$/.test(hostname) ? 'localhost' : hostname, options, callback);
 
-/** The edge's problem details, or the beginning of whatever else was answered. */
-function reasonOf(text: string): string {
+/** The edge's problem details, or the status and the beginning of whatever else was answered. */
+function reasonOf(status: number, text: string): string {
   try {
     const { detail, title } = JSON.parse(text) as { detail?: unknown; title?: unknown };
     const said = detail ?? title;
@@ -200,5 +200,5 @@ function reasonOf(text: string): string {
   } catch {
     // not ours
   }
-  return text.slice(0, 256);
+  return `status ${status}, which is no edge's: ${text.slice(0, 256)}`;
 }
