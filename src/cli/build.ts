@@ -25,7 +25,7 @@ import { every, listenAddress, policyFiles } from './options.ts';
 import { copyWorker, WORKER_FILES, workerdBinary, workerdConfig } from './workerd.ts';
 
 const buildArguments = {
-  files: { type: 'positional', description: 'policy files, one app each', required: false },
+  files: { type: 'positional', description: 'policy files, one app each', valueHint: 'FILE...', required: false },
   outdir: { type: 'string', description: 'where to write', valueHint: 'directory', default: 'build' },
   binary: { type: 'boolean', description: 'one self-contained executable, outdir/sallyport' },
   disassemble: { type: 'boolean', description: 'print what the images say' },

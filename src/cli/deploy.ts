@@ -22,7 +22,7 @@ import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, OBJECT_CLASSES, copyWorker } f
 export default defineCommand({
   meta: { name: 'deploy', description: 'bundle for Cloudflare Workers (with --dry-run)' },
   args: {
-    files: { type: 'positional', description: 'policy files, one app each', required: false },
+    files: { type: 'positional', description: 'policy files, one app each', valueHint: 'FILE...', required: false },
     'dry-run': { type: 'boolean', description: 'bundle, print sizes, upload nothing' },
     name: { type: 'string', description: 'name of the worker', default: 'sallyport' },
     outdir: {

@@ -2,6 +2,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { defineCommand, renderUsage, runCommand, type CommandDef } from 'citty';
 import pc from 'picocolors';
+import type { Described } from './described.ts';
 import { Failure, sentence } from './failure.ts';
 import { refuseUnknown } from './options.ts';
 import { version } from './version.ts';
@@ -63,7 +64,9 @@ export async function run(args: readonly string[]): Promise<void> {
 
 /** citty colours what it prints wherever it goes. */
 async function usage(found: CommandDef, parent?: CommandDef): Promise<void> {
-  const text = `${await renderUsage(found, parent)}\n`;
+  const meta: Described = Object(await (typeof found.meta === 'function' ? found.meta() : found.meta));
+  const examples = meta.examples === undefined ? '' : `EXAMPLES\n\n  ${meta.examples.join('\n  ')}\n`;
+  const text = `${await renderUsage(found, parent)}\n${examples}`;
   process.stdout.write(pc.isColorSupported && process.stdout.isTTY ? text : stripVTControlCharacters(text));
 }
 
@@ -87,7 +90,8 @@ async function action(name: string, found: CommandDef, [first = '', ...rest]: st
   }
   if (!Object.hasOwn(actions, first))
     throw new Failure(`${name} takes ${Object.keys(actions).join(', ')}, not "${first}"`);
-  await runOne(await actions[first]!(), rest, found);
+  // Help is to show what can be typed.
+  await runOne(await actions[first]!(), rest, { meta: { name: `sallyport ${name}` } });
 }
 
 async function runOne(found: CommandDef, rest: string[], parent: CommandDef): Promise<void> {

@@ -23,7 +23,14 @@ test('an unknown option and a missing value are one sentence', () => {
   assert.throws(() => refuseUnknown(['--wtach'], args), { name: 'Failure', message: /--wtach/ });
   assert.throws(() => refuseUnknown(['-x'], args), { name: 'Failure' });
   assert.throws(() => refuseUnknown(['--header'], args), { name: 'Failure', message: /needs a value/ });
-  refuseUnknown(['f', '--no-watch', '--watch', '-', '-H', '--not-an-option-but-a-value'], args);
+  refuseUnknown(['--no-watch', '--watch', '-', '-H', '--not-an-option-but-a-value'], args);
+});
+
+test('an argument too many is one sentence, unless the last takes several', () => {
+  refuseUnknown(['f', '--watch', '-H', 'a: 1'], args);
+  assert.throws(() => refuseUnknown(['f', '--watch', 'g'], args), { name: 'Failure', message: /nothing takes "g"/ });
+  assert.throws(() => refuseUnknown(['--', 'f', '-g'], args), { name: 'Failure', message: /nothing takes "-g"/ });
+  refuseUnknown(['f', 'g', 'h'], { ...args, file: { type: 'positional', valueHint: 'FILE...', required: false } });
 });
 
 test('listen addresses', () => {

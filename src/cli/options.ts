@@ -1,4 +1,4 @@
-/** What citty leaves out: unknown options are an error, and an option may be given several times. */
+/** What citty leaves out: unknown options and arguments are an error, and an option may be given several times. */
 import type { ArgsDef } from 'citty';
 import { Failure } from './failure.ts';
 
@@ -7,12 +7,22 @@ interface Option {
   readonly value: string | null;
 }
 
-/** Options in `rawArgs` as they were written, up to `--`. */
+/** Name of an argument that is no option. */
+const POSITIONAL = '';
+
+/** Options and other arguments in `rawArgs` as they were written; behind `--` there are no options. */
 function* written(rawArgs: readonly string[], args: ArgsDef): Generator<Option> {
+  let options = true;
   for (let i = 0; i < rawArgs.length; i++) {
     const argument = rawArgs[i] ?? '';
-    if (argument === '--') return;
-    if (argument === '-' || !argument.startsWith('-')) continue;
+    if (options && argument === '--') {
+      options = false;
+      continue;
+    }
+    if (!options || argument === '-' || !argument.startsWith('-')) {
+      yield { name: POSITIONAL, value: argument };
+      continue;
+    }
     const long = argument.startsWith('--');
     const equals = argument.indexOf('=');
     const spelled = long ? argument.slice(2, equals < 0 ? undefined : equals) : argument.slice(1, 2);
@@ -42,9 +52,13 @@ function nameOf(spelled: string, args: ArgsDef): string | null {
   return spelled === 'help' || spelled === 'h' ? 'help' : null;
 }
 
-/** Throws a Failure when an option is not one of `args`. */
+/** Throws a Failure when an option is not one of `args`, or an argument is one too many: `valueHint: 'FILE...'` takes several. */
 export function refuseUnknown(rawArgs: readonly string[], args: ArgsDef): void {
-  for (const option of written(rawArgs, args)) void option;
+  const positional = Object.values(args).filter(({ type }) => type === 'positional');
+  let left = positional.some(({ valueHint }) => valueHint?.endsWith('...') === true) ? Infinity : positional.length;
+  for (const { name, value } of written(rawArgs, args))
+    if (name === POSITIONAL && --left < 0)
+      throw new Failure(`nothing takes "${value}"; --help shows what belongs there`);
 }
 
 /** Every value that was given for an option, in order. */

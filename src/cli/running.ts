@@ -75,6 +75,8 @@ export function jsonOf({ from, status, body }: ControlAnswer): unknown {
 export function requireOk(answer: ControlAnswer): ControlAnswer {
   if (answer.status === 200 || answer.status === 201) return answer;
   const { reason, detail = reason } = (jsonOf(answer) ?? {}) as { detail?: unknown; reason?: unknown };
+  // What is wrong with the question needs no word of whom it was put to.
+  if (typeof detail === 'string' && answer.status < 500) throw new Failure(printable(detail));
   const said = typeof detail === 'string' ? `: ${printable(detail)}` : '';
   throw new Failure(`${answer.from} refuses with status ${answer.status}${said}`);
 }

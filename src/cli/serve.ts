@@ -10,7 +10,7 @@ import { humanAccess, humanReport, jsonAccess, jsonReport } from './report.ts';
 import { readSecrets } from './secrets.ts';
 
 export const serveArguments = {
-  files: { type: 'positional', description: 'policy files, one app each', required: false },
+  files: { type: 'positional', description: 'policy files, one app each', valueHint: 'FILE...', required: false },
   listen: {
     type: 'string',
     description: 'address to listen on; port 0 takes a free one',

@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { readLines } from '../../src/cli/lines.ts';
+import { thumbprint } from '../../src/control/signature.ts';
+import { DENIALS, generateConnectorKey, issueCapability } from '../../src/tunnel/capability.ts';
 import { RESET_CODE } from '../../src/tunnel/frame.ts';
 import { REDACTED } from '../../src/tunnel/redact.ts';
 import type { ShownWhole } from '../../src/tunnel/shown.ts';
@@ -190,7 +192,7 @@ test(
     assert.deepEqual([status, seen], [200, 'Basic c2VjcmV0']);
     assert.ok(id > whole!.id);
     assert.deepEqual([(await one.event('end'))['id'], replayed.code], [id, 0]);
-    assert.match((await command('replay', '999')).stderr, /exchange 999 is not, or not any more, among those kept/);
+    assert.match((await command('replay', '999')).stderr, /request 999 is not, or not any more, among those kept/);
     assert.match((await command('replay', 'x')).stderr, /takes the number of a request/);
 
     const followed = spawn(process.execPath, [BIN, 'tunnel', 'logs', '--follow', '--json'], {
@@ -268,6 +270,65 @@ test('only its user reaches what it keeps, and nothing is left of it', { timeout
   );
 });
 
+test('of two connectors of a tunnel one is chosen by its process', { timeout: 60_000 }, async () => {
+  const [one, two] = [
+    listen(String(port), 'twin', '--edge', edge.url, '--json'),
+    listen('1', '--edge', edge.url, '--json'),
+  ];
+  const three = listen(String(port), 'twin', '--edge', edge.url, '--json');
+  const pids = await Promise.all([one, three].map(async (each) => Number((await each.event('ready'))['pid'])));
+  const { name } = await two.event('ready');
+  const { stderr } = await command('logs');
+  for (const choice of [...pids.map((pid) => `${pid} (twin)`), String(name)])
+    assert.ok(stderr.includes(choice), stderr);
+  assert.match((await command('replay', '1', 'twin')).stderr, /by its name or process: \d+ \(twin\), \d+ \(twin\)/);
+  assert.match(
+    (await command('replay', '1', String(pids[0]))).stderr,
+    /request 1 is not, or not any more, among those kept/,
+  );
+  for (const each of [one, two, three]) await stop(each);
+});
+
+test('a file of rights names its tunnel', { timeout: 60_000 }, async () => {
+  const key = await generateConnectorKey(true);
+  const operator = await generateConnectorKey();
+  const { d } = (await crypto.subtle.exportKey('jwk', key.privateKey)) as { d: string };
+  const file = async (...names: string[]): Promise<string> => {
+    const [project, connector] = [await thumbprint(operator.x), await thumbprint(key.x)];
+    const [generation, expires] = [Date.now(), Date.now() + 86_400_000];
+    const capability = await issueCapability(operator.privateKey, {
+      ...{ project, names, reach: [], connector, generation, expires, exposure: null },
+    });
+    const path = join(folder, `${names.join('-') || 'none'}.json`);
+    writeFileSync(path, JSON.stringify({ capability, key: { kty: 'OKP', crv: 'Ed25519', x: key.x, d } }), {
+      mode: 0o600,
+    });
+    return path;
+  };
+  const one = listen(String(port), '--capability', await file('office'), '--edge', edge.url, '--json');
+  assert.equal((await one.event('ready'))['name'], 'office');
+  await stop(one);
+  const refused = async (names: string[], ...args: string[]): Promise<string> =>
+    (await command('listen', String(port), ...args, '--capability', await file(...names), '--edge', edge.url)).stderr;
+  assert.match(await refused(['office'], 'desk'), /office\.json covers office, not desk/);
+  assert.match(await refused(['desk', 'office']), /covers desk, office: name one of them/);
+  assert.match(await refused([]), /covers no tunnel/);
+});
+
+test('a key that the edge does not know is told, with what its operator needs', { timeout: 60_000 }, async () => {
+  edge.refuse = { status: 403, text: DENIALS.foreign };
+  const { stderr } = await command('listen', '3000', 'laptop', '--edge', edge.url);
+  const { x } = JSON.parse(readFileSync(join(folder, 'config/sallyport/operator.jwk'), 'utf8')) as { x: string };
+  assert.ok(stderr.includes(`your key is ${x}`), stderr);
+  edge.refuse = null;
+});
+
+test('help shows command lines as they are typed', async () => {
+  const { stdout } = await command('listen', '--help');
+  assert.match(stdout, /^USAGE sallyport tunnel listen \[OPTIONS\]/m);
+  assert.match(stdout, /^EXAMPLES\n\n {2}sallyport tunnel listen 3000 /m);
+});
+
 test('the first signal lets requests end, the second does not', { timeout: 60_000 }, async () => {
   const one = listen(String(port), 'laptop', '--edge', edge.url, '--json');
   await one.event('ready');
@@ -323,6 +384,11 @@ test('what is wrong is said in one sentence', { timeout: 60_000 }, async () => {
   assert.match(await refused('listen', '3000', '--inspect=some'), /--inspect takes nothing or =all/);
   assert.match(await refused('listen', '3000', '--edge', 'http://a/b'), /--edge takes the URL of an edge without path/);
   assert.match(await refused('listen', '3000', '--sockets', '99'), /--sockets takes a whole number/);
+  assert.match(await refused('listen', '3000', 'a', 'b'), /nothing takes "b"/);
+  assert.match(
+    await refused('create', 'a', '--allow', 'banana'),
+    /--allow takes an address or a CIDR block.*not "banana"/,
+  );
   assert.match(await refused('dance'), /tunnel takes listen, ps/);
   assert.match(await refused('access', 'udp', 'a.b', '--listen', '1'), /access takes tcp/);
   assert.match(await refused('access', 'tcp', 'a.b.c', '--listen', '1'), /SERVICE\.TUNNEL/);

@@ -282,7 +282,7 @@ tunnels:
     // A name that is not the operator's of this edge.
     await serve('watched-partner', partner);
     const refusal = await tunnel(gateway, own, 'logs', 'watched-partner');
-    assert.match(refusal.stderr, /status 404/);
+    assert.match(refusal.stderr, /there is no tunnel watched-partner/);
 
     const place = ['--control', gateway.control, '--json'];
     const command = spawn(process.execPath, [BIN, 'tunnel', 'logs', 'watched', ...place], {

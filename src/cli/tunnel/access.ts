@@ -8,13 +8,21 @@ import pc from 'picocolors';
 import { accessDialer } from '../../tunnel/connector/access.ts';
 import { SERVICE } from '../../tunnel/opening.ts';
 import { printable } from '../accesslog.ts';
+import { described } from '../described.ts';
 import { Failure, sentence } from '../failure.ts';
 import { listenAddress } from '../options.ts';
 import { edgeOf } from './edge-url.ts';
 import { rightsOf } from './rights.ts';
 
 export default defineCommand({
-  meta: { name: 'access', description: 'reach a published TCP service: a local port for it' },
+  meta: described({
+    name: 'access',
+    description: 'reach a published TCP service: a local port for it',
+    examples: [
+      'sallyport tunnel access tcp db.office --listen 5432   # psql -h 127.0.0.1',
+      'sallyport tunnel access tcp ssh.office --listen 2222  # ssh -p 2222 127.0.0.1',
+    ],
+  }),
   args: {
     kind: { type: 'positional', description: 'tcp', required: true },
     service: { type: 'positional', description: 'SERVICE.TUNNEL, such as db.office, or TUNNEL', required: true },

@@ -7,7 +7,15 @@ import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import pc from 'picocolors';
 import { isPublicKey, thumbprint } from '../../control/signature.ts';
-import { basicDigest, keyDigest, MIN_SECRET_LENGTH, newSalt, PUBLIC, type AccessRule } from '../../tunnel/access.ts';
+import {
+  basicDigest,
+  keyDigest,
+  MIN_SECRET_LENGTH,
+  newSalt,
+  PUBLIC,
+  readAccessRule,
+  type AccessRule,
+} from '../../tunnel/access.ts';
 import {
   generateConnectorKey,
   issueCapability,
@@ -16,6 +24,7 @@ import {
   MAX_REACH,
 } from '../../tunnel/capability.ts';
 import type { TunnelRecord } from '../../tunnel/register.ts';
+import { described } from '../described.ts';
 import { Failure } from '../failure.ts';
 import { operatorKeyFile } from '../operator.ts';
 import { every, integer } from '../options.ts';
@@ -57,7 +66,15 @@ const createArguments = {
 } as const;
 
 export default defineCommand({
-  meta: { name: 'create', description: 'reserve a name and write the rights of its connector' },
+  meta: described({
+    name: 'create',
+    description: 'reserve a name and write the rights of its connector',
+    examples: [
+      'sallyport tunnel create office --days 30 --access private',
+      'sallyport tunnel create demo --basic ann --access-key   # restricted; password and key are made here',
+      'sallyport tunnel create office --renew',
+    ],
+  }),
   args: createArguments,
   async run({ args, rawArgs }) {
     const all = (option: string) => every(rawArgs, createArguments, option);
@@ -136,6 +153,11 @@ async function accessOf(
     throw new Failure(`--allow, --basic and --access-key belong to --access restricted, not to ${word}`);
   if (word === 'restricted' && !limits)
     throw new Failure('--access restricted needs --allow, --basic or --access-key: to whom?');
+  for (const one of addresses)
+    if (typeof readAccessRule({ ...PUBLIC, addresses: [one] }) === 'string')
+      throw new Failure(
+        `--allow takes an address or a CIDR block, such as 192.0.2.0/24 or 2001:db8::/32, not "${one}"`,
+      );
   const salt = newSalt();
   const secrets: Told[] = [];
   const basic: string[] = [];

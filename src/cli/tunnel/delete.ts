@@ -1,6 +1,7 @@
 /** `sallyport tunnel delete`: closes its sockets, revokes what was issued for it, and gives the name back. */
 import { defineCommand } from 'citty';
 import { printable } from '../accesslog.ts';
+import { counted } from './counted.ts';
 import { askControl, jsonOf, placeArguments, requireOk } from '../running.ts';
 
 export default defineCommand({
@@ -17,6 +18,6 @@ export default defineCommand({
       closed: number;
     };
     if (args.json) return void process.stdout.write(`${JSON.stringify({ ok: true, name, closed })}\n`);
-    process.stdout.write(`deleted ${printable(name)}, ${closed} sockets closed\n`);
+    process.stdout.write(`deleted ${printable(name)}, ${counted(closed, 'socket')} closed\n`);
   },
 });

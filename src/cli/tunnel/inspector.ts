@@ -64,7 +64,10 @@ async function answer(inspected: Inspected, method: string, target: string, resp
     return sendJson(response, 404, { ok: false, reason: `there is no ${call}` });
   const exchange = ring.find(Number(id));
   if (exchange === null)
-    return sendJson(response, 404, { ok: false, reason: `exchange ${id} is not, or not any more, among those kept` });
+    return sendJson(response, 404, {
+      ok: false,
+      reason: `request ${id} is not, or not any more, among those kept; sallyport tunnel logs shows them`,
+    });
   if (again === undefined) return sendJson(response, 200, shownWhole(exchange, ring.inspection));
   await replay(inspected, exchange, response);
 }

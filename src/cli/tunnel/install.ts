@@ -10,6 +10,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { LABEL } from '../../tunnel/capability.ts';
 import { parseTarget, TargetError } from '../../tunnel/connector/targets.ts';
 import { printable } from '../accesslog.ts';
+import { described } from '../described.ts';
 import { Failure, sentence } from '../failure.ts';
 import { every, integer } from '../options.ts';
 import { edgeOf } from './edge-url.ts';
@@ -36,7 +37,13 @@ const installArguments = {
 } as const;
 
 export default defineCommand({
-  meta: { name: 'install', description: 'keep a connector running with systemd' },
+  meta: described({
+    name: 'install',
+    description: 'keep a connector running with systemd',
+    examples: [
+      'sallyport tunnel install office 3000 --capability office.json --edge https://edge.example.com --dry-run',
+    ],
+  }),
   args: installArguments,
   async run({ args, rawArgs }) {
     if (!LABEL.test(args.name))

@@ -1,8 +1,10 @@
 /** `sallyport tunnel list`: the tunnels of the project, and what it offers to others. */
 import { defineCommand } from 'citty';
 import pc from 'picocolors';
+import { thumbprint } from '../../control/signature.ts';
 import type { Offer, TunnelRecord } from '../../tunnel/register.ts';
 import { printable } from '../accesslog.ts';
+import { readOperatorKey } from '../operator.ts';
 import { askControl, jsonOf, placeArguments, requireOk } from '../running.ts';
 
 export default defineCommand({
@@ -26,8 +28,20 @@ export default defineCommand({
       lines.push(`${service === '' ? tunnel : `${service}.${tunnel}`}  offered to ${printable(guest)}  ${state}`);
     }
     if (tunnels.length === 0) lines.push('no tunnels; sallyport tunnel listen 3000 opens one');
+    const x = await ownKey(project);
+    const key = x === '' ? '' : `, for policies and offers of others: ${x}`;
     process.stdout.write(
-      `${lines.map((line) => line.trimEnd()).join('\n')}\n${pc.dim(`project ${printable(project)}`)}\n`,
+      `${lines.map((line) => line.trimEnd()).join('\n')}\n${pc.dim(`project ${printable(project)}${key}`)}\n`,
     );
   },
 });
+
+/** The public key of a project that is this user's, '' of another one. */
+async function ownKey(project: string): Promise<string> {
+  try {
+    const { x } = readOperatorKey();
+    return (await thumbprint(x)) === project ? x : '';
+  } catch {
+    return ''; // this user has no key
+  }
+}

@@ -5,14 +5,17 @@
 import { defineCommand } from 'citty';
 import { Connector, DEFAULT_SOCKETS, DRAIN, MAX_CONNECTOR_SOCKETS } from '../../tunnel/connector/connector.ts';
 import { MAX_SERVICES, parseTarget, TargetError, Targets, type AddressTarget } from '../../tunnel/connector/targets.ts';
+import { DENIALS } from '../../tunnel/capability.ts';
 import { SERVICE } from '../../tunnel/opening.ts';
+import { described } from '../described.ts';
 import { Failure } from '../failure.ts';
+import { readOperatorKey } from '../operator.ts';
 import { every, integer } from '../options.ts';
 import { edgeOf } from './edge-url.ts';
 import { openInspector } from './inspector.ts';
 import { inspectionSocket, keptName } from './local-state.ts';
 import { humanListener, jsonListener, type Listener } from './listener.ts';
-import { rightsOf } from './rights.ts';
+import { coveredName, rightsOf } from './rights.ts';
 import type { Inspection } from '../../tunnel/shown.ts';
 import { MAX_CAPTURE, Ring } from './ring.ts';
 
@@ -20,7 +23,7 @@ const listenArguments = {
   target: { type: 'positional', description: 'port or HOST:PORT to publish, such as 3000', required: false },
   name: {
     type: 'positional',
-    description: 'of the tunnel; default: made up, and kept for this folder',
+    description: 'of the tunnel; default: that of --capability, or made up and kept for this folder',
     required: false,
   },
   tcp: { type: 'string', description: 'port or HOST:PORT to publish as raw TCP', valueHint: 'target' },
@@ -50,10 +53,19 @@ const listenArguments = {
 } as const;
 
 export default defineCommand({
-  meta: { name: 'listen', description: 'publish a server of this network; runs until it is stopped' },
+  meta: described({
+    name: 'listen',
+    description: 'publish a server of this network; runs until it is stopped',
+    examples: [
+      'sallyport tunnel listen 3000                  # a name is made up, and kept for this folder',
+      'sallyport tunnel listen 127.0.0.1:3000 laptop --inspect',
+      'sallyport tunnel listen --tcp 5432 db         # raw TCP, for sallyport tunnel access',
+      'sallyport tunnel listen 3000 office --service db=localhost:5432 --capability office.json --edge https://edge.example.com',
+    ],
+  }),
   args: listenArguments,
   async run({ args, rawArgs }) {
-    const { targets, name } = destination(args, every(rawArgs, listenArguments, 'service'));
+    const { targets, name } = destination(args, every(rawArgs, listenArguments, 'service'), args.capability);
     const inspection = inspectionOf(rawArgs, args.inspect === true);
     const edge = edgeOf(args.edge);
     const listener = args.json === true ? jsonListener(inspection) : humanListener(inspection);
@@ -67,19 +79,38 @@ export default defineCommand({
       capture: inspection === 'heads' ? 0 : MAX_CAPTURE,
     });
     const services = Object.fromEntries([...targets].map(([service, { host, port }]) => [service, `${host}:${port}`]));
-    await run(connector, { edge: edge.url, guessed: edge.guessed, services, inspection, listener });
+    await run(connector, {
+      edge: edge.url,
+      guessed: edge.guessed,
+      own: args.capability === undefined,
+      services,
+      inspection,
+      listener,
+    });
   },
 });
+
+/** What can be done about a refusal; `own`: a capability was made from this user's key. */
+function advice(reason: string, own: boolean): string {
+  return reason === DENIALS.foreign && own
+    ? `; your key is ${readOperatorKey().x}: its operator can name it under tunnels.projects of a policy, or give you a capability of his`
+    : '';
+}
 
 interface Running {
   readonly edge: URL;
   readonly guessed: boolean;
+  /** Rights are issued by this user's key. */
+  readonly own: boolean;
   readonly services: Readonly<Record<string, string>>;
   readonly inspection: Inspection;
   readonly listener: Listener;
 }
 
-async function run(connector: Connector, { edge, guessed, services, inspection, listener }: Running): Promise<void> {
+async function run(
+  connector: Connector,
+  { edge, guessed, own, services, inspection, listener }: Running,
+): Promise<void> {
   const ring = new Ring(inspection);
   const since = new Date().toISOString();
   let everReady = false;
@@ -105,7 +136,11 @@ async function run(connector: Connector, { edge, guessed, services, inspection, 
       listener.reconnecting(event);
     });
     connector.on('closed', ({ reason, error }) => {
-      resolve(error === null ? null : new Failure(`the edge refuses the tunnel ${connector.name}: ${reason}`));
+      resolve(
+        error === null
+          ? null
+          : new Failure(`the edge refuses the tunnel ${connector.name}: ${reason}${advice(reason, own)}`),
+      );
     });
   });
   const closeInspector = await openInspector(inspectionSocket(connector.name), {
@@ -161,6 +196,7 @@ function stopOnSignal(connector: Connector, listener: Listener): void {
 function destination(
   args: { readonly target?: string | undefined; readonly name?: string | undefined; readonly tcp?: string | undefined },
   services: readonly string[],
+  capability: string | undefined,
 ): { targets: Map<string, AddressTarget>; name: string } {
   const targets = new Map<string, AddressTarget>();
   const positional = [args.target, args.name].filter((one) => one !== undefined);
@@ -192,6 +228,7 @@ function destination(
       `a tunnel has a name like laptop: letters, digits and - in lower case, at most 63, not "${given}"`,
     );
   const described = [...targets].map(([service, { host, port }]) => `${service}=${host}:${port}`).join(' ');
+  if (capability !== undefined) return { targets, name: coveredName(capability, given) };
   return { targets, name: given ?? keptName(described) };
 }
 

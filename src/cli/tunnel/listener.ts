@@ -1,4 +1,5 @@
 /** What `tunnel listen` says while it runs: an event a line for programs, sentences and a line of progress for people. */
+import { stripVTControlCharacters } from 'node:util';
 import pc from 'picocolors';
 import type { ConnectorEvents } from '../../tunnel/connector/tunnel.ts';
 import type { Exchange } from '../../tunnel/exchange.ts';
@@ -48,7 +49,10 @@ export function humanListener(inspection: Inspection): Listener {
   };
   const wait = (line: string): void => {
     if (!progress) return say(line);
-    process.stdout.write(`\r\u001b[K${line}`);
+    // A line that wraps could not be taken back.
+    const plain = stripVTControlCharacters(line);
+    const room = process.stdout.columns || 80;
+    process.stdout.write(`\r\u001b[K${plain.length < room ? line : `${plain.slice(0, room - 2)}…`}`);
     pending = true;
   };
   let first = true;
@@ -72,7 +76,7 @@ export function humanListener(inspection: Inspection): Listener {
     response: () => {},
     end: (exchange) => say(exchangeLine(shown(exchange, inspection))),
     reconnecting: ({ reason, delay, left }) => {
-      const wording = `connection lost: ${printable(reason)}; dialling again in ${delay} ms`;
+      const wording = `${first ? 'no connection' : 'connection lost'}: ${printable(reason)}; dialling again in ${delay} ms`;
       if (left > 0) return say(`${pc.yellow('note')} ${wording}, ${left} left`);
       // A log of an edge that is away for the night says so once.
       if (!progress && reason === told) return;

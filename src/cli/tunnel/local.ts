@@ -39,10 +39,10 @@ export async function connectorNamed(name: string | undefined): Promise<LocalCon
         ? 'no connector of yours is running on this machine; sallyport tunnel listen 3000 starts one'
         : `no connector of yours on this machine is called ${name} (sallyport tunnel ps lists them); requests are kept where the connector runs, and seen there only. From where ${name} is connected: sallyport tunnel status ${name}`,
     );
-  const choices = fitting.map((one) => (name === undefined ? one.name : String(one.pid))).join(', ');
-  throw new Failure(
-    `several connectors are running; choose one${name === undefined ? '' : ' by its process'}: ${choices}`,
+  const choices = fitting.map(({ name: own, pid }) =>
+    fitting.filter((one) => one.name === own).length > 1 ? `${pid} (${own})` : own,
   );
+  throw new Failure(`several connectors are running; choose one by its name or process: ${choices.join(', ')}`);
 }
 
 /** The answer as JSON, or a Failure with its reason. */

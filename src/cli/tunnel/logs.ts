@@ -8,14 +8,19 @@ import { printable } from '../accesslog.ts';
 import { exchangeLine } from './exchange-line.ts';
 import { connectorNamed, followConnector, localConnectors } from './local.ts';
 import type { Shown, ShownBody, ShownWhole } from '../../tunnel/shown.ts';
+import { described } from '../described.ts';
 import { Failure } from '../failure.ts';
 import { askControl, jsonOf, type Place, placeArguments, requireOk } from '../running.ts';
 
 export default defineCommand({
-  meta: {
+  meta: described({
     name: 'logs',
     description: 'requests of a tunnel: the last ones where its connector runs, else those that come',
-  },
+    examples: [
+      'sallyport tunnel logs laptop --follow --inspect',
+      'sallyport tunnel logs office --url https://control.example.com   # of a connector elsewhere, as the edge sees them',
+    ],
+  }),
   args: {
     name: { type: 'positional', description: 'tunnel; not needed where one connector is running', required: false },
     inspect: { type: 'boolean', description: 'with headers, and bodies where the connector keeps them' },

@@ -10,6 +10,7 @@ import { CONSENT_PATH, signConsent } from '../../tunnel/consent.ts';
 import { SUBPROTOCOL } from '../../tunnel/frame.ts';
 import type { Offer } from '../../tunnel/register.ts';
 import { printable } from '../accesslog.ts';
+import { counted } from './counted.ts';
 import { Failure, sentence } from '../failure.ts';
 import { urlRequest } from '../http.ts';
 import { edgeOf } from './edge-url.ts';
@@ -79,7 +80,7 @@ async function speak(
     ? pc.green(`${args.service} can be reached`)
     : yes
       ? `${args.service} can be reached once the other side says yes`
-      : `${args.service} can not be reached any more, ${result.closed} connections closed`;
+      : `${args.service} cannot be reached any more, ${counted(result.closed, 'connection')} closed`;
   process.stdout.write(`${state}\n`);
 }
 

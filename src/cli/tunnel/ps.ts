@@ -2,6 +2,7 @@
 import { defineCommand } from 'citty';
 import pc from 'picocolors';
 import { printable } from '../accesslog.ts';
+import { counted } from './counted.ts';
 import { localConnectors } from './local.ts';
 
 export default defineCommand({
@@ -16,7 +17,7 @@ export default defineCommand({
       const to = Object.entries(services).map(([service, target]) =>
         service === '' ? target : `${service}=${target}`,
       );
-      const state = sockets > 0 ? pc.green(`${sockets} sockets`) : pc.red('not connected');
+      const state = sockets > 0 ? pc.green(counted(sockets, 'socket')) : pc.red('not connected');
       const parts = [name, printable(url) || 'private', `-> ${to.join(', ')}`, state, `${streams} open`];
       if (roundTrip > 0) parts.push(`${Math.round(roundTrip)} ms to the edge`);
       if (inspection !== 'heads') parts.push(`inspects ${inspection}`);

@@ -1,12 +1,17 @@
 /** `sallyport tunnel replay`: sends a captured request to its target again. */
 import { defineCommand } from 'citty';
+import { described } from '../described.ts';
 import { Failure } from '../failure.ts';
 import type { Replayed } from './inspector.ts';
 import { askConnector, connectorNamed } from './local.ts';
 import { wholeText } from './logs.ts';
 
 export default defineCommand({
-  meta: { name: 'replay', description: 'send a request of a running connector to its target again' },
+  meta: described({
+    name: 'replay',
+    description: 'send a request of a running connector to its target again',
+    examples: ['sallyport tunnel logs laptop   # numbers of requests', 'sallyport tunnel replay 17 laptop'],
+  }),
   args: {
     id: { type: 'positional', description: 'number of the request, as logs shows it', required: true },
     name: { type: 'positional', description: 'tunnel; not needed where one connector is running', required: false },

@@ -1,6 +1,7 @@
 /** `sallyport tunnel revoke`: capabilities issued up to now are worth nothing; what is connected by them is closed at once. */
 import { defineCommand } from 'citty';
 import { printable } from '../accesslog.ts';
+import { counted } from './counted.ts';
 import { askControl, jsonOf, placeArguments, requireOk } from '../running.ts';
 
 export default defineCommand({
@@ -17,7 +18,7 @@ export default defineCommand({
     const { name, revoked, closed } = jsonOf(answer) as { name: string; revoked: number; closed: number };
     if (args.json) return void process.stdout.write(`${JSON.stringify({ ok: true, name, revoked, closed })}\n`);
     process.stdout.write(
-      `revoked ${printable(name)} until ${new Date(revoked).toISOString()}, ${closed} sockets closed\n` +
+      `revoked ${printable(name)} until ${new Date(revoked).toISOString()}, ${counted(closed, 'socket')} closed\n` +
         `next: sallyport tunnel create ${printable(name)} --renew\n`,
     );
   },

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { given, issued, type PrivateJwk } from '../../tunnel/connector/credentials.ts';
 import type { Exposure } from '../../tunnel/capability.ts';
 import type { Credentials } from '../../tunnel/connector/connector.ts';
+import { printable } from '../accesslog.ts';
 import { Failure, sentence } from '../failure.ts';
 import { ensureOperatorKey, readOperatorKey } from '../operator.ts';
 
@@ -22,6 +23,29 @@ export async function rightsOf(
     throw new Failure('how the tunnel of a capability is exposed is said by sallyport tunnel create --access');
   const { capability, key } = readRights(file);
   return given(capability, key);
+}
+
+/** The tunnel that a file is for: the one that was named, or the only one that it covers. */
+export function coveredName(file: string, named: string | undefined): string {
+  const names = namesOf(readRights(file).capability);
+  const covered = `${file} covers ${names.length === 0 ? 'no tunnel' : names.map(printable).join(', ')}`;
+  if (named !== undefined) {
+    if (!names.includes(named)) throw new Failure(`${covered}, not ${named}`);
+    return named;
+  }
+  if (names.length !== 1) throw new Failure(names.length === 0 ? covered : `${covered}: name one of them`);
+  return names[0]!;
+}
+
+/** What it says, whoever signed it: that is the edge's to find out. */
+function namesOf(capability: string): string[] {
+  try {
+    const payload: unknown = JSON.parse(Buffer.from(capability.split('.')[1] ?? '', 'base64url').toString());
+    const { names } = payload as { names?: unknown };
+    return Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [];
+  } catch {
+    return [];
+  }
 }
 
 function readRights(file: string): { capability: string; key: PrivateJwk } {

@@ -109,7 +109,9 @@ export class EdgeSocket {
       });
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.error ??= new DialError(0, error.message || error.code || 'the connection failed');
+      const plain = error.code === 'EPROTO' && error.message.includes('wrong version number');
+      const text = plain ? 'what answers there speaks no TLS' : error.message || error.code || 'the connection failed';
+      this.error ??= new DialError(0, text);
     });
     socket.on('close', (code, reason) => this.#gone(code, reason.toString() || (this.error?.message ?? '')));
     socket.on('open', () => this.#schedule());
