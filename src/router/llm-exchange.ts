@@ -2,6 +2,7 @@
 import type { LlmRequest } from '../agents/llm/request.ts';
 import type { Usage } from '../agents/llm/usage.ts';
 import type { LlmBudgetPlan, LlmPlan } from '../plan.ts';
+import type { Exchange } from './exchange.ts';
 
 export interface LlmExchange {
   readonly plan: LlmPlan;
@@ -13,6 +14,8 @@ export interface LlmExchange {
   body: Uint8Array | null;
   /** Path of the target with the model of the client, of Gemini; '' until it is known. */
   path: string;
+  /** The request without what filters of the drawn backend made of it; null where they make nothing, or nothing else is asked. */
+  shared: { readonly headers: Headers; readonly target: Exchange['target'] } | null;
   /** The client is not to see the usage that the gateway asked for. */
   strips: boolean;
   /** What was taken from budgets before anybody knew what it costs. */

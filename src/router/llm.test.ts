@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { render } from '../observe/metrics.ts';
 import type { LlmPlan } from '../plan.ts';
-import { action, backend, plan, run, type RunOptions } from './testing.ts';
+import { action, backend, plan, run, type RunOptions, type Sent } from './testing.ts';
 
 const llm = (more: Partial<LlmPlan> = {}): LlmPlan => ({
   ...{ provider: 'openai', mode: 'enforce', models: [], limit: 1_048_576, failover: [] },
@@ -157,4 +157,62 @@ test('whatever a body is, it is refused or forwarded with its model', async () =
     if (response.status !== 200) assert.equal(sent.length, 0, body);
     else assert.equal((JSON.parse(sent[0]!.body ?? '') as { model: string }).model, 'a');
   }
+});
+
+test('what filters of a weighted backend write reaches no other backend, nor its client', async () => {
+  const change = (set: readonly (readonly [string, string | { secret: string }])[]) => ({ set, add: [], remove: [] });
+  const source = plan(
+    {
+      '/': action({
+        llm: 0,
+        filters: [{ type: 'requestHeaders', change: change([['x-route', 'all']]) }],
+        backends: [
+          {
+            backend: 0,
+            weight: 1,
+            filters: [
+              {
+                type: 'requestHeaders',
+                change: { ...change([['x-vendor-key', { secret: 'VENDOR' }]]), remove: ['x-beta'] },
+              },
+              { type: 'rewrite', rewrite: { hostname: 'one.internal', path: { type: 'full', value: '/vendor/chat' } } },
+              { type: 'responseHeaders', change: change([['x-answered', 'one']]) },
+            ],
+          },
+        ],
+      }),
+    },
+    [backend('one', ['http://one.test']), backend('two', ['http://two.test'])],
+    { app: 'models', llms: [llm({ failover: [{ backend: 1, rewrite: '' }] })] },
+  );
+  const asked: unknown[] = [];
+  const origin = ({ endpoint, url, headers }: Sent): Response => {
+    const { host, pathname } = new URL(url);
+    asked.push([
+      endpoint.url,
+      host,
+      pathname,
+      headers.get('x-vendor-key'),
+      headers.get('x-route'),
+      headers.get('x-beta'),
+    ]);
+    return endpoint.url === 'http://one.test' ? new Response('', { status: 503 }) : Response.json(USED);
+  };
+  const init = {
+    method: 'POST',
+    body: JSON.stringify(BODY),
+    headers: { 'content-type': 'application/json', 'x-beta': 'on' },
+  };
+  const { response } = await run(
+    source,
+    '/v1/chat/completions',
+    init,
+    {},
+    { origin, secrets: { VENDOR: 'v' }, drain: true },
+  );
+  assert.deepEqual(asked, [
+    ['http://one.test', 'one.internal', '/vendor/chat', 'v', 'all', null],
+    ['http://two.test', 'shop.example', '/v1/chat/completions', null, 'all', 'on'],
+  ]);
+  assert.deepEqual([response.status, response.headers.get('x-answered')], [200, null]);
 });

@@ -52,7 +52,7 @@ async function readModel(exchange: Exchange, plan: LlmPlan, operation: LlmReques
 
 function remember(exchange: Exchange, plan: LlmPlan, request: LlmRequest | null, rewrite: string): void {
   const strips = request !== null && plan.askUsage && asksInPlace(request);
-  exchange.llm = { plan, request, rewrite, strips, body: null, path: '', reservations: [], usage: null };
+  exchange.llm = { plan, request, rewrite, strips, body: null, path: '', shared: null, reservations: [], usage: null };
 }
 
 /** True when the request was refused; in mode log it is only noted. */
@@ -98,6 +98,15 @@ export function prepareLlm(exchange: Exchange): void {
 
 /** Makes them those of another one: what was the first one's alone goes, whoever set it. Throws as above. */
 export function turnTo(exchange: Exchange, backend: number, rewrite: string): void {
+  const { llm, action } = exchange;
+  if (llm !== null && llm.shared !== null) {
+    const { headers, target } = llm.shared;
+    exchange.outgoing = headers;
+    exchange.target = target;
+    llm.path = target.path;
+    llm.shared = null;
+  }
+  if (action !== null) exchange.filters = action.filters;
   const { outgoing } = exchange;
   for (const name of [...CREDENTIAL_HEADERS, ...ACCOUNT_HEADERS]) outgoing?.delete(name);
   exchange.target.query = withoutKeys(exchange.target.query);

@@ -11,6 +11,7 @@ import {
   VALUE_PATH,
   VALUE_QUERY,
 } from '../../assembly/abi.ts';
+import type { Filter } from '../plan.ts';
 import type { Effect } from '../waf/engine.ts';
 import type { Exchange, Phase } from './exchange.ts';
 import { applyForwarded } from './forwarded.ts';
@@ -26,50 +27,61 @@ import { safeUrl, safeValue } from './text.ts';
 export const rewrite: Phase = {
   name: 'rewrite',
   run(exchange) {
-    const { request, seen, dropped, platform } = exchange;
-    // PERF: a native copy and a few changes cost less than a new Headers filled line by line, and keep doubled lines.
-    const headers = new Headers(request.headers);
-    for (const name of dropped) headers.delete(name);
-    if (seen.cookieFixed) headers.set('cookie', seen.cookie);
-    headers.set('x-request-id', exchange.id);
-    applyForwarded(exchange, headers);
-    exchange.outgoing = headers;
-    if (exchange.llm !== null) dropCredentials(exchange, exchange.llm, headers);
-    spendForward(exchange, headers);
-    if (exchange.response !== null) return;
+    const { llm, action } = exchange;
+    const target = llm === null ? exchange.target : { ...exchange.target };
     try {
-      for (const filter of exchange.filters) {
-        if (filter.type === 'requestHeaders') applyChange(headers, filter.change, platform);
-        else if (filter.type === 'rewrite') {
-          const { hostname, path } = filter.rewrite;
-          if (hostname !== null) exchange.target.host = hostname;
-          if (path !== null)
-            exchange.target.path = replacePath(path, exchange.target.path, exchange.result?.prefixLength ?? 0);
-        }
+      exchange.outgoing = written(exchange, exchange.filters);
+      if (exchange.response !== null) return;
+      // What filters of the drawn backend write is for that one alone, keys among it.
+      if (llm !== null && llm.plan.failover.length > 0 && action !== null && exchange.filters !== action.filters) {
+        const first = exchange.target;
+        exchange.target = target;
+        llm.shared = { headers: written(exchange, action.filters), target };
+        exchange.target = first;
       }
-    } catch (error) {
-      return unresolved(exchange, error);
-    }
-    const effects = exchange.result?.effects;
-    if (effects !== undefined && effects.length > 0) applyRules(exchange, headers, effects);
-    if (exchange.bodyEffects.length > 0) applyRules(exchange, headers, exchange.bodyEffects);
-    const markdown = asksForMarkdown(exchange);
-    if (markdown) askForPage(headers);
-    if (markdown || (exchange.waf !== null && exchange.waf.plan.response !== null)) readableEncodings(headers);
-    if (exchange.mcp !== null && cutsLists(exchange)) headers.set('accept-encoding', 'identity');
-    // Of a card something changes, and ids of tasks are read.
-    if (exchange.a2a !== null) headers.set('accept-encoding', 'identity');
-    if (exchange.llm === null) return;
-    // What is stripped must come as it is; what is only counted may be compressed.
-    if (exchange.llm.strips) headers.set('accept-encoding', 'identity');
-    else if (exchange.llm.request !== null) readableEncodings(headers);
-    try {
       prepareLlm(exchange);
     } catch (error) {
       unresolved(exchange, error);
     }
   },
 };
+
+/** Headers as they go out; writes the target too, and `exchange.response` where the request ends here. Throws SecretError. */
+function written(exchange: Exchange, filters: readonly Filter[]): Headers {
+  const { request, seen, dropped, platform, llm } = exchange;
+  // PERF: a native copy and a few changes cost less than a new Headers filled line by line, and keep doubled lines.
+  const headers = new Headers(request.headers);
+  for (const name of dropped) headers.delete(name);
+  if (seen.cookieFixed) headers.set('cookie', seen.cookie);
+  headers.set('x-request-id', exchange.id);
+  applyForwarded(exchange, headers);
+  if (llm !== null) dropCredentials(exchange, llm, headers);
+  spendForward(exchange, headers);
+  if (exchange.response !== null) return headers;
+  for (const filter of filters) {
+    if (filter.type === 'requestHeaders') applyChange(headers, filter.change, platform);
+    else if (filter.type === 'rewrite') {
+      const { hostname, path } = filter.rewrite;
+      if (hostname !== null) exchange.target.host = hostname;
+      if (path !== null)
+        exchange.target.path = replacePath(path, exchange.target.path, exchange.result?.prefixLength ?? 0);
+    }
+  }
+  const effects = exchange.result?.effects;
+  if (effects !== undefined && effects.length > 0) applyRules(exchange, headers, effects);
+  if (exchange.bodyEffects.length > 0) applyRules(exchange, headers, exchange.bodyEffects);
+  const markdown = asksForMarkdown(exchange);
+  if (markdown) askForPage(headers);
+  if (markdown || (exchange.waf !== null && exchange.waf.plan.response !== null)) readableEncodings(headers);
+  if (exchange.mcp !== null && cutsLists(exchange)) headers.set('accept-encoding', 'identity');
+  // Of a card something changes, and ids of tasks are read.
+  if (exchange.a2a !== null) headers.set('accept-encoding', 'identity');
+  if (llm === null) return headers;
+  // What is stripped must come as it is; what is only counted may be compressed.
+  if (llm.strips) headers.set('accept-encoding', 'identity');
+  else if (llm.request !== null) readableEncodings(headers);
+  return headers;
+}
 
 /** A secret is not set, or can't be a header. */
 function unresolved(exchange: Exchange, error: unknown): void {

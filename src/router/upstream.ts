@@ -103,7 +103,8 @@ async function send(
     await hold(exchange, plan);
   if (exchange.response !== null) return;
   if (mirrors.length > 0) sendMirrors(exchange, mirrors);
-  if (upgrades(exchange)) outgoing.set('upgrade', 'websocket');
+  if (upgrades(exchange))
+    for (const headers of [outgoing, exchange.llm?.shared?.headers]) headers?.set('upgrade', 'websocket');
   let outcome = await tries(exchange, backend, retry, bound?.state ?? null);
   if (exchange.llm !== null) outcome = await failOver(exchange, plan, exchange.llm.plan, retry, outcome);
   finish(exchange, outcome);

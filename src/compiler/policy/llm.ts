@@ -1,7 +1,7 @@
 /** `llm:` of a route, for the plan: names are resolved, and what could never act is reported. */
 import { MAX_RATE_SECONDS } from '../../../assembly/abi.ts';
 import { matchesPattern } from '../../agents/name-pattern.ts';
-import type { LlmBudgetPlan, LlmFailoverPlan, LlmPlan, WeightedBackend } from '../../plan.ts';
+import type { Filter, LlmBudgetPlan, LlmFailoverPlan, LlmPlan, RouteAction, WeightedBackend } from '../../plan.ts';
 import type { DocumentPath } from '../diagnostics.ts';
 import { shown } from '../spelling.ts';
 import { readBodyLimit } from './body-limit.ts';
@@ -9,15 +9,16 @@ import type { LlmFields } from './llm-schema.ts';
 import { parseDuration } from './quantity.ts';
 import { backendIndex, type Reading } from './reading.ts';
 
-/** `path`: of `llm`; `route` names it in logs. Null: off. */
+/** `path`: of the route; `route` names it in logs. Null: off. */
 export function readLlm(
   fields: LlmFields,
-  path: DocumentPath,
+  routePath: DocumentPath,
   route: string,
-  backends: readonly WeightedBackend[],
+  { backends, filters }: Pick<RouteAction, 'backends' | 'filters'>,
   reading: Reading,
 ): LlmPlan | null {
   const { reporter } = reading;
+  const path = [...routePath, 'llm'];
   const models = (fields.models ?? []).map(({ match, backend, rewrite }, index) => {
     const at = [...path, 'models', index];
     const earlier = fields.models!.findIndex((one, place) => place < index && covers(one.match, match));
@@ -43,11 +44,26 @@ export function readLlm(
     readBudget(budget, [...path, 'budgets', index], index === 0 ? route : `${route} ${index + 1}`, reading),
   );
   if (fields.mode === 'off') return null;
+  const asked = new Set([...backends, ...models, ...failover].map(({ backend }) => backend).filter((one) => one >= 0));
+  const [secret] = filters.flatMap(secretsOf);
+  if (secret !== undefined && asked.size > 1)
+    reporter.report('warning', [...routePath, 'filters'], 'shared-secret', `every backend gets the secret ${secret}`, {
+      at: 'key',
+      cause: `filters of a route hold for all of its backends, those of \`models\` and \`failover\` too, which are ${asked.size} here`,
+      fix: 'give it to the one that it is for: by `keys`, or by `filters` of an entry of `backends`',
+    });
   return {
     ...{ provider: fields.provider, mode: fields.mode, models, limit, failover },
     ...{ failoverCodes: [...new Set(fields.failoverCodes)], firstByte, keys, clientKey: fields.clientKey },
     ...{ others: fields.others, askUsage: fields.usage === 'ask', budgets },
   };
+}
+
+/** Secrets that a filter writes into requests. */
+function secretsOf(filter: Filter): string[] {
+  if (filter.type !== 'requestHeaders') return [];
+  const { set, add } = filter.change;
+  return [...set, ...add].flatMap(([, value]) => (typeof value === 'string' ? [] : [value.secret]));
 }
 
 /** Whether all that the second matches is matched by the first, as far as stars at the ends tell. */

@@ -101,6 +101,20 @@ test('llm: faults', async () => {
   assert.deepEqual(await codes('llm: { provider: openai }, a2a: {}'), [['error', 'conflict']]);
 });
 
+test('llm: a secret that every backend would get', async () => {
+  const filters = 'filters: [{ requestHeaderModifier: { set: { x-vendor: { secret: VENDOR } } } }]';
+  const { diagnostics } = await read(`${filters}, llm: { provider: openai, failover: [two] }`);
+  assert.deepEqual(
+    diagnostics.map(({ severity, code, line, message }) => [severity, code, line, message]),
+    [['warning', 'shared-secret', 4, 'every backend gets the secret VENDOR']],
+  );
+  assert.deepEqual(await codes(`${filters}, llm: { provider: openai, models: [{ match: a, backend: two }] }`), [
+    ['warning', 'shared-secret'],
+  ]);
+  await good(`${filters}, llm: { provider: openai }`);
+  await good(`${filters.replace('{ secret: VENDOR }', 'plain')}, llm: { provider: openai, failover: [two] }`);
+});
+
 test('a2a: defaults, lists, faults', async () => {
   assert.deepEqual((await good('a2a: {}')).a2as, [
     {

@@ -41,8 +41,7 @@ export class ProtocolReader {
     const { path } = route;
     const mcp = source.mcp === undefined ? null : readJoined(source, route, source.mcp, reading);
     const a2a = source.a2a === undefined ? null : readA2a(source.a2a, [...path, 'a2a'], reading);
-    const llm =
-      source.llm === undefined ? null : readLlm(source.llm, [...path, 'llm'], route.name, action.backends, reading);
+    const llm = source.llm === undefined ? null : readLlm(source.llm, path, route.name, action, reading);
     return {
       ...action,
       mcp: this.#index('mcp', this.#mcps, mcp),
