@@ -64,7 +64,7 @@ interface Row {
 }
 
 const ABI = 'assembly/(?:waf/|regex/|agents/)?abi';
-const LEAVES = `${ABI}|src/plan|src/bytes|src/durable-object`;
+const LEAVES = `${ABI}|src/plan|src/bytes|src/backlog|src/durable-object`;
 const SIGNATURE = 'src/control/(?:signature|openapi-(?:tunnels|agents|payments|words))';
 const ENGINE = '(dist|build)/.*\\.wasm|.*engine\\.wasm';
 const TUNNEL = 'src/tunnel/(?:objects|capability|welcome|frame|access|register|registry|consent|shard)';
@@ -76,7 +76,7 @@ const TABLE: readonly Row[] = [
   { name: 'assembly', files: /^assembly\//, local: /^assembly\//, packages: [], node: false },
   {
     name: 'leaves of src/',
-    files: /^src\/(site-plan|bytes|durable-object)\.ts$/,
+    files: /^src\/(site-plan|bytes|backlog|durable-object)\.ts$/,
     local: /^$/,
     packages: [],
     node: false,
@@ -131,7 +131,7 @@ const TABLE: readonly Row[] = [
   {
     name: 'src/tunnel: the edge',
     files: /^src\/tunnel\/(objects|session[\w-]*)\.ts$/,
-    local: /^src\/(bytes|tunnel\/[\w-]+|platform\/(runtime|bindings))$/,
+    local: /^src\/(bytes|backlog|tunnel\/[\w-]+|platform\/(runtime|bindings))$/,
     packages: ['cloudflare:workers'],
     node: false,
   },

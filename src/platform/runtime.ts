@@ -52,6 +52,8 @@ export interface Socket {
   accept(): void;
   send(message: string | ArrayBuffer): void;
   close(code?: number, reason?: string): void;
+  /** Bytes that `send` took and that have not left; where the runtime does not say, undefined. */
+  readonly bufferedAmount?: number;
   addEventListener(type: 'message', listener: (event: { data: string | ArrayBuffer }) => void): void;
   addEventListener(type: 'close', listener: (event: { code: number; reason: string }) => void): void;
   addEventListener(type: 'error', listener: () => void): void;

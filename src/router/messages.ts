@@ -3,6 +3,7 @@
  * as a request of its own, as JSON where it is JSON and else as a parameter `message`; each text of an origin as the body
  * of an answer. Binary messages pass. Where messages are not looked at, none of them passes JavaScript.
  */
+import { backlogs, FREE_BACKLOG, TOO_FAR_BEHIND } from '../backlog.ts';
 import { OUTCOME_OK } from '../../assembly/abi.ts';
 import { MAX_MESSAGE_BYTES } from '../../assembly/waf/abi.ts';
 import { logMessage } from '../observe/message-log.ts';
@@ -61,11 +62,15 @@ function withSocket(exchange: Exchange, plan: WafPlan, answer: Response, origin:
   const forward = (from: Side, data: string | ArrayBuffer, to: Socket): void => {
     const refusal = typeof data === 'string' ? judge(exchange, plan, from, data) : 0;
     if (refusal > 0) return close(refusal, 'refused by the web application firewall');
+    const size = typeof data === 'string' ? data.length : data.byteLength;
+    if (!backlogs.fits(to, (to.bufferedAmount ?? 0) + size))
+      return close(TOO_FAR_BEHIND, `the ${from} sends more than the other side takes`);
     try {
       to.send(data);
     } catch {
-      close(1011, '');
+      return close(1011, '');
     }
+    watchBacklog(to);
   };
   ours.addEventListener('message', ({ data }) => forward('client', data, origin));
   origin.addEventListener('message', ({ data }) => forward('origin', data, ours));
@@ -79,6 +84,21 @@ function withSocket(exchange: Exchange, plan: WafPlan, answer: Response, origin:
   }
   const { status, statusText, headers } = answer;
   return new Response(null, responseInit({ status, statusText, headers, encodeBody: 'manual', webSocket: client }));
+}
+
+const LOOK = 1000; // ms between looks at a socket that is behind
+const watched = new WeakSet<Socket>();
+
+/** Tells what waits in a socket, until it is little. */
+function watchBacklog(socket: Socket): void {
+  const bytes = socket.bufferedAmount ?? 0;
+  backlogs.note(socket, bytes);
+  if (bytes <= FREE_BACKLOG || watched.has(socket)) return;
+  watched.add(socket);
+  setTimeout(() => {
+    watched.delete(socket);
+    watchBacklog(socket);
+  }, LOOK);
 }
 
 function withEvents(exchange: Exchange, plan: WafPlan, answer: Response): Response {

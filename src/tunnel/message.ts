@@ -77,6 +77,11 @@ export class MessageReader {
     return this.#have > 0;
   }
 
+  /** Bytes of memory that it takes until then. */
+  get held(): number {
+    return this.#payload?.byteLength ?? 0;
+  }
+
   /** Throws FrameError for what is no message, code `limit` for one that is too long. */
   push(chunk: Uint8Array, visit: (message: SocketMessage) => void): void {
     for (let at = 0; at < chunk.byteLength || this.#complete();) {

@@ -5,7 +5,8 @@ import { ACCESS_WINDOW, STREAM_WINDOW } from './credit.ts';
 import { RESET_CODE } from './frame.ts';
 import { BINARY, decodeClose, encodeClose, encodeMessage, MAX_SOCKET_MESSAGE, MessageReader, TEXT } from './message.ts';
 import type { EdgeLanes, SocketContext } from './session-lanes.ts';
-import { Clients, MAX_GUEST_QUEUE, MAX_QUEUE } from './session-websocket.ts';
+import { FREE_BACKLOG, MAX_BACKLOG } from '../backlog.ts';
+import { Clients, MAX_ASSEMBLED, MAX_GUEST_QUEUE, MAX_QUEUES } from './session-websocket.ts';
 import type { TunnelStream } from './stream.ts';
 
 /** A session's clients on one end of a lane, a connector on the other. */
@@ -121,7 +122,7 @@ test('a client that takes nothing costs its window', async () => {
 
 test('a client that sends more than its origin takes is let go, and a guest beyond its window', async () => {
   const public_ = await joined();
-  for (let sent = 0; sent < MAX_QUEUE + STREAM_WINDOW; sent += 1_000_000)
+  for (let sent = 0; sent < MAX_BACKLOG + STREAM_WINDOW; sent += 1_000_000)
     void public_.client.message(new ArrayBuffer(1_000_000));
   await settle();
   assert.equal(public_.socket.closed?.[0], 1013);
@@ -137,6 +138,67 @@ test('a client that sends more than its origin takes is let go, and a guest beyo
   const one = await joined();
   void one.client.message(new ArrayBuffer(MAX_SOCKET_MESSAGE + 1));
   assert.equal(one.socket.closed?.[0], 1009);
+});
+
+test('messages that are not whole are held up to a limit, of all clients together', async () => {
+  const { clients, edge, accepted } = setUp();
+  const join = async () => {
+    const socket = new FakeSocket();
+    clients.accept(socket, 'lane', edge.open(new Uint8Array([1])), false, null);
+    await settle();
+    return { socket, far: accepted.at(-1)! };
+  };
+  // All but the last byte of a message: its memory is that of all.
+  const begun = encodeMessage(BINARY, new Uint8Array(MAX_SOCKET_MESSAGE)).subarray(0, -1);
+  const fitting = [];
+  for (let held = 0; held < MAX_ASSEMBLED; held += MAX_SOCKET_MESSAGE) {
+    const one = await join();
+    await one.far.write(begun);
+    fitting.push(one);
+  }
+  await settle();
+  for (const { socket } of fitting) assert.equal(socket.closed, null);
+  const [last, small] = [await join(), await join()];
+  await small.far.write(encodeMessage(BINARY, new Uint8Array(FREE_BACKLOG)).subarray(0, -1));
+  await last.far.write(begun).catch(() => {});
+  await settle();
+  assert.deepEqual([last.socket.closed?.[0], last.far.open, small.socket.closed], [1013, false, null]);
+  // One that goes makes room, and one that becomes whole.
+  fitting[0]!.far.reset(RESET_CODE.cancelled);
+  await fitting[1]!.far.write(new Uint8Array(1));
+  await settle();
+  assert.equal(fitting[1]!.socket.sent.length, 1);
+  const next = await join();
+  await next.far.write(begun);
+  await settle();
+  assert.equal(next.socket.closed, null);
+});
+
+test('what clients sent and origins do not take is bounded in all, and each may have a little', async () => {
+  const { clients, edge } = setUp();
+  const join = async () => {
+    const socket = new FakeSocket();
+    clients.accept(socket, 'lane', edge.open(new Uint8Array([1])), false, null);
+    await settle();
+    return { socket, client: clients.of(socket)! };
+  };
+  const half = MAX_QUEUES / 2;
+  const [one, other, last] = [await join(), await join(), await join()];
+  for (const { client } of [one, other])
+    for (let sent = 0; sent < half; sent += MAX_SOCKET_MESSAGE / 2)
+      void client.message(new ArrayBuffer(MAX_SOCKET_MESSAGE / 2 - 5));
+  await settle();
+  assert.deepEqual([one.socket.closed, other.socket.closed], [null, null]);
+  void last.client.message(new ArrayBuffer(FREE_BACKLOG - 5));
+  assert.equal(last.socket.closed, null);
+  void last.client.message(new ArrayBuffer(FREE_BACKLOG));
+  assert.equal(last.socket.closed?.[0], 1013);
+  // Who leaves makes room.
+  one.client.end(1000, '');
+  await settle();
+  const next = await join();
+  void next.client.message(new ArrayBuffer(MAX_SOCKET_MESSAGE));
+  assert.equal(next.socket.closed, null);
 });
 
 test('TCP: bytes, an end in one direction, credit as the service takes them', async () => {

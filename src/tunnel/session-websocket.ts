@@ -3,6 +3,7 @@
  * messages are the bytes of a TCP connection, an empty one ends a direction, and texts give the guest credit. The sockets
  * sleep with the object; their attachments hold what a stream needs to go on.
  */
+import { backlogs, FREE_BACKLOG, MAX_BACKLOG, TOO_FAR_BEHIND } from '../backlog.ts';
 import { ACCESS_WINDOW } from './credit.ts';
 import type { Watch } from './exchange.ts';
 import { RESET_CODE } from './frame.ts';
@@ -26,13 +27,13 @@ const LOOK_MIN = 5; // ms between looks at a socket that holds more, doubled eac
 const LOOK_MAX = 500;
 /** Bytes of a guest that wait for credit: it may send one chunk beyond its window. */
 export const MAX_GUEST_QUEUE = ACCESS_WINDOW + 65_536;
+/** Bytes that all clients of a session have sent and that wait for credit; of each, see backlog.ts. */
+export const MAX_QUEUES = MAX_BACKLOG;
 /**
- * Bytes of a client of the public that wait for credit. The runtime hands over messages as they come and lets nobody slow
- * a client down, so one that sends much more than its origin takes is let go: it is that or memory without bound.
+ * Bytes of messages that are not whole, of all clients of a session: what is held of them is granted again for the rest to
+ * come, so credit does not bound it.
  */
-export const MAX_QUEUE = 8 * MAX_SOCKET_MESSAGE;
-/** The same, of all clients of a session. */
-export const MAX_QUEUES = 2 * MAX_QUEUE;
+export const MAX_ASSEMBLED = 67_108_864;
 export const MAX_CLIENTS = 16_384; // sockets of one session
 
 interface Attachment {
@@ -48,7 +49,9 @@ const WENT_AWAY = 1001;
 const TOO_BIG = 1009;
 const FAILED = 1011;
 const RESTART = 1012;
-const LATER = 1013;
+
+/** Bytes that a session holds for its clients. */
+type Sums = Record<'queued' | 'assembled', number>;
 
 class Client {
   readonly socket: HibernatingSocket;
@@ -59,11 +62,12 @@ class Client {
   readonly guest: Guest | null;
   /** Null: nobody looks, or did when it was opened. */
   watch: Watch | null = null;
-  readonly #queues: { bytes: number }; // of all clients of the session
+  readonly #sums: Sums;
   readonly #gone: (client: Client) => void;
   #reader: MessageReader | null;
   #writing: Promise<void> = Promise.resolve();
   #queued = 0; // bytes that wait to be written
+  #assembled = 0; // bytes of memory for a message that is not whole
   #pending = 0; // bytes that came and are not consumed
   #taken = 0; // bytes of a guest that the stream took and that it was not told of yet
   #looking = false;
@@ -77,7 +81,7 @@ class Client {
     stream: TunnelStream,
     raw: boolean,
     guest: Guest | null,
-    queues: { bytes: number },
+    sums: Sums,
     gone: (client: Client) => void,
   ) {
     this.socket = socket;
@@ -86,7 +90,7 @@ class Client {
     this.raw = raw;
     this.guest = guest;
     this.#gone = gone;
-    this.#queues = queues;
+    this.#sums = sums;
     this.#reader = raw ? null : new MessageReader();
     stream.onHead = () => stream.reset(RESET_CODE.protocol, 'a second head');
     stream.onData = (chunk) => this.#data(chunk);
@@ -113,7 +117,15 @@ class Client {
           this.#close(code, reason);
         }
       });
+    this.#assemble(this.stream.open && this.#reader !== null ? this.#reader.held : 0);
+    if (this.#assembled > FREE_BACKLOG && this.#sums.assembled > MAX_ASSEMBLED)
+      return this.end(TOO_FAR_BEHIND, `more than ${MAX_ASSEMBLED} bytes of messages that are not whole`);
     this.#consume();
+  }
+
+  #assemble(bytes: number): void {
+    this.#sums.assembled += bytes - this.#assembled;
+    this.#assembled = bytes;
   }
 
   /** Credit is granted as long as the client takes what it is sent. */
@@ -217,13 +229,13 @@ class Client {
     if (this.#ended) return Promise.resolve();
     if (bytes === null) this.#ended = true;
     const size = bytes?.byteLength ?? 0;
-    const most = this.raw ? MAX_GUEST_QUEUE : MAX_QUEUE;
-    if (this.#queued + size > most || this.#queues.bytes + size > MAX_QUEUES) {
-      this.#close(LATER, 'more than the origin takes');
+    const queued = this.#queued + size;
+    const fits = queued <= FREE_BACKLOG || this.#sums.queued + size <= MAX_QUEUES;
+    if ((this.raw && queued > MAX_GUEST_QUEUE) || !fits || !backlogs.fits(this, queued)) {
+      this.#close(TOO_FAR_BEHIND, 'more than the origin takes');
       return this.#refuse('the client sends more than the origin takes');
     }
-    this.#queued += size;
-    this.#queues.bytes += size;
+    this.#queue(size);
     const write = this.#writing.then(async () => {
       if (!this.stream.open) return;
       if (bytes !== null) await this.stream.write(bytes);
@@ -232,8 +244,7 @@ class Client {
     this.#writing = write
       .catch(() => {}) // the stream was reset, and whoever did that has said so
       .then(() => {
-        this.#queued -= size;
-        this.#queues.bytes -= size;
+        this.#queue(-size);
         if (this.raw) {
           this.#taken += size;
           if (this.#taken >= ACCESS_WINDOW >> 2) this.#grant();
@@ -241,6 +252,22 @@ class Client {
         if (bytes === null) this.#over();
       });
     return this.#writing;
+  }
+
+  #queue(bytes: number): void {
+    this.#queued += bytes;
+    this.#sums.queued += bytes;
+    this.tell();
+  }
+
+  tell(): void {
+    backlogs.note(this, this.#queued);
+  }
+
+  /** It is no client any more. What waits is given back as its writes fail. */
+  release(): void {
+    this.watch?.ended();
+    this.#assemble(0);
   }
 
   #grant(): void {
@@ -272,7 +299,7 @@ class Client {
 export class Clients {
   readonly #context: SocketContext;
   readonly #clients = new Map<HibernatingSocket, Client>();
-  readonly #queues = { bytes: 0 };
+  readonly #sums: Sums = { queued: 0, assembled: 0 };
   /** Guests whose stream is not open yet: a right may end while they wait for it. */
   readonly #arriving = new Set<Guest>();
 
@@ -321,8 +348,8 @@ export class Clients {
   }
 
   #add(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean, guest: Guest | null): Client {
-    const client = new Client(socket, lane, stream, raw, guest, this.#queues, () => {
-      client.watch?.ended();
+    const client = new Client(socket, lane, stream, raw, guest, this.#sums, () => {
+      client.release();
       this.#clients.delete(socket);
     });
     this.#clients.set(socket, client);
@@ -344,6 +371,11 @@ export class Clients {
   left(socket: HibernatingSocket, code: number, reason: string): void {
     this.#clients.get(socket)?.left(code === 1006 ? WENT_AWAY : code, reason);
     closeQuietly(socket, code);
+  }
+
+  /** Says again what waits: see backlog.ts. */
+  tell(): void {
+    for (const client of this.#clients.values()) client.tell();
   }
 
   /** Writes down what changed. */

@@ -231,6 +231,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     const now = Date.now();
     this.#lanes.check(now);
     this.#clients.cut(({ expires }) => expires <= now, CLOSE.unauthorised, 'the capability has expired');
+    this.#clients.tell();
     const requests = this.#lanes.streams - this.#clients.count;
     const busy = this.#active || requests > 0 || this.#lanes.waiting > 0 || !this.#clients.quiet;
     this.#active = false;

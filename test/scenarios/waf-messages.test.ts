@@ -4,12 +4,22 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { test } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
+import { MAX_BACKLOG } from '../../src/backlog.ts';
 import { ask } from '../client.ts';
 import { indented, SCORING } from '../support/scoring.ts';
 import { onEachTarget } from './targets.ts';
 
 let server: Server;
 let sockets: WebSocketServer;
+
+/** Bytes that `flood` has sent so far. */
+let flooded = 0;
+/** Sends as fast as it is read. */
+function flood(socket: WebSocket): void {
+  if (socket.readyState !== WebSocket.OPEN) return;
+  flooded += 60_000;
+  socket.send(Buffer.alloc(60_000), () => setImmediate(flood, socket));
+}
 
 /** Echoes messages, `leak` with one that leaks; /events sends the events that the query asks for, `|` between them. */
 const policy = async (): Promise<string> => {
@@ -21,8 +31,10 @@ const policy = async (): Promise<string> => {
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   sockets = new WebSocketServer({ server });
-  sockets.on('connection', (socket) => {
+  sockets.on('connection', (socket, { url = '' }) => {
     socket.on('error', () => {});
+    if (url.includes('sink')) socket.pause();
+    if (url.includes('flood')) flood(socket);
     socket.on('message', (data: Buffer, binary) =>
       socket.send(data.toString() === 'leak' ? 'here: leak-7' : data, { binary }),
     );
@@ -53,7 +65,7 @@ const teardown = async (): Promise<void> => {
 
 onEachTarget('waf messages', { policy, teardown }, (world) => {
   const open = async (path: string): Promise<WebSocket> => {
-    const socket = new WebSocket(`${world.url.replace('http', 'ws')}${path}`);
+    const socket = new WebSocket(`${world.url.replace('http', 'ws')}${path}`, { perMessageDeflate: false });
     socket.on('error', () => {});
     await once(socket, 'open');
     return socket;
@@ -100,6 +112,36 @@ onEachTarget('waf messages', { policy, teardown }, (world) => {
   test('a message longer than is inspected closes the socket', { timeout: 20_000 }, async () => {
     assert.equal(await closedBy(await open('/chat'), 'x'.repeat(65_537)), 1009);
     assert.equal((await echoed(await open('/chat'), 'x'.repeat(65_536))).length, 65_536);
+  });
+
+  test(
+    'an origin that reads nothing: the client is let go, and not all it sends is held',
+    { timeout: 30_000 },
+    async () => {
+      const socket = await open('/sink');
+      let sent = 0;
+      const closed = once(socket, 'close');
+      const send = (): void => {
+        if (socket.readyState !== WebSocket.OPEN) return;
+        sent += 60_000;
+        socket.send(Buffer.alloc(60_000), () => setImmediate(send));
+      };
+      send();
+      assert.equal((await closed)[0], 1013);
+      assert.ok(sent > MAX_BACKLOG);
+    },
+  );
+
+  test('a client that reads nothing: it is let go, and the origin is told', { timeout: 30_000 }, async () => {
+    flooded = 0;
+    const told = once(sockets, 'connection').then(([socket]) => once(socket as WebSocket, 'close'));
+    const socket = await open('/flood');
+    socket.pause();
+    assert.equal((await told)[0], 1013);
+    assert.ok(flooded > MAX_BACKLOG);
+    const closed = once(socket, 'close');
+    socket.resume();
+    assert.equal((await closed)[0], 1013);
   });
 
   test('mode log lets everything pass and tells it; off tells nothing', { timeout: 20_000 }, async () => {
