@@ -288,11 +288,11 @@ export interface McpAuthPlan {
 
 /** Tunnels as one app has them. */
 export interface TunnelsPlan {
-  /** Hosts are `NAME.` and `SERVICE.NAME.` before it. */
-  readonly domain: string;
+  readonly domain: string; // hosts are `NAME.` and `SERVICE.NAME.` before it
   readonly access: TunnelAccessPlan;
   /** Tunnels of which something else holds. */
   readonly names: Readonly<Record<string, TunnelAccessPlan>>;
+  readonly edges: readonly string[] | null; // hosts by which connectors dial the deployment; null: any
   /** Other operators whose connectors may dial, by the `x` of their public keys. Holds for the deployment. */
   readonly projects: readonly { readonly name: string; readonly key: string }[];
   /** Who may reach whom by `access`, in the words of a capability's `reach`; null: as capabilities say. */

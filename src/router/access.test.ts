@@ -5,7 +5,7 @@ import { keyDigest, PUBLIC, type AccessRule } from '../tunnel/access.ts';
 import { action, backend, plan, run, type RunOptions } from './testing.ts';
 
 const open: TunnelAccessPlan = { access: 'public', addresses: [], basic: [], keys: [] };
-const tunnels = { domain: 'example', access: open, names: {}, projects: [], networks: null };
+const tunnels = { domain: 'example', access: open, names: {}, edges: null, projects: [], networks: null };
 
 /** One backend, the tunnel of the host `shop.example`. */
 function policy(access: Partial<TunnelAccessPlan> = {}, names: Record<string, TunnelAccessPlan> = {}): Plan {

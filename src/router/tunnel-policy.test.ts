@@ -7,7 +7,7 @@ import { tunnelPolicy } from './tunnel-policy.ts';
 
 const [own, partner] = await Promise.all([generateConnectorKey(), generateConnectorKey()]);
 const open = { access: 'public', addresses: [], basic: [], keys: [] } as const;
-const plan: TunnelsPlan = { domain: 't.example', access: open, names: {}, projects: [], networks: null };
+const plan: TunnelsPlan = { domain: 't.example', access: open, names: {}, edges: null, projects: [], networks: null };
 const app = (tunnels: TunnelsPlan | null) => ({ tunnels });
 const holder = (...names: string[]): Capability => ({
   ...{ project: 'p', names, reach: ['*'], connector: 'c', generation: 1, expires: 2, exposure: null },
@@ -64,6 +64,16 @@ test('networks say who may reach whom, and nobody else may', async () => {
     assert.equal(permits(capability, tunnel, service), expected, `${capability.names.join()} ${service}.${tunnel}`);
   const none = await tunnelPolicy([app({ ...plan, networks: [] })], own.x);
   assert.equal(none.permits(holder('laptop'), 'office', 'db'), false);
+});
+
+test('an edge answers to the hosts that are listed, in any spelling, and to any where none are', async () => {
+  const any = await tunnelPolicy([app(plan)], own.x);
+  assert.equal(any.answersTo('evil.example'), true);
+  const listed = [app({ ...plan, edges: ['Edge.example', '[2001:DB8::0:1]'] }), app({ ...plan, edges: ['127.0.0.1'] })];
+  const { answersTo } = await tunnelPolicy(listed, own.x);
+  for (const host of ['edge.example', '[2001:db8::1]', '127.0.0.1']) assert.equal(answersTo(host), true, host);
+  for (const host of ['evil.example', 'a.edge.example', 'edge.example.', ''])
+    assert.equal(answersTo(host), false, host);
 });
 
 test('a generation is read once', async () => {

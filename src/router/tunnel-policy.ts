@@ -10,6 +10,8 @@ export interface TunnelPolicy {
   readonly operators: Operators;
   /** Thumbprints of these keys. */
   readonly projects: readonly string[];
+  /** Whether connectors dial this edge by a host, as URLs have it. SAFETY: otherwise another edge could relay what was signed for it. */
+  answersTo(hostname: string): boolean;
   /** How the policy exposes a tunnel. */
   exposure(tunnel: string): Exposure;
   /** Whether the holder of a capability may reach a service, as far as the policy has a say. */
@@ -38,11 +40,13 @@ async function readPolicies(apps: readonly Pick<Plan, 'tunnels'>[], own: string)
   }
   const networks = plans.flatMap((plan) => plan.networks ?? []);
   const said = plans.some((plan) => plan.networks !== null);
+  const edges = plans.flatMap((plan) => plan.edges ?? []).map((edge) => new URL(`http://${edge}`).hostname);
   const [first] = plans;
   return {
     domain: first?.domain ?? '',
     operators: (project) => keys.get(project) ?? null,
     projects: [...keys.keys()],
+    answersTo: (hostname) => edges.length === 0 || edges.includes(hostname),
     exposure(tunnel) {
       if (first === undefined) return 'private';
       return (Object.hasOwn(first.names, tunnel) ? first.names[tunnel]! : first.access).access;

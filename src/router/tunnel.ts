@@ -71,7 +71,13 @@ async function admit(request: Request, env: Env, peer: string, policy: TunnelPol
   if (namespace === undefined) return refusal(501, CLOSE.unauthorised, 'this deployment holds no tunnels');
   if (request.method !== 'GET' || request.headers.get('upgrade')?.toLowerCase() !== 'websocket')
     return refusal(426, CLOSE.malformed, 'a tunnel is opened by a WebSocket upgrade');
-  const { host, pathname, protocol } = new URL(request.url);
+  const { host, hostname, pathname, protocol } = new URL(request.url);
+  if (!policy.answersTo(hostname))
+    return refusal(
+      403,
+      CLOSE.unauthorised,
+      'this edge is not dialled by that host: tunnels.edges of a policy names those',
+    );
   const rights = await verifyHandshake(request.headers, host, pathname, policy.operators, now);
   if (typeof rights === 'string')
     return refusal(rights === 'foreign' || rights === 'unnamed' ? 403 : 401, CLOSE.unauthorised, DENIALS[rights]);

@@ -58,6 +58,7 @@ describe('rights to tunnels [workerd]', { skip: process.env['SALLYPORT_TARGET'] 
       policy: `app: edge
 tunnels:
   names: { hidden: { access: private }, keyed: { restricted: { keys: [{ secret: KEY }], basic: { ann: { secret: ANN } } } } }
+  edges: [127.0.0.1]
   projects: { partner: ${partner.jwk.x} }
   networks: [{ from: ["*"], to: [office, "db.*"] }]
 `,
@@ -111,6 +112,12 @@ tunnels:
       401,
       /another host/,
     );
+    // Another edge that was dialled by this connector passes on what was signed for it, with its own Host.
+    const relayed = {
+      ...(await headersFor(gateway, good, { name: 'forged', host: 'evil.example' })),
+      host: 'evil.example',
+    };
+    refused(await dialWith(gateway, relayed), 403, /not dialled by that host/);
     const proof = (await headersFor(gateway, good, { name: 'forged' }))[HANDSHAKE_HEADER]!;
     const other = await rightsOf(own, { names: ['forged'], reach: ['x'] }, good.key);
     const swapped = { ...(await headersFor(gateway, other, { name: 'forged' })), [HANDSHAKE_HEADER]: proof };

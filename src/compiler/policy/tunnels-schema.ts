@@ -23,6 +23,11 @@ const labelError = expected('must be the name of a tunnel', 'use small letters, 
 const label = z.string(labelError).regex(new RegExp(`^${LABEL}$`), labelError);
 const reachError = expected('must name a tunnel or a service', 'write it as `office`, `db.office`, `db.*` or "*"');
 const reach = z.string(reachError).regex(new RegExp(`^(?:\\*|(?:${LABEL}\\.)?${LABEL}|${LABEL}\\.\\*)$`), reachError);
+const edgeError = expected(
+  'must be a host without port',
+  'write it as `edge.example.com`, `192.0.2.1` or `[2001:db8::1]`',
+);
+const EDGE = /^(?=.{1,253}$)(?:[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*|\[[0-9A-Fa-f:.]+\])$/;
 const keyError = expected('must be an Ed25519 public key', 'write the x of its JWK: 43 characters of base64url');
 const userError = expected('must be a user name', 'use letters, digits, `.`, `_`, `@` and `-`, at most 64');
 
@@ -62,6 +67,12 @@ export const tunnelsSchema = z.strictObject({
     })
     .optional()
     .describe('What differs for a tunnel'),
+  edges: z
+    .array(z.string(edgeError).regex(EDGE, edgeError))
+    .min(1)
+    .max(MAX_TUNNEL_REACH)
+    .optional()
+    .describe('Hosts by which connectors dial this edge; a dial that was signed for another is refused. Default: any'),
   projects: z
     .record(name, z.string(keyError).regex(/^[A-Za-z0-9_-]{43}$/, keyError))
     .refine((value) => Object.keys(value).length <= MAX_TUNNEL_PROJECTS, {

@@ -72,6 +72,7 @@ test('`tunnels: {}` takes the hosts under localhost, and no others', () => {
     domain: 'localhost',
     access: { access: 'public', addresses: [], basic: [], keys: [] },
     names: {},
+    edges: null,
     projects: [],
     networks: null,
   });
@@ -125,6 +126,7 @@ test('access is said once for all and again for one; lists are replaced as a who
     hidden: { access: private }
     other: { restricted: { keys: [{ secret: OTHER }] } }
     same: { access: restricted }
+  edges: [edge.example]
   projects: { partner: ${KEY} }
   networks: [{ from: [laptop], to: [db.office, "web.*"] }]`);
   assert.deepEqual(diagnostics, []);
@@ -169,7 +171,7 @@ test('what is wrong is said where it stands', () => {
     ['tunnels: { restricted: { basic: { ann: hunter2 } } }', 'error wrong-type 2:40+7'],
     ['tunnels: { names: { Laptop: {} } }', 'error bad-format 2:21+6'],
     ['tunnels: { projects: { a: b } }', 'error bad-format 2:27+1'],
-    [`tunnels: { projects: { a: ${KEY}, b: ${KEY} } }`, 'error duplicate-name 2:75+43'],
+    [`tunnels: { projects: { a: ${KEY}, b: ${KEY} }, edges: [a] }`, 'error duplicate-name 2:75+43'],
     ['tunnels: { networks: [{ from: [a], to: ["*.a"] }] }', 'error bad-format 2:41+5'],
     ['tunnels: { networks: [{ from: [a] }] }', 'error missing-field 2:23+1'],
     ['tunnel: {}\nroutes: []', 'error unknown-field 2:1+6'],
@@ -202,4 +204,18 @@ test('where no policy speaks of tunnels they can have the hosts under localhost'
   assert.equal(await domain(`app: a\nhostnames: ["*"]\n${route}`), null);
   assert.equal(await domain(`app: a\n${route}`, 'app: b\ntunnels: { domain: "*.t.localhost" }'), '*.t.localhost');
   assert.equal(await domain(`app: tunnels\n${route}`), null);
+});
+
+test('hosts of the edge: without port, and worth naming where other projects are let in', () => {
+  assert.deepEqual(read('tunnels: { edges: [edge.example.com, "[::1]", 127.0.0.1] }').policy.tunnels?.edges, [
+    'edge.example.com',
+    '[::1]',
+    '127.0.0.1',
+  ]);
+  assert.equal(read('tunnels: {}').policy.tunnels?.edges, null);
+  for (const wrong of ['https://edge.example.com', 'edge.example.com:8080', '"*.example.com"', 'a..b', '""'])
+    assert.match(reported(`tunnels: { edges: [${wrong}] }`)[0] ?? '', /^error /, wrong);
+  assert.match(reported('tunnels: { edges: [] }')[0] ?? '', /^error /);
+  assert.deepEqual(reported(`tunnels: { projects: { partner: ${KEY} } }`), ['warning any-edge 2:12+8']);
+  assert.deepEqual(reported(`tunnels: { edges: [a.example], projects: { partner: ${KEY} } }`), []);
 });

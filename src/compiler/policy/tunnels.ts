@@ -63,6 +63,12 @@ export function readTunnels(source: Tunnels, domain: string, reading: Reading): 
   const names = Object.entries(source.names ?? {}).map(
     ([name, own]) => [name, readAccess(own, [AT, 'names', name], app, reading)] as const,
   );
+  if (source.projects !== undefined && source.edges === undefined)
+    reading.reporter.report('warning', [AT, 'projects'], 'any-edge', 'connectors may dial this edge by any host', {
+      at: 'key',
+      cause: 'another edge that a connector dials too could pass what it signs for that one on to this one',
+      fix: 'add `edges: [edge.example.com]`, the hosts by which connectors dial this edge',
+    });
   const keys = new Map<string, string>();
   for (const [name, key] of Object.entries(source.projects ?? {})) {
     const namesake = keys.get(key);
@@ -76,6 +82,7 @@ export function readTunnels(source: Tunnels, domain: string, reading: Reading): 
     domain: domain.slice(2),
     access: app,
     names: Object.fromEntries(names),
+    edges: source.edges ?? null,
     projects: [...keys].map(([key, name]) => ({ name, key })),
     networks: source.networks ?? null,
   };
