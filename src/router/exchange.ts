@@ -64,6 +64,8 @@ export interface Exchange {
   rpc: { readonly id: string | number | undefined } | null;
   /** protocol: what was asked of an MCP server. */
   mcp: McpCall | null;
+  /** protocol: whom a token for an MCP server was given to, '' where nobody can tell. */
+  principal: string;
   /** protocol: a request to an A2A agent; null: it is none. */
   a2a: A2aExchange | null;
   /** protocol: a request to a language model; null: it is none. */
@@ -251,6 +253,7 @@ export function createExchange(init: ExchangeInit): Exchange {
     protocol: null,
     rpc: null,
     mcp: null,
+    principal: '',
     a2a: null,
     llm: null,
     bodyEffects: NONE,

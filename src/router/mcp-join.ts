@@ -8,6 +8,7 @@ import { readBytes } from '../bytes.ts';
 import { pick } from './balance.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
 import type { Exchange } from './exchange.ts';
+import { storeOf } from './mcp-session.ts';
 import { note } from './outlier.ts';
 
 /** Headers of a request that are no server's: of the message as it was, of MCP towards us, and of who sits at the other end. */
@@ -44,7 +45,7 @@ export async function answerFromServers(
   const body = await bodyOf(exchange, mcp.limit);
   exchange.response = await answerJoined(
     joined,
-    mcpSessions === null ? null : { namespace: mcpSessions, ttl: mcp.sessionTtl },
+    mcpSessions === null ? null : { ...storeOf(exchange), ttl: mcp.sessionTtl },
     {
       method: request.method,
       body,

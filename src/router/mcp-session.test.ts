@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { sessionObjects } from '../../test/support/mcp-sessions.ts';
 import type { McpPlan, Plan } from '../plan.ts';
+import type { AgentPlatform } from '../platform/platform.ts';
 import { action, backend, plan, run, type RunOptions, type Sent } from './testing.ts';
 
 const all = { allow: null, deny: [] };
@@ -53,6 +55,51 @@ test('a session stays at the endpoint that made it, under an id of ours', async 
     assert.deepEqual([again.response.status, again.text, again.id], [200, text, id]);
     assert.match(again.sent[0]!.headers.get('mcp-session-id') ?? '', /^\d+$/);
   }
+});
+
+test('a session of one app is none of another', async () => {
+  const { ask } = servers();
+  const { id, text } = await ask(null);
+  for (const method of ['POST', 'DELETE']) {
+    const other = await ask(id, method, {}, source({ app: 'other' }));
+    assert.deepEqual([other.response.status, other.sent.length], [404, 0], method);
+  }
+  assert.equal((await ask(id)).text, text);
+});
+
+test('a session is of whom its token was given to', async () => {
+  const { privateKey, publicKey } = await generateKeyPair('ES256');
+  const set = { keys: [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256' }] };
+  const resource = { resource: 'https://tools.example/mcp', authorizationServers: ['https://login.example'] };
+  const auth = { ...resource, jwks: ['https://login.example/keys'], scopes: [], toolScopes: [] };
+  const { namespace } = sessionObjects();
+  const from = source({ mcps: [{ ...mcp, mode: 'enforce', versions: null, auth }] });
+  const origin = (): Response =>
+    Response.json({ jsonrpc: '2.0', id: 1, result: {} }, { headers: { 'mcp-session-id': '1' } });
+  const agents = { options: {}, fetch: () => Promise.resolve(Response.json(set)) } as unknown as AgentPlatform;
+  const ask = async (sub: string, session: string | null) => {
+    const token = await new SignJWT({ sub, iss: 'https://login.example', aud: auth.resource, jti: crypto.randomUUID() })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k' })
+      .setExpirationTime('1h')
+      .sign(privateKey);
+    const headers = {
+      ...{ 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      ...(session !== null && { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }),
+    };
+    const body = JSON.stringify({
+      jsonrpc: '2.0',
+      id: 1,
+      method: session === null ? 'initialize' : 'ping',
+      params: {},
+    });
+    const init = { method: 'POST', body, headers };
+    return await run(from, '/mcp', init, {}, { origin, agents, mcpSessions: namespace as never });
+  };
+  const id = (await ask('ann', null)).response.headers.get('mcp-session-id');
+  assert.match(id ?? '', /^[A-Za-z0-9_-]{43}$/);
+  const { response, sent } = await ask('bob', id);
+  assert.deepEqual([response.status, sent.length], [404, 0]);
+  assert.equal((await ask('ann', id)).response.status, 200);
 });
 
 test('an id that is not ours is no session, and reaches no endpoint', async () => {

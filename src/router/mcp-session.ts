@@ -3,8 +3,7 @@
  * Clients get an id of ours (src/agents/mcp/sessions.ts), which means a backend, an endpoint and the id there. Where there is
  * one endpoint nothing of this is needed, and its ids pass as they are.
  */
-import type { ObjectNamespace } from '../durable-object.ts';
-import { endSession, findSession, openSession } from '../agents/mcp/sessions.ts';
+import { endSession, findSession, openSession, type SessionStore } from '../agents/mcp/sessions.ts';
 import { isStateless } from '../agents/mcp/version.ts';
 import type { Backend, Plan } from '../plan.ts';
 import { type EndpointState, endpointsOf } from './endpoints.ts';
@@ -49,7 +48,7 @@ export async function sessionOf(exchange: Exchange, plan: Plan): Promise<BoundSe
     return null;
   }
   watch(exchange);
-  const value = await findSession(namespaceOf(exchange), id);
+  const value = await findSession(storeOf(exchange), id);
   if (value === null) return 'gone';
   const [name, url, origin = ''] = JSON.parse(value) as string[];
   for (const { backend: index } of action.backends) {
@@ -60,7 +59,7 @@ export async function sessionOf(exchange: Exchange, plan: Plan): Promise<BoundSe
     const state = candidates.find(({ endpoint }) => endpoint.url === url);
     if (state !== undefined) return { backend, state, id, origin };
   }
-  await endSession(namespaceOf(exchange), id);
+  await endSession(storeOf(exchange), id);
   return 'gone';
 }
 
@@ -74,11 +73,11 @@ export async function settleSession(exchange: Exchange, plan: Plan, bound: Bound
   if (bound !== null) {
     // The endpoint knows no such session any more, or was told to forget it.
     const over = response.status === 404 || (request.method === 'DELETE' && response.ok);
-    if (over) await endSession(namespaceOf(exchange), bound.id);
+    if (over) await endSession(storeOf(exchange), bound.id);
     if (made !== null) ownHeaders(exchange).set(SESSION_HEADER, bound.id);
   } else if (made !== null && !hasNone(exchange)) {
     const value = JSON.stringify([exchange.upstream.backend, exchange.upstream.endpoint, made]);
-    const id = await openSession(namespaceOf(exchange), value, mcp.sessionTtl);
+    const id = await openSession(storeOf(exchange), value, mcp.sessionTtl);
     ownHeaders(exchange).set(SESSION_HEADER, id);
   }
 }
@@ -99,7 +98,7 @@ export async function isLost(exchange: Exchange, { state, id }: BoundSession): P
     await answer.body?.cancel();
     return false;
   } catch {
-    await endSession(namespaceOf(exchange), id).catch(() => {});
+    await endSession(storeOf(exchange), id).catch(() => {});
     return true;
   }
 }
@@ -109,8 +108,9 @@ function hasNone({ request, mcp }: Exchange): boolean {
   return mcp?.stateless ?? isStateless(request.headers.get('mcp-protocol-version') ?? '');
 }
 
-function namespaceOf({ platform }: Exchange): ObjectNamespace {
+/** A session is of one app, and of who opened it where tokens say who that is: with another's it is none. */
+export function storeOf({ platform, plan, principal }: Exchange): SessionStore {
   const { mcpSessions = null } = platform;
   if (mcpSessions === null) throw new Error('there is nobody to remember sessions of MCP clients');
-  return mcpSessions;
+  return { namespace: mcpSessions, owner: JSON.stringify([plan?.app ?? '', principal]) };
 }

@@ -24,6 +24,7 @@ export async function admitMcp(exchange: Exchange, plan: Plan, mcp: McpPlan): Pr
   }
   const grant = mcp.auth === null ? null : await authorize(exchange, mcp, mcp.auth);
   if (grant === 'refused') return;
+  exchange.principal = grant?.principal ?? '';
   if (!mcp.forwardAuthorization) exchange.dropped.push('authorization');
   const policy = { ...mcp, single: plan.stages.protocol };
   if (request.method !== 'POST') {

@@ -74,7 +74,7 @@ export function joined(
         note: ({ name }, reason) => void notes.push(`${name}: ${reason}`),
         later: (work) => void work.catch(() => {}),
       },
-      { namespace, ttl: 3600 },
+      { namespace, owner: 'one', ttl: 3600 },
       { method, body, stateless, session, lastEvent, versions: ['2026-07-28'] },
     );
   const never = new AbortController().signal;

@@ -2,7 +2,6 @@
  * A joined endpoint in the words of the versions with sessions: a session of ours stands for one at each server. A server of
  * 2026-07-28 has none; its requests get what the client said of itself at the beginning.
  */
-import type { ObjectNamespace } from '../../durable-object.ts';
 import type { McpJoinPlan, McpServerPlan } from '../../plan.ts';
 import { accepted, json, nobody, passAnswer } from './join-answer.ts';
 import { MAX_INITIALIZE } from './join-limits.ts';
@@ -29,7 +28,7 @@ import {
 import { INVALID_PARAMS, listedResult, METHOD_NOT_FOUND, unknown } from './join-stateless.ts';
 import { weave } from './join-stream.ts';
 import { mapMember, member, stringOf } from './json-parts.ts';
-import { endSession, findSession, openSession } from './sessions.ts';
+import { endSession, findSession, openSession, type SessionStore } from './sessions.ts';
 
 const INVALID_REQUEST = -32600;
 /** SPEC: MCP 2025-11-25, resources, error handling. */
@@ -43,8 +42,7 @@ interface JoinedSession {
   readonly servers: ReadonlyMap<McpServerPlan, ServerSession>;
 }
 
-export interface Sessions {
-  readonly namespace: ObjectNamespace;
+export interface Sessions extends SessionStore {
   readonly ttl: number; // seconds
 }
 
@@ -58,13 +56,13 @@ export async function answerInSession(
   if (message?.method === 'initialize' && id === null) return await initialize(context, sessions, message);
   if (id === null) return json(400, failure({ id: undefined }, -32000, 'a session begins with initialize'));
   if (method === 'DELETE') {
-    const kept = await endSession(sessions.namespace, id);
+    const kept = await endSession(sessions, id);
     if (kept === null) return lost(message);
     const { servers } = readSession(context.join, kept);
     await Promise.all([...servers].map(([server, session]) => closeServer(context, server, session)));
     return new Response(null, { status: 200 });
   }
-  const kept = await findSession(sessions.namespace, id);
+  const kept = await findSession(sessions, id);
   if (kept === null) return lost(message);
   const session = readSession(context.join, kept);
   try {
@@ -74,7 +72,7 @@ export async function answerInSession(
   } catch (error) {
     if (!(error instanceof SessionLost)) throw error;
     // One server does not know it any more, so the whole is over: the client begins again, and finds who is there then.
-    await endSession(sessions.namespace, id);
+    await endSession(sessions, id);
     for (const [server, own] of session.servers) context.later(closeServer(context, server, own));
     return lost(message);
   }
@@ -146,7 +144,7 @@ async function initialize(context: JoinContext, sessions: Sessions, message: Mes
       return session === undefined || !found.results.has(server) ? [] : [[server, session] as const];
     }),
   );
-  const id = await openSession(sessions.namespace, writeSession({ version, client, servers }), sessions.ttl);
+  const id = await openSession(sessions, writeSession({ version, client, servers }), sessions.ttl);
   return json(200, success(message, joinInitialized(version, found)), { 'mcp-session-id': id });
 }
 

@@ -122,7 +122,7 @@ test('tools may need more', async () => {
 
 test('where the server behind checks tokens, one has to be there', async () => {
   const passed = { ...policy, jwks: [] };
-  assert.deepEqual(await checkToken(passed, 'Bearer opaque', null, NOW), { scopes: null });
+  assert.deepEqual(await checkToken(passed, 'Bearer opaque', null, NOW), { scopes: null, principal: '' });
   assert.equal(await checkToken(passed, '', null, NOW), 'missing');
 });
 
@@ -190,4 +190,22 @@ test('metadata lies where clients look for it', () => {
     authorization_servers: policy.authorizationServers,
     bearer_methods_supported: ['header'],
   });
+});
+
+test('whom a token was given to stays the same when it is renewed, and is nobody else', async () => {
+  const of = async (more: Record<string, unknown>, key = rsa.privateKey, kid = 'r1'): Promise<string> => {
+    const found = await checkToken(policy, `Bearer ${await sign(more, key, kid)}`, keys, NOW);
+    assert.ok(typeof found === 'object');
+    return found.principal;
+  };
+  const ann = await of({ sub: 'ann' });
+  assert.equal(await of({ sub: 'ann', exp: NOW + 600, client_id: 'c', scope: 'read write' }), ann);
+  const others = [
+    await of({ sub: 'bob' }),
+    await of({ sub: 'ann', iss: 'https://other.example' }, other.privateKey, 'o1'),
+    await of({ client_id: 'ann' }),
+    await of({}),
+  ];
+  assert.equal(new Set([ann, ...others]).size, 5);
+  assert.equal(await of({ azp: 'c' }), await of({ client_id: 'c' }));
 });

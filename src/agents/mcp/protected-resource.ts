@@ -45,7 +45,7 @@ export function challenge(
 export function missingScopes(
   { scopes, toolScopes }: ProtectedResource,
   tool: string,
-  { scopes: granted }: Grant,
+  { scopes: granted }: Pick<Grant, 'scopes'>,
 ): readonly string[] | null {
   const more = toolScopes.filter(({ match }) => matchesPattern(match, tool)).flatMap((entry) => entry.scopes);
   return granted === null || more.every((scope) => granted.has(scope)) ? null : [...new Set([...scopes, ...more])];
@@ -54,6 +54,8 @@ export function missingScopes(
 /** What a good token allows; `scopes` null: its server says. */
 export interface Grant {
   readonly scopes: ReadonlySet<string> | null;
+  /** Whom it was given to: issuer and subject, the client's id where there is no subject. '' where its server says. */
+  readonly principal: string;
 }
 
 /** What the token in `authorization` allows, if it is good. `now`: seconds. */
@@ -67,7 +69,7 @@ export async function checkToken(
   if (authorization === '') return 'missing';
   const token = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i.exec(authorization)?.[1];
   if (token === undefined || token.length > MAX_MCP_TOKEN) return 'invalid';
-  if (policy.jwks.length === 0) return { scopes: null };
+  if (policy.jwks.length === 0) return { scopes: null, principal: '' };
   const issuer = issuerOf(token);
   const index = issuer === null ? -1 : policy.authorizationServers.indexOf(issuer);
   const url = policy.jwks[index];
@@ -86,7 +88,9 @@ export async function checkToken(
         requiredClaims: ['exp'],
       });
       const granted = scopesOf(payload);
-      return policy.scopes.every((scope) => granted.has(scope)) ? { scopes: granted } : 'scope';
+      return policy.scopes.every((scope) => granted.has(scope))
+        ? { scopes: granted, principal: principalOf(payload) }
+        : 'scope';
     } catch (error) {
       // A key that is not known yet may have been published since.
       if (!(error instanceof errors.JWKSNoMatchingKey)) return 'invalid';
@@ -108,6 +112,11 @@ function issuerOf(token: string): string | null {
 function audiences(resource: string): string[] {
   const { origin, pathname, search } = new URL(resource);
   return pathname === '/' && search === '' ? [origin, `${origin}/`] : [resource];
+}
+
+/** SPEC: RFC 9068 section 2.2: tokens of one user keep `iss` and `sub` when they are renewed. */
+function principalOf({ iss, sub, client_id: client, azp }: JWTPayload): string {
+  return JSON.stringify([iss, sub ?? null, sub === undefined ? (client ?? azp ?? null) : null]);
 }
 
 /** SPEC: RFC 9068 section 2.2.3: `scope`, with blanks between; `scp` is what some write in its place. */

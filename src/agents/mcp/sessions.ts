@@ -4,7 +4,8 @@
  * process finds them, in shards, so that none is asked for all. What an object keeps is text of its caller's own.
  *
  * The ids that clients see are ours: 256 random bits, of which an object knows the hash alone. Ids of servers never leave
- * the gateway, so it does not matter that two servers may count theirs from one.
+ * the gateway, so it does not matter that two servers may count theirs from one. Whose session it is goes into the hash, so
+ * that an id which got into other hands is none there.
  */
 import type { ObjectNamespace, ObjectStorage } from '../../durable-object.ts';
 import { base64Url } from '../json-web-key.ts';
@@ -129,10 +130,21 @@ const TIMEOUT_MS = 5000;
 /** An id of ours; anything else is nobody's. */
 const ID = /^[A-Za-z0-9_-]{43}$/;
 
+/** Where sessions are kept, and whose they are. */
+export interface SessionStore {
+  readonly namespace: ObjectNamespace;
+  /** Sessions of one owner are none to another. */
+  readonly owner: string;
+}
+
 /** Keeps a value under a new id, which it returns. Rejects where that can not be done. */
-export async function openSession(namespace: ObjectNamespace, value: string, ttlSeconds: number): Promise<string> {
+export async function openSession(
+  { namespace, owner }: SessionStore,
+  value: string,
+  ttlSeconds: number,
+): Promise<string> {
   const id = base64Url(crypto.getRandomValues(new Uint8Array(32)));
-  const answer = await ask(namespace, id, 'PUT', `?ttl=${ttlSeconds}`, value);
+  const answer = await ask(namespace, owned(id, owner), 'PUT', `?ttl=${ttlSeconds}`, value, 'mcp');
   if (answer.status !== 201) throw new Error(`a session could not be kept: ${answer.status}`);
   return id;
 }
@@ -154,17 +166,21 @@ export async function keepTask(
 
 /** What `keepTask` has kept; null when there is nothing, or not any more. Rejects when nobody can tell. */
 export async function findTask(namespace: ObjectNamespace, id: string): Promise<string | null> {
-  return await take(namespace, id, 'GET', 'a2a');
+  return await take(namespace, id, id, 'GET', 'a2a');
 }
 
 /** What is kept under an id; null when there is no such session, or not any more. Rejects when nobody can tell. */
-export async function findSession(namespace: ObjectNamespace, id: string): Promise<string | null> {
-  return await take(namespace, id, 'GET');
+export async function findSession({ namespace, owner }: SessionStore, id: string): Promise<string | null> {
+  return await take(namespace, id, owned(id, owner), 'GET', 'mcp');
 }
 
 /** Ends a session; what was kept, as `findSession` says. */
-export async function endSession(namespace: ObjectNamespace, id: string): Promise<string | null> {
-  return await take(namespace, id, 'DELETE');
+export async function endSession({ namespace, owner }: SessionStore, id: string): Promise<string | null> {
+  return await take(namespace, id, owned(id, owner), 'DELETE', 'mcp');
+}
+
+function owned(id: string, owner: string): string {
+  return `${id}\n${owner}`;
 }
 
 /** Whose objects. */
@@ -173,11 +189,12 @@ type Kind = 'mcp' | 'a2a';
 async function take(
   namespace: ObjectNamespace,
   id: string,
+  key: string,
   method: string,
-  kind: Kind = 'mcp',
+  kind: Kind,
 ): Promise<string | null> {
   if (!ID.test(id)) return null;
-  const answer = await ask(namespace, id, method, '', null, kind);
+  const answer = await ask(namespace, key, method, '', null, kind);
   if (answer.status === 404) return null;
   if (answer.status !== 200) throw new Error(`a session could not be looked up: ${answer.status}`);
   return await answer.text();
@@ -185,13 +202,13 @@ async function take(
 
 async function ask(
   namespace: ObjectNamespace,
-  id: string,
+  key: string,
   method: string,
   query: string,
   body: string | null,
-  kind: Kind = 'mcp',
+  kind: Kind,
 ): Promise<Response> {
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(id)));
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key)));
   const stub = namespace.get(namespace.idFromName(`${kind}-${(hash[0] ?? 0) % MCP_SESSION_SHARDS}`) as never);
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   return await stub.fetch(`http://mcp/${base64Url(hash)}${query}`, { method, signal, body });
