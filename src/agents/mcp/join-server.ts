@@ -6,6 +6,7 @@ import type { McpJoinPlan, McpServerPlan } from '../../plan.ts';
 import { readBytes } from '../../bytes.ts';
 import { readJsonText } from '../json-text.ts';
 import { EventReader } from './event-reader.ts';
+import { writeHeaderValue } from './header-value.ts';
 import { ERA_MS, MAX_JOINED_MESSAGE } from './join-limits.ts';
 import { type Message, readMessage } from './join-rewrite.ts';
 import { mapMember, member, stringOf } from './json-parts.ts';
@@ -83,7 +84,7 @@ export async function post(
   setSession(headers, session);
   if (session.era === 'stateless') {
     headers.set('mcp-method', method);
-    if (name !== '') headers.set('mcp-name', headerText(name));
+    if (name !== '') headers.set('mcp-name', writeHeaderValue(name));
   }
   return await dial(server, { method: 'POST', headers, body, signal }, session.endpoint, again);
 }
@@ -92,14 +93,6 @@ export function setSession(headers: Headers, { era, id, version }: ServerSession
   // SPEC: versions before 2025-06-18 have no such header.
   if (version !== '' && version !== '2025-03-26') headers.set('mcp-protocol-version', version);
   if (era === 'sessions' && id !== '') headers.set('mcp-session-id', id);
-}
-
-/** SPEC: MCP 2026-07-28, streamable HTTP, value encoding. */
-export function headerText(value: string): string {
-  if (/^[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?$/.test(value) && !/^=\?base64\?.*\?=$/.test(value)) return value;
-  let bytes = '';
-  for (const byte of new TextEncoder().encode(value)) bytes += String.fromCharCode(byte);
-  return `=?base64?${btoa(bytes)}?=`;
 }
 
 /** The one response to a request, whether it comes as JSON or at the end of a stream; what else the stream has is dropped. */
@@ -199,19 +192,25 @@ export async function openServer(
         { body, method: 'initialize', name: '' },
         { signal, again: true },
       );
-      const answer = await readResponse(response);
-      const result = member(answer.text, 'result');
-      if (result !== undefined) {
-        const agreed = stringOf(member(result, 'protocolVersion')) ?? '';
-        const session: ServerSession = {
-          ...{ era: 'sessions', id: response.headers.get('mcp-session-id') ?? '', version: agreed, endpoint },
-        };
-        if (!(WITH_SESSIONS as readonly string[]).includes(agreed))
-          throw new ServerFailure(`it speaks version ${agreed.slice(0, 40)}`);
-        rememberEra(server, 'sessions');
-        return { session, result };
+      let session: ServerSession = { ...none, id: response.headers.get('mcp-session-id') ?? '', endpoint };
+      let begun = false;
+      try {
+        const answer = await readResponse(response);
+        const result = member(answer.text, 'result');
+        if (result !== undefined) {
+          const agreed = stringOf(member(result, 'protocolVersion')) ?? '';
+          session = { ...session, version: agreed };
+          if (!(WITH_SESSIONS as readonly string[]).includes(agreed))
+            throw new ServerFailure(`it speaks version ${agreed.slice(0, 40)}`);
+          rememberEra(server, 'sessions');
+          begun = true;
+          return { session, result };
+        }
+        if (!isModern(answer.text)) throw new ServerFailure(`it refused to initialize: ${errorOf(answer.text)}`);
+      } finally {
+        // What the server made nobody will use.
+        if (!begun) context.later(closeServer(context, server, session));
       }
-      if (!isModern(answer.text)) throw new ServerFailure(`it refused to initialize: ${errorOf(answer.text)}`);
     }
     return await discover(context, server, client, signal);
   });
@@ -248,8 +247,8 @@ export function statelessSession(): ServerSession {
 export async function closeServer(context: JoinContext, server: McpServerPlan, session: ServerSession): Promise<void> {
   if (session.era !== 'sessions' || session.id === '') return;
   const headers = new Headers(context.headers);
-  setSession(headers, session);
   try {
+    setSession(headers, session);
     await inTime(context, server, async (signal) => {
       const { response } = await context.dial(server, { method: 'DELETE', headers, signal }, session.endpoint, false);
       await response.body?.cancel();

@@ -394,6 +394,34 @@ describe('with sessions', () => {
     );
   });
 
+  test('a session that a server made and nobody will use is ended', async () => {
+    const made = { 'mcp-session-id': 'made' };
+    for (const [answer, version] of [
+      [(id: unknown) => rpc(id, { protocolVersion: '2024-11-05', capabilities: {} }, made), '2024-11-05'],
+      [() => new Response('nonsense', { headers: { ...made, 'content-type': 'application/json' } }), null],
+      [
+        (id: unknown) => Response.json({ jsonrpc: '2.0', id, error: { code: 1, message: 'no' } }, { headers: made }),
+        null,
+      ],
+    ] as const) {
+      const { ask, asked } = joined({
+        git: ({ method, body }) => (method === 'DELETE' ? new Response(null, { status: 204 }) : answer(body['id'])),
+        jira: sessional(['search']),
+      });
+      const response = await ask({ id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25' } });
+      assert.equal(response.status, 200);
+      const ended = asked.filter(({ method }) => method === 'DELETE');
+      assert.deepEqual(
+        ended.map(({ server, headers }) => [
+          server,
+          headers.get('mcp-session-id'),
+          headers.get('mcp-protocol-version'),
+        ]),
+        [['git', 'made', version]],
+      );
+    }
+  });
+
   test('a server that is down is missing, and the others are there', async () => {
     const endpoint = joined({ bad: () => Promise.reject(new Error('refused')), git: sessional(['search']) });
     const answer = await endpoint.ask(INITIALIZE);
