@@ -4,9 +4,12 @@ import type { McpPlan, Plan } from '../../plan.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import { compile } from '../index.ts';
 
-async function read(mcp: string): Promise<{ plan: Plan | undefined; diagnostics: readonly Diagnostic[] }> {
+async function read(
+  mcp: string,
+  hostnames = '[tools.example, "*.tools.example"]',
+): Promise<{ plan: Plan | undefined; diagnostics: readonly Diagnostic[] }> {
   const text = `app: shop
-hostnames: [tools.example, "*.tools.example"]
+hostnames: ${hostnames}
 backends: { one: { url: http://10.0.0.1 } }
 routes:
   - { name: server, matches: [{ path: { value: /mcp } }], backend: one, mcp: ${mcp} }
@@ -24,6 +27,16 @@ const codes = async (mcp: string): Promise<[string, string][]> =>
   (await read(mcp)).diagnostics.map(({ severity, code }) => [severity, code]);
 
 const all = { allow: null, deny: [] };
+
+test('where any host is served, origins have to be said', async () => {
+  const { diagnostics } = await read('{}', '["*"]');
+  assert.deepEqual(
+    diagnostics.map(({ severity, code, line }) => [severity, code, line]),
+    [['warning', 'any-origin', 5]],
+  );
+  const said = ['{ origins: [] }', '{ origins: ["https://a.example"] }', '{ mode: off }'];
+  for (const fields of said) assert.deepEqual((await read(fields, '["*"]')).diagnostics, [], fields);
+});
 
 test('defaults are filled in', async () => {
   const plan = await good('{}');

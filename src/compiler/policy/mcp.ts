@@ -22,6 +22,14 @@ export function readMcp(
   const forward = fields.forwardAuthorization ?? (fields.auth === undefined && fields.servers === undefined);
   const auth = fields.auth === undefined ? null : readAuth(fields.auth, [...path, 'auth'], hostnames, forward, reading);
   if (fields.mode === 'off') return null;
+  // Whose token is needed, no page of another gets far.
+  if (fields.origins === undefined && fields.auth === undefined && hostnames.includes('*'))
+    reporter.report('warning', path, 'any-origin', 'pages of any origin may use this server by DNS rebinding', {
+      at: 'key',
+      cause:
+        'without `origins` a page must be of the host that the request came to, and without `hostnames` that may be any name, one of the page’s own too',
+      fix: 'write the `hostnames` of the route or the app, or `origins` (`[]` where no page is to use it)',
+    });
   return {
     mode: fields.mode,
     versions: fields.versions === undefined ? null : MCP_VERSIONS.filter((one) => fields.versions?.includes(one)),
