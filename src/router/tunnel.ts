@@ -21,6 +21,7 @@ import {
   type LaneRequest,
   openSessions,
   sessionName,
+  sessionOfLane,
   type TunnelSessionNamespace,
 } from '../tunnel/objects.ts';
 import { isRefused } from '../tunnel/register.ts';
@@ -104,10 +105,19 @@ async function admit(request: Request, env: Env, peer: string, policy: TunnelPol
   }
   const url = publicUrl(protocol, host, rights, policy);
   const { connector } = capability;
-  const lane: LaneRequest = { tunnel, project, connector, generation, expires, peer, resume, url, sessions };
-  const session = namespace.getByName(sessionName(tunnel, handshake.socket % sessions));
-  // A request of its own: nothing of the connector's goes further but what was read of it.
-  return await session.fetch('http://session/l:', {
+  const lane = { tunnel, project, connector, generation, expires, peer, resume, url, sessions };
+  const session = handshake.socket % sessions;
+  const last = sessionOfLane(readResume(resume)?.lane ?? '');
+  if (last !== null && last !== session) {
+    const answer = await enter(namespace, { ...lane, session: last, returns: true });
+    if (answer.status === 101) return answer;
+  }
+  return await enter(namespace, { ...lane, session, returns: false });
+}
+
+/** A connector's socket, at its session. A request of its own: nothing of the connector's goes further but what was read of it. */
+function enter(namespace: TunnelSessionNamespace, lane: LaneRequest): Promise<Response> {
+  return namespace.getByName(sessionName(lane.tunnel, lane.session)).fetch('http://session/l:', {
     headers: { upgrade: 'websocket', [LANE_HEADER]: JSON.stringify(lane) },
   });
 }

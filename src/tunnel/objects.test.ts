@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readTunnelDial, tunnelOfHost } from './objects.ts';
+import { laneName, MAX_SESSIONS, readTunnelDial, sessionOfLane, tunnelOfHost } from './objects.ts';
 
 test('a host names a tunnel, or a service of one', () => {
   const cases: readonly (readonly [host: string, expected: string | null])[] = [
@@ -33,4 +33,10 @@ test('a dial names a tunnel itself, or leaves it to the host', () => {
   assert.equal(readTunnelDial('tunnel:*.localhost', 'localhost'), null);
   assert.equal(readTunnelDial('http://127.0.0.1:80', 'x.localhost'), null);
   assert.throws(() => readTunnelDial('tunnel:a/b/c', ''), /names no tunnel/);
+});
+
+test('the id of a lane says in which session it is', () => {
+  for (const session of [0, 7, MAX_SESSIONS - 1]) assert.equal(sessionOfLane(laneName(session, 'a_-9')), session);
+  for (const id of ['', 'abc', '_1', `${MAX_SESSIONS}_x`, '-1_x', '123_x', '1.x'])
+    assert.equal(sessionOfLane(id), null);
 });

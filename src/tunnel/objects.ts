@@ -1,7 +1,8 @@
 /**
  * The objects that hold tunnels, as the worker sees them: their names, and what may be asked of them beside requests.
  *
- * Tunnel NAME has sessions `NAME#0` to `NAME#S-1`; socket i of a connector belongs to session i mod S. Session 0 is the
+ * Tunnel NAME has sessions `NAME#0` to `NAME#S-1`; socket i of a connector belongs to session i mod S, and one that
+ * resumes a lane to that lane's. Session 0 is the
  * one that remembers: who owns the name, what was revoked, which nonces were used, how many sessions there are. A
  * request may go to any session; the answer says how many there are when the asker is mistaken.
  *
@@ -80,6 +81,10 @@ export interface LaneRequest {
   readonly url: string;
   /** As session 0 said when it admitted the connector. */
   readonly sessions: number;
+  /** Which of them this is. */
+  readonly session: number;
+  /** The socket belongs to another session by now: it resumes its lane here, or is refused. */
+  readonly returns: boolean;
 }
 
 export interface LaneStatus {
@@ -167,6 +172,17 @@ export const openSessions = new Set<string>();
 
 export function sessionName(tunnel: string, session: number): string {
   return `${tunnel}#${session}`;
+}
+
+/** The id of a lane says in which session it is: a socket finds it there when the tunnel has another number of them. */
+export function laneName(session: number, random: string): string {
+  return `${session}_${random}`;
+}
+
+/** The session of a lane; null: the id is none of ours. */
+export function sessionOfLane(lane: string): number | null {
+  const session = Number(/^(\d{1,2})_/.exec(lane)?.[1] ?? MAX_SESSIONS);
+  return session < MAX_SESSIONS ? session : null;
 }
 
 export interface TunnelPlace {

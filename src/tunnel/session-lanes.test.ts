@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeSocket } from '../../test/support/lane-pair.ts';
 import { CLOSE, frame, GOAWAY, OPEN, PING, readFrames, reasonFrame } from './frame.ts';
-import type { LaneRequest } from './objects.ts';
+import { type LaneRequest, sessionOfLane } from './objects.ts';
 import {
   EdgeLanes,
   type HibernatingSocket,
@@ -52,7 +52,7 @@ const request = (more: Partial<LaneRequest> = {}): LaneRequest => ({
     peer: '',
     resume: '',
   },
-  ...{ url: '', sessions: 1, ...more },
+  ...{ url: '', sessions: 1, session: 0, returns: false, ...more },
 });
 
 /** What a connector sends once it has the welcome. */
@@ -216,6 +216,20 @@ test('a resume at an offset that was never sent is a new lane', async () => {
   lanes.accept(next, request({ resume: writeResume({ lane, token, received: 1e9 }) }));
   assert.deepEqual([next.welcome.resumed, socket.closed !== null], [false, true]);
   assert.match(lost, /could not be resumed/);
+});
+
+test('a socket that belongs to another session resumes its lane, or is not let in', async () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  const { edge, socket } = joined(lanes, { session: 2 });
+  assert.equal(sessionOfLane(edge.id), 2);
+  edge.lane.open(new Uint8Array([1]));
+  await turn();
+  lanes.dropped(socket);
+  const resume = (received: number) => writeResume({ ...socket.welcome, received });
+  assert.equal(lanes.accept(new LaneSocket(), request({ returns: true, resume: '9_x.y.0' })), null);
+  assert.equal(lanes.accept(new LaneSocket(), request({ returns: true, resume: resume(0) })), edge);
+  assert.equal(lanes.accept(new LaneSocket(), request({ returns: true, resume: resume(1e9) })), null);
+  assert.equal(lanes.count, 0);
 });
 
 test('lanes sleep with the object and go on', async () => {

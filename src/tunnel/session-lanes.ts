@@ -5,7 +5,7 @@
 import { CLOSE, FrameError } from './frame.ts';
 import { Lane, type LaneSnapshot } from './lane.ts';
 import { closeReason } from './message.ts';
-import type { LaneRequest, LaneStatus } from './objects.ts';
+import { laneName, type LaneRequest, type LaneStatus } from './objects.ts';
 import { GRACE, readResume, writeWelcome } from './welcome.ts';
 
 export const MAX_LANES = 256; // of one session
@@ -140,12 +140,12 @@ export class EdgeLanes {
     this.#join(edge, socket, snapshot.sent);
   }
 
-  /** Lets a socket in: the lane that it resumes, or a new one. Null when there are too many. */
+  /** Lets a socket in: the lane that it resumes, or a new one. Null when there are too many, or it may only resume. */
   accept(socket: HibernatingSocket, request: LaneRequest): EdgeLane | null {
     const resumed = this.#resume(socket, request);
-    if (resumed !== null) return resumed;
+    if (resumed !== null || request.returns) return resumed;
     if (this.#lanes.size >= MAX_LANES) return null;
-    const edge = new EdgeLane(request, randomText(), randomText(), Date.now(), null);
+    const edge = new EdgeLane(request, laneName(request.session, randomText()), randomText(), Date.now(), null);
     this.#context.acceptWebSocket(socket, [TAG]);
     this.#lanes.set(edge.id, edge);
     this.#welcome(edge, socket, false);

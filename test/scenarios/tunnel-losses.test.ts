@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { unixRequest } from '../../src/cli/http.ts';
 import { CLOSE, DATA, END, frame, GOAWAY, OPEN, PING, PONG, reasonFrame } from '../../src/tunnel/frame.ts';
+import { sessionOfLane } from '../../src/tunnel/objects.ts';
 import { RESUME_HEADER, type Welcome, writeResume } from '../../src/tunnel/welcome.ts';
 import { ask, type Answer } from '../client.ts';
 import { startGateway, type Gateway } from '../gateway.ts';
@@ -24,7 +26,7 @@ describe('a request that waits for its answer', { skip: process.env['SALLYPORT_T
     folder = await mkdtemp(join(tmpdir(), 'sallyport-losses-'));
     own = await party(folder, 'own');
     gateway = await startGateway({
-      policy: ['twice', 'late', 'next', 'leaves'].map(app),
+      policy: ['twice', 'late', 'next', 'leaves', 'grown'].map(app),
       env: { XDG_CONFIG_HOME: own.home },
     });
   });
@@ -37,17 +39,18 @@ describe('a request that waits for its answer', { skip: process.env['SALLYPORT_T
     readonly raw: RawConnector;
     readonly welcome: Welcome;
     readonly rights: Rights;
+    readonly socket: number;
   }
 
   /** A connector's socket, the first of its lane or the next. */
-  async function dial(name: string, last?: Lane): Promise<Lane> {
+  async function dial(name: string, last?: Lane, socket = last?.socket ?? 0): Promise<Lane> {
     const rights = last?.rights ?? (await rightsOf(own, { names: [name] }));
-    const headers = await headersFor(gateway, rights, { name, resume: last?.welcome.token ?? '' });
+    const headers = await headersFor(gateway, rights, { name, socket, resume: last?.welcome.token ?? '' });
     const resume =
       last === undefined ? {} : { [RESUME_HEADER]: writeResume({ ...last.welcome, received: last.raw.received }) };
     const raw = new RawConnector(gateway, { ...headers, ...resume });
     raw.received = last?.raw.received ?? 0;
-    return { raw, welcome: await raw.welcome(), rights };
+    return { raw, welcome: await raw.welcome(), rights, socket };
   }
   const get = (name: string): Promise<Answer> =>
     ask(`${gateway.url}/`, { host: `${name}.example.com`, agent: gateway.agent });
@@ -126,5 +129,33 @@ describe('a request that waits for its answer', { skip: process.env['SALLYPORT_T
     assert.equal((await asked).text(), 'ok');
     await drop(next);
     await drop(one);
+  });
+
+  test('a tunnel gets more sessions: a lane is resumed where it was', { timeout: 30_000 }, async () => {
+    const change = async (method: string, path: string, body: object): Promise<void> => {
+      const { status, body: text } = await unixRequest(gateway.control, method, path, JSON.stringify(body), 10_000);
+      assert.ok(status < 300, text);
+    };
+    await change('POST', '/v1/tunnels', { name: 'grown', sessions: 1 });
+    const one = await dial('grown', undefined, 1);
+    const asked = ask(`${gateway.url}/`, { host: 'grown.example.com', method: 'POST', body: 'once', agent: false });
+    const { stream } = await one.raw.frame(OPEN);
+    await one.raw.frame(END);
+    await change('PATCH', '/v1/tunnels/grown', { sessions: 3 });
+    await one.raw.frame(GOAWAY);
+    await drop(one);
+    // Socket 1 is another session's by now, and so is what begins there.
+    const back = await dial('grown', one);
+    const next = await dial('grown', undefined, 1);
+    assert.deepEqual([back.welcome.resumed, back.welcome.lane], [true, one.welcome.lane]);
+    assert.notEqual(sessionOfLane(next.welcome.lane), sessionOfLane(back.welcome.lane));
+    answer(back.raw, stream);
+    assert.equal((await asked).text(), 'ok');
+    await drop(back);
+    // It is gone with its last stream: its place is that of the socket again.
+    const last = await dial('grown', back);
+    assert.deepEqual([last.welcome.resumed, sessionOfLane(last.welcome.lane)], [false, 1]);
+    await drop(last);
+    await drop(next);
   });
 });
