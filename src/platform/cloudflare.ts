@@ -15,8 +15,8 @@ export function cloudflarePlatform(env: Env, bundle: Bundle): Platform {
     images: memoryImages(bundle),
     // Set by Cloudflare's edge, which overwrites what a client sends.
     peer: (request) => request.headers.get('cf-connecting-ip') ?? '',
-    dial(endpoint, url, init) {
-      const through = tunnel(endpoint.dial, url, init);
+    dial(endpoint, url, init, impatient) {
+      const through = tunnel(endpoint.dial, url, init, impatient);
       if (through !== null) return through;
       // Host is the URL's authority here. Where the connection goes elsewhere, `resolveOverride` says so; it acts only
       // inside the own zone, which the compiler checks for this target.

@@ -10,8 +10,11 @@ export interface Platform {
   readonly plain?: boolean;
   /** Address of the TCP peer, or of the client where the platform itself vouches for it; '' if unknown. */
   peer(request: Request): string;
-  /** One try at one endpoint. `request` carries the final URL and headers; never follows redirects. Rejects on failure. */
-  dial(endpoint: Endpoint, url: string, init: RequestInit): Promise<Response>;
+  /**
+   * One try at one endpoint. `request` carries the final URL and headers; never follows redirects. Rejects on failure.
+   * `impatient`: somebody else can be asked, so a tunnel whose connector is away is not waited for.
+   */
+  dial(endpoint: Endpoint, url: string, init: RequestInit, impatient?: boolean): Promise<Response>;
   /** Who may use a tunnel by its host, by the word of its project's registry; null: no word. Absent: there are no tunnels. */
   exposed?(tunnel: string): Promise<AccessRule | null>;
   /** For the proof of an agent's identity; null: signatures are not looked at. */

@@ -13,8 +13,16 @@ import { authorityOf } from './authority.ts';
 import { Unavailable } from './platform.ts';
 import { responseInit } from './runtime.ts';
 
-/** Goes through a tunnel; null: `dial` names no tunnel. Rejects when the tunnel has no answer of an origin. */
-export type TunnelDial = (dial: string, url: string, init: RequestInit) => Promise<Response> | null;
+/**
+ * Goes through a tunnel; null: `dial` names no tunnel. Rejects when the tunnel has no answer of an origin; `impatient`: at
+ * once when no connector is there, also when one may be back soon.
+ */
+export type TunnelDial = (
+  dial: string,
+  url: string,
+  init: RequestInit,
+  impatient?: boolean,
+) => Promise<Response> | null;
 
 /** Tunnels of which an isolate remembers that they have several sessions. */
 const MAX_SPREAD = 1024;
@@ -31,15 +39,15 @@ interface Spread {
 export function tunnelDial(namespace: TunnelSessionNamespace | undefined): TunnelDial {
   const spreads = new Map<string, Spread>();
   const isKnown = knownTunnels(namespace);
-  return (dial, url, init) => {
+  return (dial, url, init, impatient = false) => {
     if (!dial.startsWith('tunnel:')) return null;
     const place = readTunnelDial(dial, authorityOf(url));
     if (place === null) return Promise.reject(new Error('the host of the request names no tunnel'));
     if (namespace === undefined) return Promise.reject(new Error('this deployment holds no tunnels'));
-    if (!dial.startsWith('tunnel:*.') || isKnown === null) return send(namespace, place, spreads, url, init);
+    if (!dial.startsWith('tunnel:*.') || isKnown === null) return send(namespace, place, spreads, url, init, impatient);
     return isKnown(place.tunnel).then((there) => {
       if (!there) throw new Error('there is no tunnel of that name');
-      return send(namespace, place, spreads, url, init);
+      return send(namespace, place, spreads, url, init, impatient);
     });
   };
 }
@@ -95,6 +103,7 @@ async function send(
   spreads: Map<string, Spread>,
   url: string,
   init: RequestInit,
+  impatient: boolean,
 ): Promise<Response> {
   const spread = spreads.get(tunnel);
   const replayable = init.body === undefined || init.body === null;
@@ -105,7 +114,9 @@ async function send(
     const waits = turn >= turns.length;
     const index = turns[turn] ?? last;
     const session = namespace.getByName(sessionName(tunnel, index));
-    const known = spread === undefined || spread.sessions === 1 ? '' : `${spread.sessions}${waits ? 'w' : ''}`;
+    const sessions = spread?.sessions ?? 1;
+    // One that is told of sessions and not to wait does not.
+    const known = sessions === 1 && !impatient ? '' : `${sessions}${waits && !impatient ? 'w' : ''}`;
     const answer = await session.fetch(placed(url, `/s${known}:${service}`), init);
     const said = answer.headers.get(SESSIONS_HEADER);
     if (said !== null) learn(spreads, tunnel, Number(said));

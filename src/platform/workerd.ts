@@ -27,8 +27,8 @@ export function workerdPlatform(env: Env): Platform {
       const address = (request as { cf?: { clientIp?: unknown } }).cf?.clientIp;
       return typeof address === 'string' ? address : '';
     },
-    dial(endpoint, url, init) {
-      const through = tunnel(endpoint.dial, url, init);
+    dial(endpoint, url, init, impatient) {
+      const through = tunnel(endpoint.dial, url, init, impatient);
       if (through !== null) return through;
       const binding = bindings.get(endpoint.dial);
       if (binding !== undefined) return binding.fetch(url, init);

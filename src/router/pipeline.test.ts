@@ -26,7 +26,7 @@ import {
   VALUE_PATH,
   VALUE_QUERY,
 } from '../../assembly/abi.ts';
-import type { Plan, RulePlan } from '../plan.ts';
+import type { Plan, RulePlan, RetryPlan } from '../plan.ts';
 import type { Effect, HeadResult } from '../waf/engine.ts';
 import { bytesHeld } from './body.ts';
 import { look } from './open-exchanges.ts';
@@ -506,6 +506,20 @@ test('retries: codes and failures, each on a fresh endpoint, as often as the pol
   assert.equal(worse.sent.length, 3);
   const other = await run(source, '/', {}, {}, { origin: () => new Response('no', { status: 500 }) });
   assert.equal(other.sent.length, 1);
+});
+
+test('only who is asked last, or is the only one, may take time to come back', async () => {
+  const retry = { codes: [503], attempts: 2, backoff: 1, backoffMax: 2, budget: 100, budgetMin: 10 };
+  const impatient = async (endpoints: readonly string[], tries: RetryPlan | null): Promise<boolean[]> => {
+    const source = plan({ '/': action(tries === null ? {} : { retry: tries }) }, [backend('pool', [...endpoints])]);
+    const { sent } = await run(source, '/', {}, {}, { origin: () => new Response('no', { status: 503 }) });
+    return sent.map((one) => one.impatient);
+  };
+  const [a, b, c, d] = ['http://10.0.0.1', 'http://10.0.0.2', 'http://10.0.0.3', 'http://10.0.0.4'] as const;
+  assert.deepEqual(await impatient([a], retry), [false, false, false]);
+  assert.deepEqual(await impatient([a, b], retry), [true, false, false]);
+  assert.deepEqual(await impatient([a, b, c, d], retry), [true, true, false]);
+  assert.deepEqual(await impatient([a, b], null), [false]);
 });
 
 test('a body that streams is sent once, whatever the retry policy says', async () => {

@@ -154,6 +154,8 @@ export interface Sent {
   readonly method: string;
   readonly headers: Headers;
   readonly body: string | null;
+  /** Somebody else could be asked: a tunnel is not waited for. */
+  readonly impatient: boolean;
 }
 
 export interface RunOptions {
@@ -183,7 +185,7 @@ export async function run(
     name: 'workerd',
     images: memoryImages(null),
     peer: () => options.peer ?? '198.51.100.1:4711',
-    async dial(to, url, request) {
+    async dial(to, url, request, impatient = false) {
       const body = request.body === null || request.body === undefined ? null : await new Response(request.body).text();
       const one: Sent = {
         endpoint: to,
@@ -191,6 +193,7 @@ export async function run(
         method: request.method ?? '',
         headers: new Headers(request.headers),
         body,
+        impatient,
       };
       sent.push(one);
       return (await options.origin?.(one, exchange)) ?? new Response('ok');

@@ -152,7 +152,9 @@ async function tries(
   for (let attempt = 1; ; attempt++) {
     const state = bound ?? pick(exchange, backend, tried);
     if (state === null) return NOBODY;
-    const outcome = await dial(exchange, backend, state);
+    const more = retry !== null && attempt < most && bound === null && replayable(exchange);
+    const others = more && endpointsOf(backend).length > tried.length + 1;
+    const outcome = await dial(exchange, backend, state, others);
     const again =
       retry !== null &&
       budget !== null &&
@@ -180,7 +182,8 @@ interface Outcome {
   readonly error: ProxyError;
 }
 
-async function dial(exchange: Exchange, backend: Backend, state: EndpointState): Promise<Outcome> {
+/** `others`: another endpoint would be tried after this one. */
+async function dial(exchange: Exchange, backend: Backend, state: EndpointState, others: boolean): Promise<Outcome> {
   const { request, upstream: log } = exchange;
   const time = timeFor(exchange);
   const asked = Date.now();
@@ -194,7 +197,7 @@ async function dial(exchange: Exchange, backend: Backend, state: EndpointState):
   state.active++;
   exchange.dialled = state;
   try {
-    const pending = exchange.platform.dial(state.endpoint, urlFor(exchange, state), initFor(exchange));
+    const pending = exchange.platform.dial(state.endpoint, urlFor(exchange, state), initFor(exchange), others);
     if (time === Infinity) watch(exchange);
     if (time === Infinity || time < LONG_WAIT_MS) watch(exchange);
     let response =
