@@ -52,13 +52,29 @@ const account = (more: object) => ({
 
 test('an id is used once, unless nothing came of it', async () => {
   const { books } = deployment();
-  assert.equal((await Promise.all([books.reserve(charge('1')), books.reserve(charge('1'))])).join(), 'reserved,used');
-  await books.release(charge('1'));
-  assert.equal(await books.reserve(charge('1')), 'reserved');
-  await books.capture(charge('1'));
-  assert.equal(await books.reserve(charge('1')), 'used');
-  await books.release(charge('1'));
+  const one = charge('1');
+  const other = charge('1');
+  assert.equal((await Promise.all([books.reserve(one), books.reserve(other)])).join(), 'reserved,used');
+  await books.release(other);
+  assert.equal(await books.reserve(other), 'used', 'who has not reserved it releases nothing');
+  await books.release(one);
+  assert.equal(await books.reserve(other), 'reserved');
+  await books.capture(other);
+  assert.equal(await books.reserve(one), 'used');
+  await books.release(other);
   assert.deepEqual(await books.accounts(), [account({})], 'what was captured is not released');
+});
+
+test('a release that comes late ends no newer reservation of the same id', async () => {
+  const { books, clock } = deployment();
+  const [first, second] = [charge('1'), charge('1')];
+  await books.reserve(first);
+  clock.now += (RESERVATION_SECONDS + 1) * 1000;
+  assert.equal(await books.reserve(second), 'reserved');
+  await books.release(first);
+  assert.equal(await books.reserve(charge('1')), 'used');
+  await books.release(second);
+  assert.equal(await books.reserve(charge('1')), 'reserved');
 });
 
 test('credit counts what is owed and what is reserved, to the last millionth', async () => {
@@ -67,8 +83,9 @@ test('credit counts what is owed and what is reserved, to the last millionth', a
   assert.equal(await books.reserve(some('1', 599_999)), 'credit');
   assert.equal(await books.reserve(some('1', 1_199_999)), 'reserved');
   assert.equal(await books.reserve(some('2', 1_199_999)), 'credit');
-  assert.equal(await books.reserve(some('2', 1_200_000)), 'reserved');
-  await books.release(charge('2'));
+  const last = some('2', 1_200_000);
+  assert.equal(await books.reserve(last), 'reserved');
+  await books.release(last);
   await books.capture(some('1', 0));
   assert.equal(await books.reserve(some('3', 1_199_999)), 'credit');
   await books.pay('crawler:a.example', 'USD', 600_000);
@@ -90,10 +107,11 @@ test('a reservation that nobody captures is released; one that comes late is cha
   await books.reserve(all);
   assert.equal(await books.reserve(charge('2')), 'credit');
   clock.now += (RESERVATION_SECONDS + 1) * 1000;
-  assert.equal(await books.reserve(charge('2')), 'reserved');
+  const next = charge('2');
+  assert.equal(await books.reserve(next), 'reserved');
   await books.capture(all);
   assert.deepEqual(await books.accounts(), [account({ charged: 1_000_000 })]);
-  await books.release(charge('2'));
+  await books.release(next);
   assert.equal(await books.reserve(charge('3')), 'credit');
 });
 
@@ -169,7 +187,7 @@ test('over any order of events nobody owes more than the credit, and every sum i
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const { books, clock } = deployment();
-      const reserved = new Map<string, { micros: number; since: number }>();
+      const reserved = new Map<string, { one: Charge; micros: number; since: number }>();
       const captured = new Set<string>();
       let [charged, paid] = [0, 0];
       for (const { what, id: n, micros } of steps) {
@@ -187,10 +205,10 @@ test('over any order of events nobody owes more than the credit, and every sum i
           const expected =
             held !== undefined || captured.has(id) ? 'used' : sum + micros > 1000 ? 'credit' : 'reserved';
           assert.equal(await books.reserve(one), expected);
-          if (expected === 'reserved') reserved.set(id, { micros, since: clock.now });
+          if (expected === 'reserved') reserved.set(id, { one, micros, since: clock.now });
         } else if (held !== undefined) {
           reserved.delete(id);
-          if (what === 'release') await books.release(one);
+          if (what === 'release') await books.release(held.one);
           else {
             assert.equal(await books.capture({ ...one, micros: held.micros }), true);
             captured.add(id);

@@ -67,21 +67,23 @@ export class Ledger {
   async fetch(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     if (pathname === '/accounts') return Response.json(this.#accounts());
-    const body = (await request.json()) as Charge;
+    const body = (await request.json()) as Charge & { readonly since?: number };
     // No `await` from here to the record: nothing else runs in this object meanwhile.
     if (pathname === '/reserve') {
-      const outcome = this.#reserve(body);
-      if (outcome === 'reserved') await this.#wake();
-      return new Response(null, { status: STATUS[outcome] });
+      const now = this.#seconds();
+      const outcome = this.#reserve(body, now);
+      if (outcome !== 'reserved') return new Response(null, { status: STATUS[outcome] });
+      await this.#wake();
+      return new Response(String(now), { status: STATUS.reserved });
     }
     if (pathname === '/capture') return new Response(null, { status: this.#capture(body) ? 200 : 409 });
-    if (pathname === '/release') return new Response(null, { status: this.#release(body.id) ? 200 : 404 });
+    if (pathname === '/release')
+      return new Response(null, { status: this.#release(body.id, body.since ?? -1) ? 200 : 404 });
     if (pathname === '/pay') return new Response(null, { status: this.#pay(body) ? 200 : 404 });
     return new Response(null, { status: 404 });
   }
 
-  #reserve({ id, account, currency, micros, until, credit }: Charge): Reservation {
-    const now = this.#seconds();
+  #reserve({ id, account, currency, micros, until, credit }: Charge, now: number): Reservation {
     this.#sweep(now);
     if (this.#rows('SELECT 1 FROM charge WHERE id = ?', id).length > 0) return 'used';
     if (this.#charges >= MAX_CHARGES) return 'full';
@@ -129,10 +131,14 @@ export class Ledger {
 
   /**
    * Ends a reservation without a charge. What brought nothing may be tried again, so nothing is kept of it: whoever sends
-   * payments that are not good, or asks for what is not there, would fill the tables for a day at no cost.
+   * payments that are not good, or asks for what is not there, would fill the tables for a day at no cost. `since`: when it
+   * was made; one that ended by itself may have been followed by another of the same id, whose it is not to end.
    */
-  #release(id: string): boolean {
-    const [known] = this.#rows('SELECT account, currency, micros FROM charge WHERE id = ? AND state = ?', id, RESERVED);
+  #release(id: string, since: number): boolean {
+    const [known] = this.#rows(
+      'SELECT account, currency, micros FROM charge WHERE id = ? AND state = ? AND since = ?',
+      ...[id, RESERVED, since],
+    );
     if (known === undefined) return false;
     const of = [String(known['account']), String(known['currency'])];
     this.#rows('DELETE FROM charge WHERE id = ?', id);
@@ -174,8 +180,11 @@ export class Ledger {
 
   /** Releases what was reserved and never captured; forgets ids that nobody could use again. */
   #sweep(now: number): void {
-    const late = this.#rows('SELECT id FROM charge WHERE state = ? AND since < ?', RESERVED, now - RESERVATION_SECONDS);
-    for (const { id } of late) this.#release(String(id));
+    const late = this.#rows(
+      'SELECT id, since FROM charge WHERE state = ? AND since < ?',
+      ...[RESERVED, now - RESERVATION_SECONDS],
+    );
+    for (const { id, since } of late) this.#release(String(id), Number(since));
     const slot = Math.floor(now / CHARGE_SLOT_SECONDS);
     if (this.#rows('SELECT 1 FROM charge WHERE slot < ? LIMIT 1', slot).length === 0) return;
     this.#rows('DELETE FROM charge WHERE slot < ?', slot);
@@ -210,15 +219,19 @@ const TIMEOUT_MS = 3000;
 /** The book of a deployment. Each call rejects when the object can not be asked. */
 export class Books {
   readonly #namespace: ObjectNamespace;
+  /** When charges were reserved, by the clock of their object. */
+  readonly #since = new WeakMap<Charge, number>();
 
   constructor(namespace: ObjectNamespace) {
     this.#namespace = namespace;
   }
 
   async reserve(charge: Charge): Promise<Reservation> {
-    const status = await this.#post('reserve', charge);
+    const answer = await this.#ask('reserve', charge);
+    const { status } = answer;
     const found = (Object.keys(STATUS) as Reservation[]).find((name) => STATUS[name] === status);
     if (found === undefined) throw new Error(`the ledger answered ${status}`);
+    if (found === 'reserved') this.#since.set(charge, Number(await answer.text()));
     return found;
   }
 
@@ -227,8 +240,10 @@ export class Books {
     return (await this.#post('capture', charge)) === 200;
   }
 
+  /** Of a charge that was reserved as this very object; another one is left to end by itself. */
   async release(charge: Charge): Promise<void> {
-    await this.#post('release', charge);
+    const since = this.#since.get(charge);
+    if (since !== undefined) await this.#post('release', { ...charge, since });
   }
 
   /** False when there is no such account. */
@@ -248,11 +263,15 @@ export class Books {
     return all.flat().sort((a, b) => (a.account < b.account ? -1 : a.account > b.account ? 1 : 0));
   }
 
-  async #post(what: string, body: Partial<Charge> & Pick<Charge, 'account'>): Promise<number> {
+  async #post(what: string, body: Partial<Charge> & Pick<Charge, 'account'> & { since?: number }): Promise<number> {
+    return (await this.#ask(what, body)).status;
+  }
+
+  async #ask(what: string, body: Partial<Charge> & Pick<Charge, 'account'>): Promise<Response> {
     const stub = this.#stub(await shardOf(body.account));
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const init = { method: 'POST', body: JSON.stringify(body), signal };
-    return (await stub.fetch(`http://ledger/${what}`, init)).status;
+    return await stub.fetch(`http://ledger/${what}`, init);
   }
 
   #stub(shard: number): { fetch(url: string, init?: RequestInit): Promise<Response> } {
