@@ -13,6 +13,8 @@ export const MAX_MCP_PATTERNS = 1024;
 export const MAX_MCP_PATTERN = 2048;
 /** Characters of an access token. */
 export const MAX_MCP_TOKEN = 16_384;
+/** Keys of a set that a token is tried with when it names none. */
+export const MAX_MCP_TOKEN_KEYS = 8;
 /** Seconds that the clock of an authorization server may be ahead of ours, or behind it. */
 export const MCP_TOKEN_SKEW_SECONDS = 30;
 /** Authorization servers, scopes and origins of one policy. */

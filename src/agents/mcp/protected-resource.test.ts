@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
 import { MIN_RETRY_SECONDS, REFETCH_SECONDS } from '../limits.ts';
-import { MAX_MCP_TOKEN, MCP_TOKEN_SKEW_SECONDS } from './limits.ts';
+import { MAX_MCP_TOKEN, MAX_MCP_TOKEN_KEYS, MCP_TOKEN_SKEW_SECONDS } from './limits.ts';
 import { challenge, checkToken, missingScopes } from './protected-resource.ts';
 import { metadataPath, metadataUrl, type ProtectedResource, resourceMetadata } from './resource-metadata.ts';
 import { TokenKeys } from './token-keys.ts';
@@ -208,4 +208,20 @@ test('whom a token was given to stays the same when it is renewed, and is nobody
   ];
   assert.equal(new Set([ann, ...others]).size, 5);
   assert.equal(await of({ azp: 'c' }), await of({ client_id: 'c' }));
+});
+
+test('a token that names no key is tried with those that fit it, up to a limit', async () => {
+  const pairs = await Promise.all(Array.from({ length: MAX_MCP_TOKEN_KEYS + 1 }, () => generateKeyPair('ES256')));
+  const set = { keys: await Promise.all(pairs.map((pair, n) => published(pair, `k${n}`, 'ES256'))) };
+  const { keys: several } = fetching(() => Response.json(set));
+  const found = async (pair: { privateKey: CryptoKey }, more: Record<string, unknown> = {}) => {
+    const token = await new SignJWT({ ...claims, ...more }).setProtectedHeader({ alg: 'ES256' }).sign(pair.privateKey);
+    return faultOf(await checkToken(policy, `Bearer ${token}`, several, NOW));
+  };
+  assert.equal(await found(pairs[0]!), null);
+  assert.equal(await found(pairs[MAX_MCP_TOKEN_KEYS - 1]!), null);
+  assert.equal(await found(pairs[MAX_MCP_TOKEN_KEYS]!), 'invalid');
+  assert.equal(await found(ec), 'invalid');
+  assert.equal(await found(pairs[0]!, { exp: NOW - 600 }), 'invalid');
+  assert.equal(await found(pairs[0]!, { scope: 'read' }), 'scope');
 });

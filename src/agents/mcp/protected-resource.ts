@@ -4,9 +4,17 @@
  * another is worth nothing here, however good it is.
  * SPEC: RFC 9728, RFC 6750 section 3, RFC 8707, RFC 9068; modelcontextprotocol.io/specification, Authorization.
  */
-import { createLocalJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+import {
+  createLocalJWKSet,
+  decodeJwt,
+  errors,
+  type JSONWebKeySet,
+  type JWTPayload,
+  jwtVerify,
+  type JWTVerifyOptions,
+} from 'jose';
 import { matchesPattern } from '../name-pattern.ts';
-import { MAX_MCP_TOKEN, MCP_TOKEN_SKEW_SECONDS } from './limits.ts';
+import { MAX_MCP_TOKEN, MAX_MCP_TOKEN_KEYS, MCP_TOKEN_SKEW_SECONDS } from './limits.ts';
 import { metadataUrl, type ProtectedResource } from './resource-metadata.ts';
 import type { TokenKeys } from './token-keys.ts';
 
@@ -79,7 +87,7 @@ export async function checkToken(
     const set = await keys.get(url, again, keep);
     if (set === null) return 'unavailable';
     try {
-      const { payload } = await jwtVerify(token, createLocalJWKSet(set), {
+      const payload = await verified(token, set, {
         issuer,
         audience: audiences(policy.resource),
         algorithms: ALGORITHMS,
@@ -97,6 +105,25 @@ export async function checkToken(
     }
   }
   return 'invalid';
+}
+
+/** Throws for a token that is not good. One that names no key may be of any whose type fits, of the first MAX_MCP_TOKEN_KEYS. */
+async function verified(token: string, set: JSONWebKeySet, options: JWTVerifyOptions): Promise<JWTPayload> {
+  try {
+    return (await jwtVerify(token, createLocalJWKSet(set), options)).payload;
+  } catch (several) {
+    if (!(several instanceof errors.JWKSMultipleMatchingKeys)) throw several;
+    let tried = 0;
+    for await (const key of several) {
+      if (++tried > MAX_MCP_TOKEN_KEYS) break;
+      try {
+        return (await jwtVerify(token, key, options)).payload;
+      } catch (error) {
+        if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+      }
+    }
+    throw new errors.JWKSNoMatchingKey();
+  }
 }
 
 /** Before it is proven: only to know whose keys to try. */
