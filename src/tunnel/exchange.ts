@@ -22,6 +22,9 @@ export interface Exchange {
   readonly responseBody: Capture | null;
 }
 
+/** One whose answer has begun: HTTP, or a WebSocket. */
+export type Answered = Exchange & { readonly request: RequestHead; readonly response: ResponseHead };
+
 /** The beginning of a body. */
 export class Capture {
   readonly #most: number;
@@ -60,7 +63,7 @@ export interface Observer {
   /** Bytes to keep of each body; 0: none. */
   readonly capture: number;
   began(exchange: Exchange): void;
-  answered(exchange: Exchange): void;
+  answered(exchange: Answered): void;
   ended(exchange: Exchange): void;
 }
 
@@ -98,7 +101,7 @@ export class Watch {
   answered(response: ResponseHead): void {
     this.exchange.response = response;
     this.exchange.answeredAfter = performance.now() - this.#began;
-    this.#observer.answered(this.exchange);
+    this.#observer.answered(this.exchange as Answered);
   }
 
   in(chunk: Uint8Array): void {

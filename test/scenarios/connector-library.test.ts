@@ -32,7 +32,7 @@ const tunnel = await connect({
 });
 say('connected', { url: tunnel.url, listening: server.listening });
 tunnel.on('request', (exchange: Exchange) => say('request', exchange.request?.target));
-tunnel.on('response', ({ response }) => say('response', response?.status));
+tunnel.on('response', ({ request, response }) => say('response', request.target === '' ? 0 : response.status));
 tunnel.on('reconnecting', ({ left }: ConnectorEvents['reconnecting'][0]) => say('reconnecting', left));
 tunnel.on('ready', ({ name }) => say('ready', name));
 tunnel.on('closed', ({ error }) => say('closed', error?.code ?? null));

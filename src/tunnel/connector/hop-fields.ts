@@ -9,8 +9,8 @@ export const KEEP_ALIVE = 5;
 export const EXPECT = 6;
 
 /**
- * SPEC: RFC 9110 section 7.6.1. What Connection itself names is not dropped: the edge has read that field already, and a
- * client could name fields that the edge adds.
+ * SPEC: RFC 9110 section 7.6.1. What Connection of a request names is not dropped here: the edge has read that field already,
+ * and a client could name fields that the edge adds.
  */
 const KINDS: ReadonlyMap<string, number> = new Map([
   ['connection', CONNECTION],

@@ -22,7 +22,7 @@ import { parseTarget, TargetError, Targets, type Target } from './targets.ts';
 export { DialError, TargetError };
 export type { ConnectorEvents, Tunnel } from './tunnel.ts';
 export type { PrivateJwk } from './private-jwk.ts';
-export type { Capture, Exchange } from '../exchange.ts';
+export type { Answered, Capture, Exchange } from '../exchange.ts';
 export type { Fields, RequestHead, ResponseHead } from '../head.ts';
 
 export interface ConnectOptions {

@@ -118,6 +118,17 @@ test('heads, bodies and trailers, cut anywhere', () => {
   }
 });
 
+test('what Connection names is of the connection', () => {
+  const fields = (text: string): Fields => read(`HTTP/1.1 200 OK\r\n${text}\r\n\r\n`, { method: 'HEAD' }).fields;
+  assert.deepEqual(fields('X-Hop: 1\r\nConnection: close, X-HOP ,x-other\r\nX-Ok: 2\r\nX-Other: 3\r\nx-hop: 4'), [
+    ['X-Ok', '2'],
+  ]);
+  assert.deepEqual(fields('Connection: a\r\nConnection: , ,b;c\r\nA: 1\r\nB: 2\r\nClose: 3'), [
+    ['B', '2'],
+    ['Close', '3'],
+  ]);
+});
+
 test('what readers could understand differently, or not at all, is refused', () => {
   for (const text of [
     'HTTP/2 200 OK\r\n\r\n',

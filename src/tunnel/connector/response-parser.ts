@@ -216,7 +216,7 @@ export class ResponseParser {
       this.#left = bodiless ? 0 : Number(length);
       this.#state = SIZED;
     }
-    this.#events.onHead({ status, reason, fields });
+    this.#events.onHead({ status, reason, fields: connection === '' ? fields : unnamed(fields, connection) });
     if (this.#state === SIZED && this.#left === 0) this.#end();
   }
 
@@ -265,3 +265,12 @@ function keptFor(value: string): number | null {
   const seconds = /(?:^|[,\s])timeout=(\d{1,6})/i.exec(value)?.[1];
   return seconds === undefined ? null : Number(seconds) * 1000;
 }
+
+/** SPEC: RFC 9110 section 7.6.1: what Connection names belongs to the connection. `connection`: in lower case. */
+function unnamed(fields: [string, string][], connection: string): Fields {
+  // PERF: as good as always it names nothing else.
+  const named = connection.split(',').flatMap((token) => (COMMON.has(token.trim()) ? [] : [token.trim()]));
+  return named.length === 0 ? fields : fields.filter(([name]) => !named.includes(name.toLowerCase()));
+}
+
+const COMMON: ReadonlySet<string> = new Set(['', 'close', 'keep-alive']);

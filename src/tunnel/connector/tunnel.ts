@@ -1,13 +1,13 @@
 /** A tunnel in use, as programs see it. Declared apart, so that they need no types but Node's. */
 import type { EventEmitter } from 'node:events';
 import type { DialError } from './dial-error.ts';
-import type { Exchange } from '../exchange.ts';
+import type { Answered, Exchange } from '../exchange.ts';
 
 export interface ConnectorEvents {
   /** The tunnel is up: the first socket is, or one again after there was none. `url` is '' for a private tunnel. `after`: ms without one. */
   ready: [{ readonly name: string; readonly url: string; readonly after: number }];
   request: [Exchange];
-  response: [Exchange];
+  response: [Answered];
   /** An exchange is over; `error` is '' where it went to its end. */
   end: [Exchange];
   /** A socket was lost, and is dialled again in `delay` ms; `left` others hold the tunnel. */
