@@ -33,6 +33,8 @@ export interface Deployment {
   readonly tunnels: string | null;
   /** The apps that have a file. */
   readonly apps: readonly string[];
+  /** Files beside the policies that these name. */
+  readonly texts: readonly string[];
   /** Whether a rule has to count requests. */
   readonly counts: boolean;
 }
@@ -54,6 +56,7 @@ export async function compileFiles(
   onProgress: Progress = reportProgress,
   tunnels = false,
 ): Promise<CompiledFiles> {
+  const texts = new Set<string>();
   const compiled = await compile({
     files: files.map(readPolicy),
     target,
@@ -61,14 +64,21 @@ export async function compileFiles(
     tunnels,
     agents: withAddresses(readFileSync(artefact('agents.img')), knownLists(readLists(process.cwd()))),
     rulesets: ruleSetFinder(process.cwd(), onProgress),
-    texts: readText,
+    texts(file, from) {
+      texts.add(join(dirname(from), file));
+      return readText(file, from);
+    },
   });
   const { manifest, images, dials, plans, diagnostics } = compiled;
   if (manifest === null) return { diagnostics, deployment: null };
   const secrets = [...new Set(plans.flatMap((plan) => plan.secrets))];
   const apps = plans.slice(0, compiled.written).map(({ app }) => app);
   const counts = plans.some(({ rules }) => rules.some(({ rate }) => rate?.onError === 'closed'));
-  return { diagnostics, deployment: { manifest, images, dials, secrets, tunnels: compiled.tunnels, apps, counts } };
+  const { tunnels: domain } = compiled;
+  return {
+    diagnostics,
+    deployment: { manifest, images, dials, secrets, tunnels: domain, apps, texts: [...texts], counts },
+  };
 }
 
 /** For this machine. Tunnels have hosts even where no policy says so, if there is an operator whose connectors could dial. */

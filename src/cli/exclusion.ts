@@ -114,7 +114,16 @@ async function runWith(
   });
   if (manifest === null) return null;
   const secrets = plans.flatMap(({ secrets }) => secrets);
-  const deployment: Deployment = { manifest, images, dials, secrets, tunnels: null, apps: [], counts: false };
+  const deployment: Deployment = {
+    manifest,
+    images,
+    dials,
+    secrets,
+    tunnels: null,
+    apps: [],
+    texts: [],
+    counts: false,
+  };
   const again = await (await openDeployment(deployment)).explain({ request, peer, plain: true });
   return again.route === explained.route ? again : null;
 }

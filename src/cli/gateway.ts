@@ -191,8 +191,7 @@ export class Gateway {
   }
 
   async #start(deployment: Deployment): Promise<void> {
-    const options = this.#options;
-    const state = this.#state;
+    const [options, state] = [this.#options, this.#state];
     this.#leave = takeState(state, options);
     mkdirSync(join(state, 'images'), { recursive: true, mode: 0o700 });
     chmodSync(state, 0o700);
@@ -206,7 +205,8 @@ export class Gateway {
       join(state, 'serve.json'),
       JSON.stringify({ pid: process.pid, url: this.url, control: this.#control }),
     );
-    if (options.watch) this.#watcher = watchFiles([...options.files, LISTS_FILE], () => void this.reload());
+    const files = (): string[] => [...options.files, LISTS_FILE, ...this.#deployment.texts];
+    if (options.watch) this.#watcher = watchFiles(files, () => this.reload());
     this.#resolver = setInterval(() => void this.resolveAgain(), RESOLVE_INTERVAL);
     this.#resolver.unref();
     options.report({

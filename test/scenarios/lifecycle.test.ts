@@ -1,7 +1,7 @@
 /** What an operator does to a running gateway on-prem: reload, stop, kill, spoil; and what clients notice of it. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -123,6 +123,25 @@ describe('reload', () => {
       assert.equal(await version(gateway), 'three');
     },
   );
+
+  test('a file that the policy names is watched too', { timeout: 30_000 }, async () => {
+    const about = async (): Promise<string> => (await ask(`${gateway.url}/llms.txt`)).text();
+    const swapped = async (write: () => Promise<void>): Promise<void> => {
+      const since = gateway.events.length;
+      await write();
+      await gateway.event('swapped', () => true, since);
+    };
+    const folder = join(gateway.folder, 'texts');
+    await mkdir(folder);
+    const file = join(folder, 'llms.txt');
+    await writeFile(file, '# one');
+    await swapped(() => gateway.write(policy('named', 'llms: { text: { file: texts/llms.txt } }\n')));
+    assert.equal(await about(), '# one');
+    for (const text of ['# two', '# three']) {
+      await swapped(() => writeFile(file, text));
+      assert.equal(await about(), text);
+    }
+  });
 
   test('requests that run all the time notice nothing of ten swaps', { timeout: 60_000 }, async () => {
     const done = new AbortController();
