@@ -125,11 +125,16 @@ export const TUNNEL_PATHS = {
       responses: {
         200: json('requests', {
           type: 'object',
-          required: ['requests', 'next', 'missed'],
+          required: ['requests', 'next', 'missed', 'open'],
           properties: {
             requests: { type: 'array', items: { type: 'object' } },
             next: text,
             missed: { type: 'integer', description: 'that ended too, and were not noted for want of room' },
+            open: {
+              type: 'array',
+              items: { type: 'object' },
+              description: 'WebSockets and TCP connections that were open at the first question, at most 256 a session',
+            },
           },
         }),
         409: problem('The name belongs to another project'),

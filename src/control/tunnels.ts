@@ -96,7 +96,8 @@ tunnels.get('/v1/tunnels/:name/requests', async (c) => {
   const requests = noted.flatMap((one) => one.requests);
   requests.sort((one, other) => (one.started < other.started ? -1 : one.started > other.started ? 1 : 0));
   const missed = noted.reduce((sum, one) => sum + one.missed, 0);
-  return c.json({ requests, next: noted.map(({ next }) => next).join('.'), missed });
+  const open = noted.flatMap((one) => one.open);
+  return c.json({ requests, next: noted.map(({ next }) => next).join('.'), missed, open });
 });
 
 tunnels.post('/v1/tunnels/:name/revoke', async (c) => {

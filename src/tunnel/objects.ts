@@ -14,7 +14,7 @@
  */
 import type { AccessRule } from './access.ts';
 import { type Exposure, LABEL } from './capability.ts';
-import type { Shown } from './shown.ts';
+import type { Shown, ShownSocket } from './shown.ts';
 
 export const MAX_SESSIONS = 64; // of one tunnel
 export const SESSIONS_HEADER = 'x-sallyport-sessions';
@@ -115,6 +115,8 @@ export interface NotedRequests {
   readonly next: number;
   /** How many are not among them, for want of room. */
   readonly missed: number;
+  /** Sockets that were open when somebody began to look; told once. */
+  readonly open: readonly ShownSocket[];
 }
 
 /** What the worker and the control API may call. */

@@ -39,7 +39,7 @@ export class SessionWatch {
   }
 
   /** What is over since `after`, where the last answer said `next`; -1: from now on. Keeps watching. */
-  read(after: number, inspect: boolean): NotedRequests {
+  read(after: number, inspect: boolean): Omit<NotedRequests, 'open'> {
     const now = this.#now();
     if (now >= this.#until) this.stop();
     this.#until = now + WATCH_MS;

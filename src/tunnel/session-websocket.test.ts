@@ -6,7 +6,9 @@ import { RESET_CODE } from './frame.ts';
 import { BINARY, decodeClose, encodeClose, encodeMessage, MAX_SOCKET_MESSAGE, MessageReader, TEXT } from './message.ts';
 import type { EdgeLanes, SocketContext } from './session-lanes.ts';
 import { FREE_BACKLOG, MAX_BACKLOG } from '../backlog.ts';
-import { Clients, MAX_ASSEMBLED, MAX_GUEST_QUEUE, MAX_QUEUES } from './session-websocket.ts';
+import { Clients } from './session-clients.ts';
+import { MAX_ASSEMBLED, MAX_GUEST_QUEUE, MAX_QUEUES, type Visit } from './session-websocket.ts';
+import { shownSocket } from './shown.ts';
 import type { TunnelStream } from './stream.ts';
 
 /** A session's clients on one end of a lane, a connector on the other. */
@@ -22,6 +24,11 @@ function setUp() {
   const clients = new Clients(context, lanes);
   return { context, lanes, clients, edge, accepted };
 }
+
+const visit = (more: Partial<Visit> = {}): Visit => ({
+  ...{ lane: 'lane', raw: false, guest: null, shown: shownSocket('', null, 0) },
+  ...more,
+});
 
 test('a reason that is longer in bytes than in characters closes all the same', async () => {
   const { far, socket } = await joined();
@@ -42,9 +49,9 @@ test('a guest whose right ends while it waits for its stream is not let in', asy
   for (const one of [guest, other]) clients.arrive(one);
   clients.cut(({ generation }) => generation <= 5, 4403, 'revoked');
   const open = () => edge.open(new Uint8Array([1]));
-  assert.equal(clients.accept(new FakeSocket(), 'lane', open(), true, guest), false);
+  assert.equal(clients.accept(new FakeSocket(), visit({ raw: true, guest }), open()), false);
   const socket = new FakeSocket();
-  assert.equal(clients.accept(socket, 'lane', open(), true, other), true);
+  assert.equal(clients.accept(socket, visit({ raw: true, guest: other }), open()), true);
   assert.equal(
     clients.cut(({ expires }) => expires <= 9, 4401, 'expired'),
     1,
@@ -55,7 +62,7 @@ test('a guest whose right ends while it waits for its stream is not let in', asy
 async function joined(raw = false) {
   const parts = setUp();
   const socket = new FakeSocket();
-  parts.clients.accept(socket, 'lane', parts.edge.open(new Uint8Array([1])), raw, null);
+  parts.clients.accept(socket, visit({ raw }), parts.edge.open(new Uint8Array([1])));
   await settle();
   const far = parts.accepted[0]!;
   const client = parts.clients.of(socket);
@@ -144,7 +151,7 @@ test('messages that are not whole are held up to a limit, of all clients togethe
   const { clients, edge, accepted } = setUp();
   const join = async () => {
     const socket = new FakeSocket();
-    clients.accept(socket, 'lane', edge.open(new Uint8Array([1])), false, null);
+    clients.accept(socket, visit(), edge.open(new Uint8Array([1])));
     await settle();
     return { socket, far: accepted.at(-1)! };
   };
@@ -178,7 +185,7 @@ test('what clients sent and origins do not take is bounded in all, and each may 
   const { clients, edge } = setUp();
   const join = async () => {
     const socket = new FakeSocket();
-    clients.accept(socket, 'lane', edge.open(new Uint8Array([1])), false, null);
+    clients.accept(socket, visit(), edge.open(new Uint8Array([1])));
     await settle();
     return { socket, client: clients.of(socket)! };
   };

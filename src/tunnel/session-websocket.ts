@@ -1,7 +1,6 @@
 /**
- * WebSockets of clients on streams: of the public, with the messages of message.ts, and of `access`, where the binary
- * messages are the bytes of a TCP connection, an empty one ends a direction, and texts give the guest credit. The sockets
- * sleep with the object; their attachments hold what a stream needs to go on.
+ * A WebSocket of a client on a stream: of the public, with the messages of message.ts, or of `access`, where the binary
+ * messages are the bytes of a TCP connection, an empty one ends a direction, and texts give the guest credit.
  */
 import { backlogs, FREE_BACKLOG, MAX_BACKLOG, TOO_FAR_BEHIND } from '../backlog.ts';
 import { ACCESS_WINDOW } from './credit.ts';
@@ -18,10 +17,10 @@ import {
   TEXT,
 } from './message.ts';
 import type { Guest } from './objects.ts';
-import type { EdgeLanes, HibernatingSocket, SocketContext } from './session-lanes.ts';
+import type { HibernatingSocket } from './session-lanes.ts';
+import type { ShownSocket } from './shown.ts';
 import type { StreamReset, StreamSnapshot, TunnelStream } from './stream.ts';
 
-const TAG = 'client';
 const MAX_BUFFERED = 262_144; // bytes that a client's socket may hold back before its stream gets no more credit
 const LOOK_MIN = 5; // ms between looks at a socket that holds more, doubled each time
 const LOOK_MAX = 500;
@@ -34,32 +33,36 @@ export const MAX_QUEUES = MAX_BACKLOG;
  * come, so credit does not bound it.
  */
 export const MAX_ASSEMBLED = 67_108_864;
-export const MAX_CLIENTS = 16_384; // sockets of one session
 
-interface Attachment {
+/** What a client is for as long as its socket is open. */
+export interface Visit {
   readonly lane: string;
-  readonly stream: number;
   readonly raw: boolean;
+  /** Who has it open by `access`; null: the public. */
   readonly guest: Guest | null;
+  /** To who begins to look while it is open. */
+  readonly shown: ShownSocket;
+}
+
+/** What a stream needs to go on when the object slept. */
+export interface ClientAttachment {
+  readonly visit: Visit;
+  readonly stream: number;
   readonly snapshot: StreamSnapshot;
 }
 
 /** SPEC: RFC 6455 section 7.4.1 and the registry of close codes. */
-const WENT_AWAY = 1001;
 const TOO_BIG = 1009;
 const FAILED = 1011;
-const RESTART = 1012;
+export const RESTART = 1012;
 
 /** Bytes that a session holds for its clients. */
-type Sums = Record<'queued' | 'assembled', number>;
+export type Sums = Record<'queued' | 'assembled', number>;
 
-class Client {
+export class Client {
   readonly socket: HibernatingSocket;
-  readonly lane: string;
+  readonly visit: Visit;
   readonly stream: TunnelStream;
-  readonly raw: boolean;
-  /** Who has it open by `access`; null: the public. */
-  readonly guest: Guest | null;
   /** Null: nobody looks, or did when it was opened. */
   watch: Watch | null = null;
   readonly #sums: Sums;
@@ -77,21 +80,17 @@ class Client {
 
   constructor(
     socket: HibernatingSocket,
-    lane: string,
+    visit: Visit,
     stream: TunnelStream,
-    raw: boolean,
-    guest: Guest | null,
     sums: Sums,
     gone: (client: Client) => void,
   ) {
     this.socket = socket;
-    this.lane = lane;
+    this.visit = visit;
     this.stream = stream;
-    this.raw = raw;
-    this.guest = guest;
     this.#gone = gone;
     this.#sums = sums;
-    this.#reader = raw ? null : new MessageReader();
+    this.#reader = visit.raw ? null : new MessageReader();
     stream.onHead = () => stream.reset(RESET_CODE.protocol, 'a second head');
     stream.onData = (chunk) => this.#data(chunk);
     stream.onEnd = () => this.#end();
@@ -157,7 +156,7 @@ class Client {
   }
 
   #end(): void {
-    if (this.raw) this.#send(NOTHING);
+    if (this.visit.raw) this.#send(NOTHING);
     // A close came before it, or nothing did.
     else this.#close(FAILED, '');
     this.#over();
@@ -165,7 +164,7 @@ class Client {
 
   #reset({ code, message }: StreamReset): void {
     this.watch?.ended(message || 'aborted');
-    this.#close(code === RESET_CODE.lost ? RESTART : FAILED, this.raw ? message : '');
+    this.#close(code === RESET_CODE.lost ? RESTART : FAILED, this.visit.raw ? message : '');
     this.#gone(this);
   }
 
@@ -185,7 +184,7 @@ class Client {
     this.dirty = true;
     const bytes = typeof message === 'string' ? encoder.encode(message) : new Uint8Array(message);
     this.watch?.in(bytes);
-    if (this.raw) {
+    if (this.visit.raw) {
       if (typeof message === 'string') return this.#refuse('a TCP connection has no texts');
       if (bytes.byteLength === 0) return this.#write(null);
       return this.#write(bytes);
@@ -215,7 +214,7 @@ class Client {
   left(code: number, reason: string): void {
     this.dirty = true;
     this.#closed = true;
-    if (this.raw) {
+    if (this.visit.raw) {
       this.stream.reset(RESET_CODE.cancelled, 'the client went away');
       return this.#gone(this);
     }
@@ -231,7 +230,7 @@ class Client {
     const size = bytes?.byteLength ?? 0;
     const queued = this.#queued + size;
     const fits = queued <= FREE_BACKLOG || this.#sums.queued + size <= MAX_QUEUES;
-    if ((this.raw && queued > MAX_GUEST_QUEUE) || !fits || !backlogs.fits(this, queued)) {
+    if ((this.visit.raw && queued > MAX_GUEST_QUEUE) || !fits || !backlogs.fits(this, queued)) {
       this.#close(TOO_FAR_BEHIND, 'more than the origin takes');
       return this.#refuse('the client sends more than the origin takes');
     }
@@ -245,7 +244,7 @@ class Client {
       .catch(() => {}) // the stream was reset, and whoever did that has said so
       .then(() => {
         this.#queue(-size);
-        if (this.raw) {
+        if (this.visit.raw) {
           this.#taken += size;
           if (this.#taken >= ACCESS_WINDOW >> 2) this.#grant();
         }
@@ -284,113 +283,9 @@ class Client {
     const snapshot = this.stream.snapshot();
     if (snapshot === null) return;
     this.#grant(); // who sleeps remembers no part of a window
-    const attachment: Attachment = {
-      lane: this.lane,
-      stream: this.stream.id,
-      raw: this.raw,
-      guest: this.guest,
-      snapshot,
-    };
+    const attachment: ClientAttachment = { visit: this.visit, stream: this.stream.id, snapshot };
     this.socket.serializeAttachment(attachment);
     this.dirty = false;
-  }
-}
-
-export class Clients {
-  readonly #context: SocketContext;
-  readonly #clients = new Map<HibernatingSocket, Client>();
-  readonly #sums: Sums = { queued: 0, assembled: 0 };
-  /** Guests whose stream is not open yet: a right may end while they wait for it. */
-  readonly #arriving = new Set<Guest>();
-
-  /** Takes up the sockets that slept; the lanes have theirs already. */
-  constructor(context: SocketContext, lanes: EdgeLanes) {
-    this.#context = context;
-    for (const socket of context.getWebSockets(TAG)) {
-      const { lane, stream, raw, guest, snapshot } = socket.deserializeAttachment() as Attachment;
-      const edge = lanes.get(lane);
-      if (edge === null) {
-        closeQuietly(socket, RESTART);
-        continue;
-      }
-      const client = this.#add(socket, lane, edge.lane.adopt(stream, snapshot), raw, guest);
-      client.dirty = false;
-    }
-  }
-
-  get count(): number {
-    return this.#clients.size;
-  }
-  get quiet(): boolean {
-    for (const client of this.#clients.values()) if (!client.quiet) return false;
-    return true;
-  }
-
-  /** A guest asks for a stream. Calls back with what says that it does so no more. */
-  arrive(guest: Guest): () => void {
-    this.#arriving.add(guest);
-    return () => this.#arriving.delete(guest);
-  }
-
-  /** Joins a client's socket and a stream whose head said yes. False: the guest's right has ended meanwhile. */
-  accept(
-    socket: HibernatingSocket,
-    lane: string,
-    stream: TunnelStream,
-    raw: boolean,
-    guest: Guest | null,
-    watch: Watch | null = null,
-  ): boolean {
-    if (guest !== null && !this.#arriving.has(guest)) return false;
-    this.#context.acceptWebSocket(socket, [TAG]);
-    this.#add(socket, lane, stream, raw, guest).watch = watch;
-    return true;
-  }
-
-  #add(socket: HibernatingSocket, lane: string, stream: TunnelStream, raw: boolean, guest: Guest | null): Client {
-    const client = new Client(socket, lane, stream, raw, guest, this.#sums, () => {
-      client.release();
-      this.#clients.delete(socket);
-    });
-    this.#clients.set(socket, client);
-    return client;
-  }
-
-  /** Ends those that guests have open whose right has ended, and lets none in that was on its way. How many. */
-  cut(ended: (guest: Guest) => boolean, code: number, reason: string): number {
-    for (const guest of this.#arriving) if (ended(guest)) this.#arriving.delete(guest);
-    const cut = [...this.#clients.values()].filter(({ guest }) => guest !== null && ended(guest));
-    for (const client of cut) client.end(code, reason);
-    return cut.length;
-  }
-
-  of(socket: HibernatingSocket): Client | null {
-    return this.#clients.get(socket) ?? null;
-  }
-
-  left(socket: HibernatingSocket, code: number, reason: string): void {
-    this.#clients.get(socket)?.left(code === 1006 ? WENT_AWAY : code, reason);
-    closeQuietly(socket, code);
-  }
-
-  /** Says again what waits: see backlog.ts. */
-  tell(): void {
-    for (const client of this.#clients.values()) client.tell();
-  }
-
-  /** Writes down what changed. */
-  save(): void {
-    for (const client of this.#clients.values()) if (client.dirty) client.save();
-  }
-}
-
-/** Answers a close, where the runtime has not. */
-function closeQuietly(socket: HibernatingSocket, code: number): void {
-  try {
-    if (code === 1005 || code === 1006) socket.close();
-    else socket.close(code);
-  } catch {
-    // closed already
   }
 }
 

@@ -23,11 +23,13 @@ import {
   type TunnelSessionMethods,
 } from './objects.ts';
 import { encodeOpening, HTTP, TCP, WEBSOCKET } from './opening.ts';
+import { Clients, MAX_CLIENTS } from './session-clients.ts';
 import { type Ask, ask, failure, fieldsOf, fromLatin1, noted, toLatin1 } from './session-http.ts';
 import { type EdgeLane, EdgeLanes } from './session-lanes.ts';
 import { SessionMemory } from './session-memory.ts';
 import { SessionWatch } from './session-watch.ts';
-import { Clients, MAX_CLIENTS } from './session-websocket.ts';
+import type { Visit } from './session-websocket.ts';
+import { shownSocket } from './shown.ts';
 import { StreamReset, type TunnelStream } from './stream.ts';
 import { PING_TEXT, PONG_TEXT } from './welcome.ts';
 
@@ -133,9 +135,9 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
         continue;
       }
       tries++;
-      const join = wants
-        ? (stream: TunnelStream, head: ResponseHead) => this.#join(edge, stream, head, raw, guest, watch)
-        : null;
+      const visit = wants ? { lane: edge.id, raw, guest, shown: shownSocket(service, head, began) } : null;
+      const join =
+        visit && ((stream: TunnelStream, answered: ResponseHead) => this.#join(visit, stream, answered, watch));
       const answer = await ask(edge, { ...question, join }, this.#keep);
       this.#active = true;
       if (!(answer instanceof StreamReset)) return answer;
@@ -164,21 +166,14 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   }
 
   /** The origin, or the TCP target, agreed: joins the client's socket and the stream. */
-  #join(
-    edge: EdgeLane,
-    stream: TunnelStream,
-    head: ResponseHead,
-    raw: boolean,
-    guest: Guest | null,
-    watch: Watch | null,
-  ): Response {
+  #join(visit: Visit, stream: TunnelStream, head: ResponseHead, watch: Watch | null): Response {
     const { 0: client, 1: ours } = new WebSocketPair();
-    if (!this.#clients.accept(ours, edge.id, stream, raw, guest, watch)) {
+    if (!this.#clients.accept(ours, visit, stream, watch)) {
       watch?.ended('the right of the guest has ended');
       stream.reset(RESET_CODE.cancelled, 'the right of the guest has ended');
       return failure(403, 'the right to the service has ended');
     }
-    const headers = new Headers(raw ? { 'sec-websocket-protocol': SUBPROTOCOL } : {});
+    const headers = new Headers(visit.raw ? { 'sec-websocket-protocol': SUBPROTOCOL } : {});
     for (const [name, value] of head.fields)
       if (!OF_HANDSHAKE.has(name.toLowerCase()) && !name.toLowerCase().startsWith('x-sallyport-'))
         headers.append(name, fromLatin1(value));
@@ -308,7 +303,8 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   async requests(project: string, after: number, inspect: boolean): Promise<NotedRequests | null> {
     const owner = this.#memory.project;
     const foreign = this.#lanes.all().some(({ request }) => request.project !== project);
-    return foreign || (owner !== '' && owner !== project) ? null : this.#watch.read(after, inspect);
+    if (foreign || (owner !== '' && owner !== project)) return null;
+    return { ...this.#watch.read(after, inspect), open: after < 0 ? this.#clients.shown() : [] };
   }
 
   async listed(): Promise<void> {

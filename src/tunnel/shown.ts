@@ -1,6 +1,6 @@
 /** An exchange as those see it who look at it live: secrets hidden, unless they may see all. */
 import type { Exchange } from './exchange.ts';
-import type { Fields } from './head.ts';
+import type { Fields, RequestHead } from './head.ts';
 import { redactedFields, redactedTarget } from './redact.ts';
 
 /** `heads`: no bodies; `bodies`: with bodies; `all`: with secrets too. */
@@ -23,6 +23,13 @@ export interface Shown {
   readonly error: string;
 }
 
+/** A socket that is open, as somebody sees it who begins to look. */
+export interface ShownSocket extends Pick<Shown, 'kind' | 'service' | 'started' | 'host' | 'target'> {
+  readonly kind: 'websocket' | 'tcp';
+}
+
+const MAX_SHOWN_TARGET = 256; // characters that are kept of an open socket's target
+
 export interface ShownBody {
   readonly bytes: number;
   readonly truncated: boolean;
@@ -42,7 +49,6 @@ export interface ShownWhole extends Shown {
 export function shown(exchange: Exchange, inspection: Inspection = 'heads'): Shown {
   const { id, kind, service, request, response, started, answeredAfter, endedAfter, bytesIn, bytesOut, error } =
     exchange;
-  const host = request?.fields.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? '';
   return {
     id,
     kind,
@@ -50,7 +56,7 @@ export function shown(exchange: Exchange, inspection: Inspection = 'heads'): Sho
     started: new Date(started).toISOString(),
     method: request?.method ?? '',
     target: inspection === 'all' ? (request?.target ?? '') : redactedTarget(request?.target ?? ''),
-    host,
+    host: hostOf(request),
     status: response?.status ?? null,
     milliseconds: response === null ? null : round(answeredAfter),
     total: endedAfter === 0 ? null : round(endedAfter),
@@ -58,6 +64,21 @@ export function shown(exchange: Exchange, inspection: Inspection = 'heads'): Sho
     bytesOut,
     error,
   };
+}
+
+/** `request`: null for TCP. Small: it is kept for each socket that is open. */
+export function shownSocket(service: string, request: RequestHead | null, started: number): ShownSocket {
+  return {
+    kind: request === null ? 'tcp' : 'websocket',
+    service,
+    started: new Date(started).toISOString(),
+    host: hostOf(request).slice(0, MAX_SHOWN_TARGET),
+    target: redactedTarget(request?.target ?? '').slice(0, MAX_SHOWN_TARGET),
+  };
+}
+
+function hostOf(request: RequestHead | null): string {
+  return request?.fields.find(([name]) => name.toLowerCase() === 'host')?.[1] ?? '';
 }
 
 export function shownWhole(exchange: Exchange, inspection: Inspection): ShownWhole {

@@ -11,12 +11,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { WebSocket } from 'ws';
 import { unixRequest } from '../../src/cli/http.ts';
 import { accessDialer } from '../../src/tunnel/connector/access.ts';
 import { generateConnectorKey, HANDSHAKE_HEADER } from '../../src/tunnel/capability.ts';
 import type { Connector, Credentials } from '../../src/tunnel/connector/connector.ts';
 import { issued, type PrivateJwk } from '../../src/tunnel/connector/credentials.ts';
-import type { Shown, ShownWhole } from '../../src/tunnel/shown.ts';
+import type { Shown, ShownSocket, ShownWhole } from '../../src/tunnel/shown.ts';
 import { ask } from '../client.ts';
 import { startEcho, type Echo } from '../echo.ts';
 import { BIN, startGateway, type Gateway } from '../gateway.ts';
@@ -306,6 +307,47 @@ tunnels:
     } finally {
       command.kill();
     }
+  });
+
+  test('logs of a connector elsewhere list what is open, also when its object slept', { timeout: 40_000 }, async () => {
+    await serve('listening');
+    const headers = { host: `listening.localhost:${gateway.port}` };
+    const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}/socket?token=t&a=${'b'.repeat(999)}`, { headers });
+    await once(socket, 'open');
+    const open = async (after = ''): Promise<[ShownSocket[], string]> => {
+      const path = `/v1/tunnels/listening/requests?after=${after}`;
+      const { status, body } = await unixRequest(gateway.control, 'GET', path, undefined, 5000);
+      assert.equal(status, 200, body);
+      const told = JSON.parse(body) as { open: ShownSocket[]; next: string };
+      return [told.open, told.next];
+    };
+    const [[one, ...more], next] = await open();
+    assert.deepEqual([one!.kind, one!.service, one!.host, more], ['websocket', '', headers.host, []]);
+    assert.match(one!.target, /^\/socket\?token=\(hidden\)&a=b+$/);
+    assert.equal(one!.target.length, 256);
+    assert.deepEqual((await open(next))[0], []);
+    // Longer than it takes until an object with nothing to do is evicted.
+    await sleep(14_000);
+    assert.deepEqual((await open())[0], [one]);
+    const command = spawn(process.execPath, [BIN, 'tunnel', 'logs', 'listening', '--control', gateway.control], {
+      cwd: own.home,
+      env: { ...process.env, XDG_CONFIG_HOME: own.home, XDG_STATE_HOME: own.home, NO_COLOR: '1' },
+    });
+    try {
+      for await (const line of createInterface({ input: command.stderr }))
+        if (line.startsWith('open since')) {
+          assert.ok(
+            line.startsWith(`open since ${one!.started}  WebSocket ${headers.host}/socket?token=(hidden)`),
+            line,
+          );
+          break;
+        }
+    } finally {
+      command.kill();
+    }
+    socket.close();
+    // Until the origin has closed its side too.
+    while ((await open())[0].length > 0) await sleep(20);
   });
 
   test('private: not by the host, by the policy’s word or by the registry’s', async () => {

@@ -7,7 +7,7 @@ import pc from 'picocolors';
 import { printable } from '../accesslog.ts';
 import { exchangeLine } from './exchange-line.ts';
 import { connectorNamed, followConnector, localConnectors } from './local.ts';
-import type { Shown, ShownBody, ShownWhole } from '../../tunnel/shown.ts';
+import type { Shown, ShownBody, ShownSocket, ShownWhole } from '../../tunnel/shown.ts';
 import { described } from '../described.ts';
 import { Failure } from '../failure.ts';
 import { askControl, jsonOf, type Place, placeArguments, requireOk } from '../running.ts';
@@ -69,16 +69,23 @@ async function followTunnel(
         `no connector of yours on this machine is called ${name} (sallyport tunnel ps lists them), and of one elsewhere the edge knows: ${error.message}`,
       );
     });
-    const { requests, next, missed } = jsonOf(requireOk(answer)) as {
+    const { requests, next, missed, open } = jsonOf(requireOk(answer)) as {
       readonly requests: readonly Shown[];
       readonly next: string;
       readonly missed: number;
+      readonly open: readonly ShownSocket[];
     };
     if (after === '') process.stderr.write(pc.dim(`requests of ${name} that end from now on; Ctrl-C ends this\n`));
+    for (const one of open) process.stderr.write(`${openLine(one)}\n`);
     for (const one of requests) print(JSON.stringify(one));
     if (missed > 0) process.stderr.write(`${missed} more ended, too many to be noted\n`);
     after = next;
   }
+}
+
+function openLine({ kind, service, started, host, target }: ShownSocket): string {
+  const what = kind === 'tcp' ? 'tcp' : `WebSocket ${pc.dim(printable(host))}${printable(target)}`;
+  return [`open since ${started}`, what, service === '' ? '' : pc.dim(service)].filter(Boolean).join('  ');
 }
 
 export function wholeText(one: ShownWhole): string {

@@ -1,0 +1,111 @@
+/**
+ * The clients of a session object that have a WebSocket open. The sockets sleep with the object; their attachments hold
+ * what a stream needs to go on.
+ */
+import type { Watch } from './exchange.ts';
+import type { Guest } from './objects.ts';
+import type { EdgeLanes, HibernatingSocket, SocketContext } from './session-lanes.ts';
+import { Client, type ClientAttachment, RESTART, type Sums, type Visit } from './session-websocket.ts';
+import type { ShownSocket } from './shown.ts';
+import type { TunnelStream } from './stream.ts';
+
+const TAG = 'client';
+export const MAX_CLIENTS = 16_384; // sockets of one session
+export const MAX_LISTED = 256; // open sockets that are told of at once
+/** SPEC: RFC 6455 section 7.4.1. */
+const WENT_AWAY = 1001;
+
+export class Clients {
+  readonly #context: SocketContext;
+  readonly #clients = new Map<HibernatingSocket, Client>();
+  readonly #sums: Sums = { queued: 0, assembled: 0 };
+  /** Guests whose stream is not open yet: a right may end while they wait for it. */
+  readonly #arriving = new Set<Guest>();
+
+  /** Takes up the sockets that slept; the lanes have theirs already. */
+  constructor(context: SocketContext, lanes: EdgeLanes) {
+    this.#context = context;
+    for (const socket of context.getWebSockets(TAG)) {
+      const { visit, stream, snapshot } = socket.deserializeAttachment() as ClientAttachment;
+      const edge = lanes.get(visit.lane);
+      if (edge === null) {
+        closeQuietly(socket, RESTART);
+        continue;
+      }
+      this.#add(socket, visit, edge.lane.adopt(stream, snapshot)).dirty = false;
+    }
+  }
+
+  get count(): number {
+    return this.#clients.size;
+  }
+  get quiet(): boolean {
+    for (const client of this.#clients.values()) if (!client.quiet) return false;
+    return true;
+  }
+
+  /** A guest asks for a stream. Calls back with what says that it does so no more. */
+  arrive(guest: Guest): () => void {
+    this.#arriving.add(guest);
+    return () => this.#arriving.delete(guest);
+  }
+
+  /** Joins a client's socket and a stream whose head said yes. False: the guest's right has ended meanwhile. */
+  accept(socket: HibernatingSocket, visit: Visit, stream: TunnelStream, watch: Watch | null = null): boolean {
+    if (visit.guest !== null && !this.#arriving.has(visit.guest)) return false;
+    this.#context.acceptWebSocket(socket, [TAG]);
+    this.#add(socket, visit, stream).watch = watch;
+    return true;
+  }
+
+  #add(socket: HibernatingSocket, visit: Visit, stream: TunnelStream): Client {
+    const client = new Client(socket, visit, stream, this.#sums, () => {
+      client.release();
+      this.#clients.delete(socket);
+    });
+    this.#clients.set(socket, client);
+    return client;
+  }
+
+  /** Ends those that guests have open whose right has ended, and lets none in that was on its way. How many. */
+  cut(ended: (guest: Guest) => boolean, code: number, reason: string): number {
+    for (const guest of this.#arriving) if (ended(guest)) this.#arriving.delete(guest);
+    const cut = [...this.#clients.values()].filter(({ visit: { guest } }) => guest !== null && ended(guest));
+    for (const client of cut) client.end(code, reason);
+    return cut.length;
+  }
+
+  /** Those that are open, for who begins to look: as many as MAX_LISTED. */
+  shown(): ShownSocket[] {
+    return [...this.#clients.values()].slice(0, MAX_LISTED).map(({ visit }) => visit.shown);
+  }
+
+  of(socket: HibernatingSocket): Client | null {
+    return this.#clients.get(socket) ?? null;
+  }
+
+  left(socket: HibernatingSocket, code: number, reason: string): void {
+    this.#clients.get(socket)?.left(code === 1006 ? WENT_AWAY : code, reason);
+    closeQuietly(socket, code);
+  }
+
+  /** Says again what waits: see backlog.ts. */
+  tell(): void {
+    for (const client of this.#clients.values()) client.tell();
+  }
+
+  /** Writes down what changed. */
+  save(): void {
+    for (const client of this.#clients.values()) if (client.dirty) client.save();
+  }
+}
+
+/** Answers a close, where the runtime has not. */
+function closeQuietly(socket: HibernatingSocket, code: number): void {
+  try {
+    if (code === 1005 || code === 1006) socket.close();
+    else socket.close(code);
+  } catch {
+    // closed already
+  }
+}
