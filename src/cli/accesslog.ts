@@ -66,6 +66,26 @@ export function renderAccess(line: string): string {
   return parts.filter(Boolean).join('  ');
 }
 
+/** A connector's or a guest's dial, as src/router/tunnel.ts notes it; null for any other line. */
+export function renderDial(line: string): string | null {
+  if (!line.includes('"dial":')) return null;
+  try {
+    const { time, dial, tunnel, service, peer, status, reason } = JSON.parse(line) as Partial<Record<string, unknown>>;
+    if (typeof dial !== 'string' || typeof status !== 'number') return null;
+    const place = [service, tunnel].filter((part) => typeof part === 'string' && part !== '').join('.');
+    const parts = [
+      pc.dim(String(time).slice(11, 23)),
+      (status === 101 ? pc.green : pc.yellow)(String(status)),
+      `${dial === 'access' ? 'access to' : 'connector of'} ${printable(place) || 'a tunnel'}`,
+      dim(String(peer ?? '')),
+      typeof reason === 'string' ? pc.yellow(`refused: ${printable(reason)}`) : '',
+    ];
+    return parts.filter(Boolean).join('  ');
+  } catch {
+    return null;
+  }
+}
+
 const dim = (text: string): string => (text === '' ? '' : pc.dim(printable(text)));
 
 function verdictText(verdicts: NonNullable<AccessEntry['verdict']>): string {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import pc from 'picocolors';
 import { formatDiagnostics, type Diagnostic } from '../compiler/diagnostics.ts';
-import { printable, renderAccess } from './accesslog.ts';
+import { printable, renderAccess, renderDial } from './accesslog.ts';
 import type { GatewayEvent } from './gateway.ts';
 
 export function jsonReport(event: GatewayEvent): void {
@@ -40,7 +40,7 @@ function eventText(event: GatewayEvent): string {
     case 'notice':
       return `${pc.yellow('note')} ${event.message}`;
     case 'log':
-      return pc.dim(printable(event.message));
+      return renderDial(event.message) ?? pc.dim(printable(event.message));
     case 'crashed':
       return `${pc.red('crashed')} worker ${event.worker}: ${event.cause}; starting again in ${event.restartIn} ms`;
     case 'restarted':

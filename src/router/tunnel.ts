@@ -46,12 +46,26 @@ export async function tunnelUpgrade(
   now = Date.now(),
 ): Promise<Response> {
   try {
-    if (new URL(request.url).pathname === CONSENT_PATH) return await consent(request, env, apps, now);
-    return await admit(request, env, peer, await tunnelPolicy(apps, env.OPERATOR_KEY ?? ''), now);
+    const { pathname } = new URL(request.url);
+    if (pathname === CONSENT_PATH) return await consent(request, env, apps, now);
+    const note: Note = { dial: pathname === ACCESS_PATH ? 'access' : 'serve', tunnel: '', service: '', project: '' };
+    const answer = await admit(request, env, peer, await tunnelPolicy(apps, env.OPERATOR_KEY ?? ''), now, note);
+    const reason = answer.status === 101 ? undefined : await detailOf(answer.clone());
+    const { status } = answer;
+    console.log(JSON.stringify({ time: new Date(now).toISOString(), ...note, peer, status, reason }));
+    return answer;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     console.error(JSON.stringify({ level: 'error', message: `a tunnel's upgrade failed: ${message.slice(0, 500)}` }));
     return refusal(503, CLOSE.draining, 'the tunnel can not be opened now');
+  }
+}
+
+async function detailOf(refused: Response): Promise<unknown> {
+  try {
+    return ((await refused.json()) as { detail?: unknown }).detail;
+  } catch {
+    return ''; // not ours: the status has to do
   }
 }
 
@@ -67,7 +81,22 @@ async function consent(
   return await speak(new TextDecoder().decode(bytes), env, apps, now);
 }
 
-async function admit(request: Request, env: Env, peer: string, policy: TunnelPolicy, now: number): Promise<Response> {
+/** What the log says of a dial; a name only once the right to it is proven. */
+interface Note {
+  readonly dial: 'serve' | 'access';
+  tunnel: string;
+  service: string;
+  project: string;
+}
+
+async function admit(
+  request: Request,
+  env: Env,
+  peer: string,
+  policy: TunnelPolicy,
+  now: number,
+  note: Note,
+): Promise<Response> {
   const namespace = env.TUNNEL_SESSION;
   if (namespace === undefined) return refusal(501, CLOSE.unauthorised, 'this deployment holds no tunnels');
   if (request.method !== 'GET' || request.headers.get('upgrade')?.toLowerCase() !== 'websocket')
@@ -85,7 +114,8 @@ async function admit(request: Request, env: Env, peer: string, policy: TunnelPol
   const { capability, handshake } = rights;
   const { project, generation, expires } = capability;
   const { name: tunnel, service, nonce, time } = handshake;
-  const purpose = pathname === ACCESS_PATH ? 'access' : 'serve';
+  const purpose = note.dial;
+  Object.assign(note, { tunnel, service, project });
   if (purpose === 'access' && !policy.permits(capability, tunnel, service))
     return refusal(403, CLOSE.unauthorised, 'the policy does not let this connector reach that service');
   if (purpose === 'access' && (await namespace.exists?.(sessionName(tunnel, 0))) === false)

@@ -20,7 +20,7 @@ import { issued, type PrivateJwk } from '../../src/tunnel/connector/credentials.
 import type { Shown, ShownSocket, ShownWhole } from '../../src/tunnel/shown.ts';
 import { ask } from '../client.ts';
 import { startEcho, type Echo } from '../echo.ts';
-import { BIN, startGateway, type Gateway } from '../gateway.ts';
+import { BIN, startGateway, type Gateway, type GatewayEvent } from '../gateway.ts';
 import {
   closeOf,
   connect,
@@ -139,6 +139,43 @@ tunnels:
     const first = await dialWith(gateway, headers);
     assert.equal(first.status, 101);
     refused(await dialWith(gateway, headers), 401, /used before/);
+    first.socket?.close();
+  });
+
+  test('who dialled, and who was refused and why, is in the log', async () => {
+    const since = gateway.events.length;
+    const said = async (test: (dial: Record<string, unknown>) => boolean): Promise<Record<string, unknown>> => {
+      const read = ({ message }: GatewayEvent): Record<string, unknown> => {
+        const text = String(message);
+        return text.includes('"dial":') ? (JSON.parse(text) as Record<string, unknown>) : {};
+      };
+      const found = await gateway.event('log', (event) => 'dial' in read(event) && test(read(event)), since);
+      const { time, peer, ...dial } = read(found);
+      assert.ok(Math.abs(Date.parse(String(time)) - Date.now()) < 60_000, String(time));
+      assert.match(String(peer), /^127\.0\.0\.1/);
+      return dial;
+    };
+    const rights = await rightsOf(own, { names: ['noted'], reach: ['db.noted'] });
+    const headers = await headersFor(gateway, rights, { name: 'noted' });
+    const first = await dialWith(gateway, headers);
+    const { project } = own;
+    const known = { dial: 'serve', tunnel: 'noted', service: '', project };
+    assert.deepEqual(await said(({ status, tunnel }) => tunnel === 'noted' && status === 101), {
+      ...known,
+      status: 101,
+    });
+    await dialWith(gateway, headers);
+    const reason = 'the handshake was used before';
+    assert.deepEqual(await said(({ tunnel, status }) => tunnel === 'noted' && status === 401), {
+      ...known,
+      status: 401,
+      reason,
+    });
+    await dialWith(gateway, { ...headers, [HANDSHAKE_HEADER]: 'v1.x.y' });
+    const unproven = await said(({ tunnel, status }) => tunnel === '' && status === 401);
+    assert.deepEqual([unproven['dial'], unproven['project']], ['serve', '']);
+    (await dialAs(gateway, rights, 'noted', 'db')).socket?.close();
+    assert.equal((await said(({ dial }) => dial === 'access'))['service'], 'db');
     first.socket?.close();
   });
 
