@@ -40,6 +40,55 @@ test('a payment is read when it says our terms, and is ours when the facilitator
   assert.notEqual(nested({ a: 1 }), nested([['a', 1]].concat([['b', 1]])));
 });
 
+test('a payment is another one only by what was signed', () => {
+  const FROM = TERMS.payTo;
+  const nonce = `0x${'0a'.repeat(32)}`;
+  const authorization = { from: FROM, to: FROM, value: '10000', validAfter: '0', validBefore: '9', nonce };
+  const of = (payload: object, network = TERMS.network): string => {
+    const terms = { ...TERMS, network };
+    const read = readPayment(payment({ payload }, { network }), [terms]);
+    return typeof read === 'string' ? read : read.payload;
+  };
+  const signed = of({ signature: '0x1', authorization });
+  for (const same of [
+    { signature: '0x2', authorization, more: 1 },
+    {
+      signature: '0x1',
+      authorization: { ...authorization, from: FROM.toLowerCase(), nonce: nonce.toUpperCase().replace('X', 'x') },
+    },
+    { signature: '0x1', authorization: { ...authorization, more: 1 } },
+  ])
+    assert.equal(of(same), signed);
+  for (const other of [
+    { signature: '0x1', authorization: { ...authorization, from: FROM.replace('2', '3') } },
+    { signature: '0x1', authorization: { ...authorization, nonce: nonce.replace('0a', '0b') } },
+    { signature: '0x1', permit2Authorization: authorization },
+  ])
+    assert.notEqual(of(other), signed);
+  assert.notEqual(of({ signature: '0x1', authorization }, 'eip155:1'), signed);
+  const permit = { from: FROM, nonce: '17' };
+  assert.equal(
+    of({ signature: '0x1', permit2Authorization: permit }),
+    of({ signature: '0x1', permit2Authorization: { ...permit, nonce: '0x11' }, more: 1 }),
+  );
+  const solana = 'solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp';
+  assert.equal(of({ transaction: 'AQ==' }, solana), of({ transaction: 'AR==', more: 1 }, solana));
+  assert.notEqual(of({ transaction: 'AQ==' }, solana), of({ transaction: 'Ag==' }, solana));
+  // Who verifies may take either, or read it in another way.
+  for (const two of [
+    { authorization, permit2Authorization: permit },
+    { authorization, Authorization: authorization },
+    { authorization: { ...authorization, Nonce: '0x1' } },
+    { authorization: { ...authorization, nonce: 17 } },
+    { authorization: { ...authorization, from: ` ${FROM}` } },
+    { authorization: 'x' },
+  ])
+    assert.equal(of({ signature: '0x1', ...two }), 'payment-malformed');
+  assert.equal(of({ transaction: '%' }, solana), 'payment-malformed');
+  // Of what is not known all counts.
+  assert.notEqual(of({ signature: '0x1', more: 1 }, 'sui:mainnet'), of({ signature: '0x1' }, 'sui:mainnet'));
+});
+
 test('what is no payment, of another version or on other terms is not read', () => {
   for (const [field, value] of [
     ['scheme', 'upto'],

@@ -5,7 +5,7 @@
  * SPEC: x402 specification version 2, sections 5 and 7, and its HTTP transport. Version 1 (`X-PAYMENT`) is not spoken.
  */
 import { readBytes } from '../bytes.ts';
-import { readJsonText } from './json-text.ts';
+import { hasLookalike, memberOf, readJsonText } from './json-text.ts';
 
 export const REQUIRED_HEADER = 'payment-required';
 export const SIGNATURE_HEADER = 'payment-signature';
@@ -50,7 +50,7 @@ export function paymentResponse(settlement: Settlement): string {
 export interface Payment {
   readonly message: Readonly<Record<string, unknown>>;
   readonly requirement: Requirement;
-  /** What tells one payment from another: the part that the scheme defines, signature and all. */
+  /** What tells one payment from another: what was signed, as far as the scheme is known. */
   readonly payload: string;
 }
 
@@ -74,9 +74,44 @@ export function readPayment(header: string, accepts: readonly Requirement[]): Pa
       accepted['asset'] === asset &&
       accepted['payTo'] === payTo,
   );
-  return requirement === undefined
-    ? 'payment-mismatch'
-    : { message, requirement, payload: JSON.stringify(sorted(payload)) };
+  if (requirement === undefined) return 'payment-mismatch';
+  const signed = signedOf(payload, requirement);
+  return signed === null ? 'payment-malformed' : { message, requirement, payload: signed };
+}
+
+/** What the scheme `exact` signs: one of these, and with the first two the nonce tells one from another. */
+const SIGNED = new Set(['authorization', 'permit2Authorization', 'transaction']);
+const NONCE = new Set(['from', 'nonce']);
+const ADDRESS = /^0x[0-9a-f]{40}$/i;
+/** EIP-3009 has 32 bytes in hex, Permit2 a decimal number. */
+const NUMBER = /^(?:0x[0-9a-f]{1,64}|[0-9]{1,78})$/i;
+
+/**
+ * What is signed of a payload, so that whatever stands beside it, or another way to write it, makes no other payment. Of a
+ * chain that is not known, all of it. Null: it holds two, of which who verifies may take either, or can't be read.
+ * SPEC: x402, schemes/exact: EIP-3009 and Permit2 of EVM, a transaction of Solana.
+ */
+function signedOf(payload: Readonly<Record<string, unknown>>, { network, asset }: Requirement): string | null {
+  if (hasLookalike(payload, SIGNED)) return null;
+  const [name, another] = Object.keys(payload).filter((one) => SIGNED.has(one));
+  if (another !== undefined) return null;
+  const value = name === undefined ? undefined : payload[name];
+  if (name !== undefined && name !== 'transaction' && network.startsWith('eip155:')) {
+    if (!isObject(value) || hasLookalike(value, NONCE)) return null;
+    const [from, nonce] = [memberOf(value, 'from'), memberOf(value, 'nonce')];
+    if (typeof from !== 'string' || !ADDRESS.test(from) || typeof nonce !== 'string' || !NUMBER.test(nonce))
+      return null;
+    return JSON.stringify([name, network, asset, from.toLowerCase(), BigInt(nonce.toLowerCase()).toString()]);
+  }
+  if (name === 'transaction' && network.startsWith('solana:')) {
+    if (typeof value !== 'string') return null;
+    try {
+      return JSON.stringify([name, network, btoa(atob(value))]);
+    } catch {
+      return null;
+    }
+  }
+  return JSON.stringify(sorted(payload));
 }
 
 /** Who verifies and settles; `HttpFacilitator` is the one that the specification describes. */

@@ -183,7 +183,7 @@ onEachTarget('payments', { policy: setUp, args, env, teardown: tearDown }, (worl
     base64({
       x402Version: 2,
       accepted: terms,
-      payload: { signature: `0x${transfers++}`, authorization: { from: '0xabc' } },
+      payload: { signature: '0x1', authorization: { from: `0x${'ab'.repeat(20)}`, nonce: `0x${transfers++}` } },
     });
   const good = {
     verify: { isValid: true, payer: '0xabc' },
