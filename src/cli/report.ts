@@ -26,7 +26,7 @@ export function humanReport(event: GatewayEvent): void {
 function eventText(event: GatewayEvent): string {
   switch (event.event) {
     case 'ready':
-      return `${pc.green('ready')} ${event.url}  apps ${event.apps.join(', ')}  generation ${event.generation}\n${event.tunnels === null ? '' : `${pc.dim(`tunnels ${event.tunnels}  sallyport tunnel listen 3000`)}\n`}${pc.dim(`control socket ${event.control}`)}`;
+      return `${pc.green('ready')} ${event.url}  apps ${event.apps.join(', ') || 'none'}  generation ${event.generation}\n${event.tunnels === null ? '' : `${pc.dim(`tunnels ${event.tunnels}  sallyport tunnel listen 3000`)}\n`}${pc.dim(`control socket ${event.control}`)}`;
     case 'swapped':
       return `${pc.green('swapped')} generation ${event.generation}, apps ${event.apps.join(', ')} (${event.milliseconds} ms)`;
     case 'rejected':

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -56,6 +56,35 @@ describe('commands', () => {
       assert.equal((await ask(`${gateway.url}/hello`, { host: 'localhost' })).echo().backend, 'own');
     } finally {
       await gateway.stop();
+    }
+  });
+
+  test('dev without a policy has tunnels, and says so; serve, or a file that is named, has to be there', async () => {
+    const bare = join(folder, 'bare');
+    await mkdir(bare);
+    const child = spawn(process.execPath, [BIN, 'dev', '--listen', '127.0.0.1:0', '--json'], {
+      cwd: bare,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, XDG_CONFIG_HOME: join(folder, 'config') },
+    });
+    const ended = once(child, 'exit');
+    let text = '';
+    for await (const chunk of child.stdout) {
+      text += String(chunk);
+      if (/"event":"ready".*\n/.test(text)) child.kill('SIGTERM');
+    }
+    assert.deepEqual(await ended, [0, null]);
+    assert.match(text, /there is no sallyport\.yaml, so there are tunnels only/);
+    const ready = text.split('\n').find((line) => line.includes('"event":"ready"')) ?? '{}';
+    const { apps, tunnels } = JSON.parse(ready) as { apps: string[]; tunnels: string };
+    assert.deepEqual([apps, tunnels], [[], '*.localhost']);
+    for (const args of [['serve'], ['dev', 'sallyport.yaml'], ['dev', '--no-tunnels']]) {
+      const { code, stderr } = await run([...args, '--listen', '127.0.0.1:0'], bare);
+      assert.deepEqual(
+        [code, /there is no file sallyport\.yaml/.test(stderr)],
+        [1, true],
+        `${args.join(' ')}: ${stderr}`,
+      );
     }
   });
 
