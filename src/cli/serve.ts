@@ -58,7 +58,7 @@ export const serveArguments = {
   },
   'v8-flag': {
     type: 'string',
-    description: 'a V8 flag, such as --max-semi-space-size=4; repeatable',
+    description: 'a V8 flag, such as --max-semi-space-size=16; repeatable',
     valueHint: 'flag',
   },
   state: { type: 'string', description: 'directory for images and sockets', valueHint: 'directory' },

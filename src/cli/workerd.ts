@@ -18,6 +18,14 @@ export const COMPATIBILITY_FLAGS = [
   'request_signal_passthrough',
 ];
 
+/**
+ * PERF: workerd 1.20261117.1 ends a collection of young objects by taking apart every request, answer and list of headers
+ * that died, and marks nothing of all that as its pause: 10 to 20 ms each time, by the size of the young generation (16 MB
+ * by default). With 2 MB it is 1 to 2 ms. p99 at 500 requests a second through a tunnel 19.7 ms before, 5.0 with it;
+ * requests a second and CPU for one are the same (1 % apart), resident memory after load 290 MB in place of 420.
+ */
+const V8_FLAGS = ['--max-semi-space-size=2'] as const;
+
 /** The service that holds the objects; `-d objects=FOLDER` says where. */
 export const OBJECTS = 'objects';
 /** The same, for looking up only. */
@@ -55,6 +63,7 @@ export interface WorkerdOptions {
   readonly tls: { readonly cert: string; readonly key: string } | null; // PEM
   /** PEM certificates that origins may be signed by, beside those that browsers trust. */
   readonly authorities: readonly string[];
+  /** They come after our own, so that theirs is the last word. */
   readonly v8Flags: readonly string[];
   /** A directory of images, or a list of image files (beside the configuration) that become part of it. */
   readonly images: { readonly directory: string } | { readonly embedded: readonly string[] };
@@ -185,7 +194,7 @@ export function workerdConfig(options: WorkerdOptions): string {
         ? []
         : [{ name: 'control', address: options.control, http: {}, service: { name: 'main', entrypoint: 'control' } }]),
     ],
-    v8Flags: options.v8Flags.length === 0 ? undefined : [...options.v8Flags],
+    v8Flags: [...V8_FLAGS, ...options.v8Flags],
   });
 }
 
