@@ -12,7 +12,7 @@ export function webSocketOf(response: Response): unknown {
 export function responseInit(options: {
   status: number;
   statusText: string;
-  headers: Headers;
+  headers: HeadersInit;
   /** `manual`: the body is encoded already as content-encoding says; without it workerd compresses again. */
   encodeBody: 'manual';
   webSocket?: unknown;

@@ -19,7 +19,7 @@ async function asking(more: Partial<Ask> = {}) {
       opening,
       method: 'POST',
       body: null,
-      signal: null,
+      notice: () => () => {},
       movable: false,
       join: null,
       watch: null,

@@ -22,7 +22,8 @@ export interface Ask {
   readonly opening: Uint8Array;
   readonly method: string;
   readonly body: ReadableStream<Uint8Array> | null;
-  readonly signal: AbortSignal | null;
+  /** Calls back when the client has left, until what is returned is called. */
+  readonly notice: (left: () => void) => () => void;
   /** Whether another lane may be asked when this one is lost before the answer begins. */
   readonly movable: boolean;
   /** Where the client wants a socket: takes the stream over when the other end agrees, in the turn in which it does. */
@@ -39,15 +40,14 @@ export async function ask(
 ): Promise<Response | StreamReset> {
   const stream = edge.lane.open(request.opening);
   const answer = new Answer(stream, request);
-  const { body, signal } = request;
+  const { body } = request;
   if (body !== null) keep(sendBody(body, stream, answer, request.watch));
   else if (request.join === null) stream.end();
   const move = request.movable ? () => answer.fail(RESET_CODE.lost, 'the socket was lost') : null;
   if (move !== null) edge.movable.add(move);
-  const gone = (): void => answer.fail(RESET_CODE.cancelled, 'the client went away');
-  signal?.addEventListener('abort', gone);
+  const unnotice = request.notice(() => answer.fail(RESET_CODE.cancelled, 'the client went away'));
   const head = await answer.head;
-  signal?.removeEventListener('abort', gone);
+  unnotice();
   if (move !== null) edge.movable.delete(move);
   if (head instanceof StreamReset) return head;
   if (answer.joined !== null) return answer.joined;
@@ -136,13 +136,14 @@ class Answer {
       this.fail(RESET_CODE.protocol, `a status of ${status}`);
       return failure(502, `the origin answered with status ${status}`);
     }
-    const headers = new Headers();
+    // PERF: pairs, for which the runtime makes no object that a collection has to take apart.
+    const headers: [string, string][] = [];
     let length = -1;
     for (const [name, value] of fields) {
       const lower = name.toLowerCase();
       if (DROPPED.has(lower) || lower.startsWith('x-sallyport-')) continue;
       if (lower === 'content-length') length = lengthOf(value);
-      headers.append(name, fromLatin1(value));
+      headers.push([name, fromLatin1(value)]);
     }
     const init = responseInit({ status, statusText: fromLatin1(reason), headers, encodeBody: 'manual' });
     // SPEC: RFC 9110 section 6.4.1: these have no body, whatever an origin sent.

@@ -24,6 +24,7 @@ import {
 } from './objects.ts';
 import { encodeOpening, HTTP, TCP, WEBSOCKET } from './opening.ts';
 import { Clients, MAX_CLIENTS } from './session-clients.ts';
+import { Departures } from './session-departures.ts';
 import { type Ask, ask, failure, fieldsOf, fromLatin1, noted, toLatin1 } from './session-http.ts';
 import { type EdgeLane, EdgeLanes } from './session-lanes.ts';
 import { SessionMemory } from './session-memory.ts';
@@ -53,6 +54,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   readonly #lanes: EdgeLanes;
   readonly #clients: Clients;
   readonly #watch = new SessionWatch();
+  readonly #departures = new Departures();
   readonly #startedAt = Date.now();
   #active = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
@@ -101,7 +103,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     guest: Guest | null,
     patience: number,
   ): Promise<Response> {
-    const { method, headers, signal } = request;
+    const { method, headers } = request;
     const body = wants ? null : request.body;
     const kind = raw ? TCP : wants ? WEBSOCKET : HTTP;
     if (wants && this.#clients.count >= MAX_CLIENTS) return failure(503, `more than ${MAX_CLIENTS} WebSockets`);
@@ -119,7 +121,8 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     }
     const movable = body === null && !raw && IDEMPOTENT.has(method);
     const watch = this.#watch.begin(KINDS[kind], service, head);
-    const question: Omit<Ask, 'join'> = { kind, opening, method, body, signal, movable, watch };
+    const notice = (left: () => void): (() => void) => this.#departures.notice(request, left);
+    const question: Omit<Ask, 'join'> = { kind, opening, method, body, notice, movable, watch };
     let tried: Set<EdgeLane> | null = null;
     let last: StreamReset | null = null;
     const began = Date.now();
@@ -130,8 +133,8 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
         const wait = Math.max(began, this.#lanes.presentAt) + patience - Date.now();
         const hopeless = last !== null && last.code !== RESET_CODE.lost;
         if (hopeless || wait <= 0 || !this.#expected()) break;
-        await this.#lanes.wait(wait, signal);
-        if (signal.aborted) break;
+        await this.#lanes.wait(wait, request.signal);
+        if (request.signal.aborted) break;
         continue;
       }
       tries++;
