@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeSocket } from '../../test/support/lane-pair.ts';
-import { CLOSE, frame, GOAWAY, OPEN, PING, readFrames, reasonFrame } from './frame.ts';
+import { CLOSE, frame, GOAWAY, OPEN, PING, readFrames, reasonFrame, RESET_CODE } from './frame.ts';
 import { type LaneRequest, sessionOfLane } from './objects.ts';
 import {
   EdgeLanes,
@@ -71,12 +71,50 @@ test('a lane is used once its connector has spoken, and while its rights last', 
   const socket = new LaneSocket();
   const edge = lanes.accept(socket, request());
   assert.equal(socket.welcome.resumed, false);
-  assert.equal(lanes.pick(null), null);
+  assert.equal(lanes.pick(null, false), null);
   lanes.message(edge!, GREETING);
-  assert.equal(lanes.pick(null), edge);
-  assert.equal(lanes.pick(new Set([edge!])), null);
+  assert.equal(lanes.pick(null, false), edge);
+  assert.equal(lanes.pick(new Set([edge!]), false), null);
   const short = joined(new EdgeLanes(new FakeContext()), { expires: Date.now() - 1 });
   assert.equal(short.edge.isUsable(Date.now()), false);
+});
+
+test('what may be sent twice goes before the connector has spoken, if there is no other', async () => {
+  const lanes = new EdgeLanes(new FakeContext());
+  const socket = new LaneSocket();
+  const early = lanes.accept(socket, request())!;
+  assert.equal(lanes.pick(null, true), early);
+  const stream = early.lane.open(new Uint8Array([1]));
+  await turn();
+  // Behind the welcome.
+  assert.deepEqual([typeof socket.sent[0], socket.frames(OPEN)], ['string', 1]);
+  const spoken = joined(lanes).edge;
+  spoken.lane.open(new Uint8Array([1]));
+  for (let i = 0; i < 20; i++) assert.equal(lanes.pick(null, true), spoken);
+  // Its connector may not know that there was a lane, so nothing waits for a resume.
+  let lost = -1;
+  stream.onReset = ({ code }) => (lost = code);
+  lanes.dropped(socket);
+  assert.deepEqual([lanes.count, lost], [1, RESET_CODE.lost]);
+});
+
+test('who waits for a connector that never speaks is asked of the next one', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const lanes = new EdgeLanes(new FakeContext());
+  const mute = lanes.accept(new LaneSocket(), request())!;
+  let moved = 0;
+  mute.movable.add(() => void moved++);
+  t.mock.timers.tick(200);
+  assert.deepEqual([moved, lanes.pick(null, true)], [0, null]);
+  const slow = lanes.accept(new LaneSocket(), request())!;
+  assert.deepEqual([moved, lanes.pick(null, true)], [1, slow]);
+  // One that spoke in time keeps what it has.
+  slow.movable.add(() => void moved++);
+  mute.movable.clear();
+  lanes.message(slow, GREETING);
+  joined(lanes);
+  t.mock.timers.tick(200);
+  assert.equal(moved, 1);
 });
 
 test('the less busy of two takes a stream; one that drains takes none', () => {
@@ -84,9 +122,9 @@ test('the less busy of two takes a stream; one that drains takes none', () => {
   const one = joined(lanes).edge;
   const other = joined(lanes).edge;
   one.lane.open(new Uint8Array([1]));
-  for (let i = 0; i < 20; i++) assert.equal(lanes.pick(null), other);
+  for (let i = 0; i < 20; i++) assert.equal(lanes.pick(null, false), other);
   lanes.message(other, reasonFrame(GOAWAY, 0, CLOSE.draining, 'restart').buffer as ArrayBuffer);
-  for (let i = 0; i < 20; i++) assert.equal(lanes.pick(null), one);
+  for (let i = 0; i < 20; i++) assert.equal(lanes.pick(null, false), one);
 });
 
 test(`more than ${MAX_LANES} sockets are refused`, () => {
@@ -137,7 +175,7 @@ test('a dropped socket: what is idle is gone, what has streams waits for a resum
   await turn();
   const { lane, token } = socket.welcome;
   lanes.dropped(socket);
-  assert.deepEqual([lanes.count, lanes.pick(null)], [1, null]);
+  assert.deepEqual([lanes.count, lanes.pick(null, false)], [1, null]);
   for (const more of [
     { connector: 'another' },
     { project: 'another' },
@@ -163,7 +201,7 @@ test('a connector is expected back for a while, and for as long as one that drai
   assert.equal(lanes.isExpected(Date.now()), false);
   const { edge, socket } = joined(lanes);
   lanes.message(edge, reasonFrame(GOAWAY, 0, CLOSE.draining, 'restart').buffer as ArrayBuffer);
-  assert.equal(lanes.pick(null), null);
+  assert.equal(lanes.pick(null, false), null);
   assert.equal(lanes.isExpected(Date.now() + 10 * MISSED), true);
   lanes.dropped(socket);
   const gone = lanes.presentAt;
@@ -178,7 +216,7 @@ test('rights that expired end no stream of who comes back with others', async ()
   await turn();
   const { lane, token } = socket.welcome;
   lanes.check(now + 1001);
-  assert.deepEqual([socket.closed?.[0], stream.open, lanes.pick(null)], [CLOSE.unauthorised, true, null]);
+  assert.deepEqual([socket.closed?.[0], stream.open, lanes.pick(null, false)], [CLOSE.unauthorised, true, null]);
   const next = new LaneSocket();
   const resume = writeResume({ lane, token, received: 0 });
   assert.equal(lanes.accept(next, request({ resume, expires: now + 5000, generation: 7 })), edge);
@@ -200,7 +238,7 @@ test('rights are replaced while the socket is there, and nothing is sent twice',
   // The one that was replaced says that it has gone, and that is of no matter.
   lanes.dropped(socket);
   assert.deepEqual([next.welcome.resumed, next.frames(OPEN)], [true, 0]);
-  assert.deepEqual([next.closed, stream.open, lanes.pick(null)], [null, true, edge]);
+  assert.deepEqual([next.closed, stream.open, lanes.pick(null, false)], [null, true, edge]);
   stream.reset(1);
 });
 
@@ -243,7 +281,7 @@ test('lanes sleep with the object and go on', async () => {
   const woken = after.laneOf(socket);
   assert.ok(woken !== null && woken !== edge);
   assert.deepEqual([woken.id, woken.token, after.sessions], [edge.id, edge.token, 3]);
-  assert.equal(after.pick(null), woken);
+  assert.equal(after.pick(null, false), woken);
   // Its ids go on too: 1 was used.
   assert.equal(woken.lane.open(new Uint8Array([1])).id, 3);
 });

@@ -6,6 +6,7 @@ import { CLOSE, FrameError } from './frame.ts';
 import { Lane, type LaneSnapshot } from './lane.ts';
 import { closeReason } from './message.ts';
 import { laneName, type LaneRequest, type LaneStatus } from './objects.ts';
+import { base64url } from './sealed.ts';
 import { GRACE, readResume, writeWelcome } from './welcome.ts';
 
 export const MAX_LANES = 256; // of one session
@@ -56,7 +57,7 @@ export class EdgeLane {
   /** Requests that wait for an answer to begin and may ask another lane instead. */
   readonly movable = new Set<() => void>();
   expiry: ReturnType<typeof setTimeout> | null = null;
-  /** The socket dropped, and the next one takes long: requests need not wait for it. */
+  /** The next socket, or the first word on this one, takes long: requests need not wait for it. */
   late = false;
 
   constructor(request: LaneRequest, id: string, token: string, since: number, snapshot: LaneSnapshot | null) {
@@ -84,13 +85,13 @@ export class EdgeLane {
   }
 
   /**
-   * The connector knows of this lane. One whose welcome was lost on the way asks for no resume, so a stream that was
-   * opened too early would wait for the whole grace and then fail.
+   * The connector has spoken, so it knows of this lane. One whose welcome was lost on the way asks for no resume: until then
+   * the lane carries nothing but what may be asked of another one, and does not outlive its socket.
    */
   greeted = false;
 
   isUsable(now: number): boolean {
-    return this.socket !== null && this.greeted && this.lane.accepting && this.request.expires > now;
+    return this.socket !== null && this.lane.accepting && this.request.expires > now;
   }
 }
 
@@ -203,7 +204,8 @@ export class EdgeLanes {
     edge.heard = this.presentAt = Date.now();
     this.#sessions = edge.request.sessions;
     this.#bySocket.set(socket, edge);
-    if (edge.greeted) this.#wake();
+    if (!edge.greeted) setTimeout(() => this.#unheard(edge), ELSEWHERE_AFTER);
+    this.#wake();
   }
 
   #wake(): void {
@@ -215,8 +217,14 @@ export class EdgeLanes {
 
   /** Requests of sockets that are late are asked elsewhere, as soon as there is anybody. */
   #move(): void {
-    if (this.pick(null) === null) return;
+    if (this.pick(null, true) === null) return;
     for (const edge of this.#lanes.values()) if (edge.late) for (const move of [...edge.movable]) move();
+  }
+
+  #unheard(edge: EdgeLane): void {
+    if (edge.greeted) return;
+    edge.late = true;
+    this.#move();
   }
 
   /** Whether a socket that can be used may come soon: one was there a moment ago, or is and drains. */
@@ -237,6 +245,7 @@ export class EdgeLanes {
       edge.lane.receive(new Uint8Array(message));
       if (edge.greeted) return;
       edge.greeted = true;
+      edge.late = false;
       this.#wake();
     } catch (error) {
       if (error instanceof FrameError) this.close(edge, error.code, error.message);
@@ -255,7 +264,7 @@ export class EdgeLanes {
 
   #drop(edge: EdgeLane, code: number, reason: string): void {
     this.#leave(edge, code, reason);
-    if (edge.lane.size === 0) return this.#lose(edge, 'the connector is gone');
+    if (edge.lane.size === 0 || !edge.greeted) return this.#lose(edge, 'the connector is gone');
     edge.expiry = setTimeout(() => {
       edge.expiry = setTimeout(() => this.#lose(edge, 'the connector did not come back'), GRACE - ELSEWHERE_AFTER);
       edge.late = true;
@@ -290,12 +299,20 @@ export class EdgeLanes {
     edge.lane.lose(reason);
   }
 
-  /** A lane for a new stream: the less busy of two. Null when there is none but those in `not`. */
-  pick(not: ReadonlySet<EdgeLane> | null): EdgeLane | null {
+  /**
+   * A lane for a new stream: the less busy of two. Null when there is none but those in `not`. `movable`: the stream may go
+   * with the first bytes of a lane, before its connector has spoken, which saves a round trip.
+   */
+  pick(not: ReadonlySet<EdgeLane> | null, movable: boolean): EdgeLane | null {
     const usable: EdgeLane[] = [];
+    let early: EdgeLane | null = null;
     const now = Date.now();
-    for (const edge of this.#lanes.values()) if (edge.isUsable(now) && not?.has(edge) !== true) usable.push(edge);
-    if (usable.length <= 1) return usable[0] ?? null;
+    for (const edge of this.#lanes.values()) {
+      if (!edge.isUsable(now) || not?.has(edge) === true) continue;
+      if (edge.greeted) usable.push(edge);
+      else if (movable && !edge.late) early = edge;
+    }
+    if (usable.length <= 1) return usable[0] ?? early;
     const first = Math.floor(Math.random() * usable.length);
     const second = (first + 1 + Math.floor(Math.random() * (usable.length - 1))) % usable.length;
     const [one, other] = [usable[first]!, usable[second]!];
@@ -377,10 +394,4 @@ function transmit(socket: HibernatingSocket, message: Uint8Array): void {
 }
 
 /** 128 bits. */
-function randomText(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replaceAll('=', '');
-}
+const randomText = (): string => base64url(crypto.getRandomValues(new Uint8Array(16)));

@@ -127,7 +127,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     let last: StreamReset | null = null;
     const began = Date.now();
     for (let tries = 0; tries < MAX_TRIES;) {
-      const edge = this.#lanes.pick(tried);
+      const edge = this.#lanes.pick(tried, movable);
       if (edge === null) {
         // Whoever waits does so from when the last socket was lost, however long the origin had taken by then.
         const wait = Math.max(began, this.#lanes.presentAt) + patience - Date.now();
