@@ -2,6 +2,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { defineCommand, renderUsage, runCommand, type CommandDef } from 'citty';
 import pc from 'picocolors';
+import { keepCode } from './code-cache.ts';
 import type { Described } from './described.ts';
 import { Failure, sentence } from './failure.ts';
 import { refuseUnknown } from './options.ts';
@@ -43,6 +44,8 @@ const main = defineCommand({
 /** Runs one command line and sets the exit code; nothing is thrown. */
 export async function run(args: readonly string[]): Promise<void> {
   const [name = '', ...rest] = args;
+  // Of sources, coverage wants to see all that is run.
+  if (import.meta.filename.endsWith('.js')) keepCode();
   // `| head` has read enough: no defect of ours. What serves has its own say, it drains first.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
@@ -106,13 +109,14 @@ async function runOne(found: CommandDef, rest: string[], parent: CommandDef): Pr
 
 /** A mistake is one sentence; anything else is a defect of ours, and says where. */
 function report(error: unknown, json: boolean): void {
-  const known =
-    error instanceof Failure || (error instanceof Error && (error.name === 'CLIError' || 'syscall' in error));
+  // By name: a command in a bundle of its own has a class of its own.
+  const failed = error instanceof Error && error.name === 'Failure';
+  const known = failed || (error instanceof Error && (error.name === 'CLIError' || 'syscall' in error));
   const message = known
     ? `${sentence(error)}${error.name === 'CLIError' ? '; --help shows what belongs there' : ''}`
     : `internal error, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
   process.stderr.write(`sallyport: ${message}\n`);
-  const details = error instanceof Failure ? error.details : {};
+  const details = failed ? (error as Failure).details : {};
   if (json) process.stdout.write(`${JSON.stringify({ ok: false, error: message, ...details })}\n`);
   process.exitCode = 1;
 }

@@ -2,7 +2,17 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -49,6 +59,7 @@ after(async () => {
 const environment = () => ({
   XDG_STATE_HOME: join(folder, 'state'),
   XDG_CONFIG_HOME: join(folder, 'config'),
+  XDG_CACHE_HOME: folder,
   SALLYPORT_EDGE: '',
 });
 const command = (...args: string[]): Promise<RunResult> =>
@@ -64,8 +75,10 @@ interface Listening {
   event(name: string): Promise<Record<string, unknown>>;
 }
 
-function listen(...args: string[]): Listening {
-  const child = spawn(process.execPath, [BIN, 'tunnel', 'listen', ...args], {
+const listen = (...args: string[]): Listening => listenBy(BIN, ...args);
+
+function listenBy(bin: string, ...args: string[]): Listening {
+  const child = spawn(process.execPath, [bin, 'tunnel', 'listen', ...args], {
     cwd: join(folder, 'project'),
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1', ...environment() },
@@ -123,6 +136,24 @@ test('a name is made up, kept for this folder and target, and the URL is printed
   const other = listen('1', '--edge', edge.url, '--json');
   assert.notEqual((await other.event('ready'))['name'], ready['name']);
   await stop(other);
+});
+
+test('as an installed package: a request goes through, and code is kept', { timeout: 60_000 }, async () => {
+  const root = join(folder, 'node_modules/sallyport');
+  const bin = join(root, 'bin/sallyport.mjs');
+  mkdirSync(join(root, 'bin'), { recursive: true });
+  copyFileSync(BIN, bin);
+  symlinkSync(join(ROOT, 'dist'), join(root, 'dist'));
+  const one = listenBy(bin, String(port), 'packed', '--edge', edge.url, '--json');
+  await one.event('ready');
+  const { body } = await edge.request({ method: 'POST', target: '/' }, 'echo');
+  assert.equal(Buffer.from(body).toString(), 'echo');
+  await stop(one);
+  assert.ok(readdirSync(join(folder, 'sallyport/code'), { recursive: true }).length > 2);
+  // What a mistake is called by a class of the other bundle.
+  const mistaken = listenBy(bin, '0');
+  assert.equal(await mistaken.exited, 1);
+  assert.match(mistaken.errors, /^sallyport: a target is a port .*\n$/);
 });
 
 test(

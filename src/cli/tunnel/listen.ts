@@ -143,7 +143,20 @@ async function run(
       );
     });
   });
-  const closeInspector = await openInspector(inspectionSocket(connector.name), {
+  const stop = (): void => stopOnSignal(connector, listener);
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  process.on('SIGHUP', stop);
+  // Nobody reads what is printed any more. Each line fails then, and none of them is a second Ctrl-C.
+  let unread = false;
+  process.stdout.on('error', () => {
+    if (!unread) stop();
+    unread = true;
+  });
+  const socket = inspectionSocket(connector.name);
+  // Signs and dials while the inspector is opened.
+  connector.start();
+  const closeInspector = await openInspector(socket, {
     connector,
     ring,
     status: () => ({
@@ -159,18 +172,10 @@ async function run(
       inspection,
       exchanges: ring.size,
     }),
+  }).catch(async (error: unknown) => {
+    await connector.close(0);
+    throw error;
   });
-  const stop = (): void => stopOnSignal(connector, listener);
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  process.on('SIGHUP', stop);
-  // Nobody reads what is printed any more. Each line fails then, and none of them is a second Ctrl-C.
-  let unread = false;
-  process.stdout.on('error', () => {
-    if (!unread) stop();
-    unread = true;
-  });
-  connector.start();
   const failure = await over;
   closeInspector();
   listener.closed(failure === null ? '' : failure.message);

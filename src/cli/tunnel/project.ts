@@ -1,6 +1,6 @@
 /** The project of this user: the operator's key, ready to sign. */
 import { thumbprint } from '../../control/signature.ts';
-import { ensureOperatorKey, readOperatorKey } from '../operator.ts';
+import { ownOperatorKey } from '../operator.ts';
 
 export interface Operator {
   readonly key: CryptoKey;
@@ -11,8 +11,7 @@ export interface Operator {
 }
 
 export async function operatorOf(): Promise<Operator> {
-  await ensureOperatorKey();
-  const { kty, crv, x, d } = readOperatorKey();
+  const { kty, crv, x, d } = await ownOperatorKey();
   const key = await crypto.subtle.importKey('jwk', { kty, crv, x, d }, 'Ed25519', false, ['sign']);
   return { key, x, project: await thumbprint(x) };
 }

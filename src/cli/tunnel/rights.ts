@@ -6,7 +6,7 @@ import type { Exposure } from '../../tunnel/capability.ts';
 import type { Credentials } from '../../tunnel/connector/connector.ts';
 import { printable } from '../accesslog.ts';
 import { Failure, sentence } from '../failure.ts';
-import { ensureOperatorKey, readOperatorKey } from '../operator.ts';
+import { ownOperatorKey } from '../operator.ts';
 
 /** `file`: JSON with `capability` and `key` (a JWK), mode 0600. Without one, the operator issues to itself. */
 export async function rightsOf(
@@ -16,8 +16,7 @@ export async function rightsOf(
   exposure: Exposure | null = null,
 ): Promise<Credentials> {
   if (file === undefined) {
-    await ensureOperatorKey();
-    return issued(readOperatorKey(), names, reach, exposure);
+    return issued(await ownOperatorKey(), names, reach, exposure);
   }
   if (exposure !== null)
     throw new Failure('how the tunnel of a capability is exposed is said by sallyport tunnel create --access');

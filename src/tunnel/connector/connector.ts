@@ -20,6 +20,7 @@ import type { SignedDial } from './carrier.ts';
 export const DEFAULT_SOCKETS = 2;
 export const MAX_CONNECTOR_SOCKETS = 16;
 export const DRAIN = 10_000; // ms that open streams have when a connector closes
+const OTHERS_AFTER = 500; // ms that the first socket has before the others dial
 const DRAIN_POLL = 20; // ms
 
 /** What proves the right to serve a tunnel. */
@@ -75,6 +76,7 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
   readonly #observer: Observer;
   #url = '';
   #ready = false;
+  #started = false; // also those behind the first
   #closed = false;
 
   constructor(options: ConnectorOptions) {
@@ -126,8 +128,16 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
   }
 
   start(): this {
-    for (const uplink of this.#uplinks) uplink.start();
+    this.#uplinks[0]!.start();
+    setTimeout(() => this.#startOthers(), OTHERS_AFTER).unref();
     return this;
+  }
+
+  /** Once the first is up, has failed or is slow: nothing that they do delays the first request. */
+  #startOthers(): void {
+    if (this.#started || this.#closed) return;
+    this.#started = true;
+    for (const uplink of this.#uplinks.slice(1)) uplink.start();
   }
 
   /** Sends a request to a service as if it came through the tunnel; `signal` ends it. Rejects with StreamReset. */
@@ -192,6 +202,7 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
 
   #up(welcome: Welcome): void {
     this.#url = welcome.url;
+    setImmediate(() => this.#startOthers());
     if (this.#ready) return;
     this.#ready = true;
     const after = performance.now() - this.#began;
@@ -200,6 +211,7 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
 
   #down(socket: number, reason: string, delay: number): void {
     const left = this.sockets;
+    this.#startOthers();
     if (left === 0 && this.#ready) {
       this.#ready = false;
       this.#began = performance.now();
