@@ -17,6 +17,7 @@ import {
 } from '../../src/tunnel/capability.ts';
 import { ackFrame, END, frame, HEAD, OPEN, readFrames, SUBPROTOCOL } from '../../src/tunnel/frame.ts';
 import { encodeResponse } from '../../src/tunnel/head.ts';
+import { MAX_TUNNELS } from '../../src/tunnel/register.ts';
 import { PING_TEXT, PONG_TEXT } from '../../src/tunnel/welcome.ts';
 
 const HEAD_204 = encodeResponse({ status: 204, reason: 'No Content', fields: [] });
@@ -115,25 +116,28 @@ export class IdleTunnel {
   }
 }
 
-export interface Operator {
-  readonly key: CryptoKey;
-  readonly x: string;
-}
-
-/** Dials `count` tunnels from number `first` on, a few at a time; resolves when all are welcome. */
-export async function openTunnels(port: number, operator: Operator, count: number, first = 0): Promise<IdleTunnel[]> {
-  const holder: ConnectorKey = await generateConnectorKey();
-  const [project, connector] = await Promise.all([thumbprint(operator.x), thumbprint(holder.x)]);
-  const names = Array.from({ length: count }, (_, index) => `t${first + index}`);
+/** Dials `count` tunnels from number `first` on, a few at a time, of the operators in turn; resolves when all are welcome. */
+export async function openTunnels(
+  port: number,
+  operators: readonly ConnectorKey[],
+  count: number,
+  first = 0,
+): Promise<IdleTunnel[]> {
+  const holder = await generateConnectorKey();
+  const connector = await thumbprint(holder.x);
   const tunnels: IdleTunnel[] = [];
   const path = TUNNEL_PATH;
-  for (let at = 0; at < count; at += MAX_NAMES) {
-    const some = names.slice(at, at + MAX_NAMES);
+  for (let at = first; at < first + count;) {
+    // Names belong to who took them first: each operator has a run of numbers.
+    const operator = Math.floor(at / MAX_TUNNELS);
+    const end = Math.min(at + MAX_NAMES, first + count, (operator + 1) * MAX_TUNNELS);
+    const names = Array.from({ length: end - at }, (_, index) => `t${at + index}`);
+    const { privateKey, x } = operators[operator]!;
     const now = Date.now();
-    const grant = { project, names: some, reach: [], connector, generation: now, expires: now + 86_400_000 };
-    const capability = await issueCapability(operator.key, { ...grant, exposure: null });
+    const grant = { names, reach: [], connector, generation: now, expires: now + 86_400_000, exposure: null };
+    const capability = await issueCapability(privateKey, { ...grant, project: await thumbprint(x) });
     const opened = await Promise.all(
-      some.map(async (name) => {
+      names.map(async (name) => {
         const dial = { host: `127.0.0.1:${port}`, path, name, service: '', socket: 0, resume: '' };
         const handshake = await signHandshake(holder, capability, dial, Date.now());
         const tunnel = new IdleTunnel(port, name, { [CAPABILITY_HEADER]: capability, [HANDSHAKE_HEADER]: handshake });
@@ -142,6 +146,7 @@ export async function openTunnels(port: number, operator: Operator, count: numbe
       }),
     );
     tunnels.push(...opened);
+    at = end;
   }
   return tunnels;
 }

@@ -15,13 +15,17 @@ function command(processes: Processes): string {
   return processes.write('sallyport.mjs', `import { run } from ${main};\nawait run(process.argv.slice(2));\n`);
 }
 
-/** An edge, with a state folder and an operator's key of its own. */
-export async function startEdge(processes: Processes, backend: string): Promise<{ pid: number; port: number }> {
+/** An edge, with a state folder and an operator's key of its own; `more` are further lines of its policy. */
+export async function startEdge(
+  processes: Processes,
+  backend: string,
+  more = '',
+): Promise<{ pid: number; port: number }> {
   const port = await freePort();
   const folder = processes.folder;
   const policy = processes.write(
     `edge-${port}.yaml`,
-    `app: bench\nhostnames: [${HOST}]\nbackends: { origin: ${backend} }\nroutes: [{ backend: origin }]\n`,
+    `app: bench\nhostnames: [${HOST}]\nbackends: { origin: ${backend} }\nroutes: [{ backend: origin }]\n${more}`,
   );
   const words = [command(processes), 'serve', policy, '--listen', `127.0.0.1:${port}`, '--allow-loopback', '--json'];
   process.env['XDG_CONFIG_HOME'] = join(folder, 'config');
