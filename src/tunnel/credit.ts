@@ -3,12 +3,13 @@
  * what came, so that a stalled client or origin costs either end at most a window.
  *
  * PERF: throughput of a stream is at most window / round trip: 256 KiB at 100 ms is 2.6 MB/s, so a stream whose window is
- * used up and granted again within a round trip has it doubled, up to MAX_STREAM_WINDOW.
+ * used up and granted again within a round trip has one WIDENED times as wide, up to MAX_STREAM_WINDOW; a lane likewise.
  *
  * A lane's credit is shared, and consumers that take nothing must not use it up. So RESERVED bytes of it are for each
  * stream that may be open, and of the rest a stream takes only while it has at most SHARE times what is left of it. While
- * a lane is short, whoever receives grants at once what was consumed, and ends streams whose consumer takes nothing for
- * STALLED. Rejected: a lane without a limit (memory), a fixed part for each stream alone (too little for one that is read).
+ * that is little, whoever receives grants at once what was consumed; while it is less than a frame, it ends streams whose
+ * consumer takes nothing for STALLED. Rejected: a lane without a limit (memory), a fixed part for each stream alone (too
+ * little for one that is read).
  */
 import { CLOSE, FrameError } from './frame.ts';
 
@@ -19,10 +20,17 @@ export const LANE_WINDOW = 4_194_304;
  * decimal numbers, how many bytes more it takes.
  */
 export const ACCESS_WINDOW = 1_048_576;
-export const MAX_STREAM_WINDOW = 4_194_304;
+export const MAX_STREAM_WINDOW = 8_388_608;
 export const MAX_LANE_WINDOW = 16_777_216;
+export const GRANT = 262_144; // bytes that are worth a frame however wide the window is: a sender that is far away waits for them
+export const WIDENED = 4;
 export const SHARE = 2;
 export const RESERVED = 2048;
+/**
+ * What of a lane's credit is not kept for other streams, and below which all that was consumed is granted at once. A stream
+ * that may send no more has sent SHARE times as much: enough for a grant, which it would wait for in vain otherwise.
+ */
+export const TIGHT = GRANT / SHARE;
 export const STALLED = 10_000; // ms
 
 /** What may still be sent. */
@@ -58,6 +66,7 @@ export interface CreditSnapshot {
 /** What the peer may still send, and what of that was consumed and not granted again yet. */
 export class ReceiveCredit {
   readonly #most: number;
+  readonly #reserved: number;
   #window: number;
   #left: number;
   #consumed = 0;
@@ -66,7 +75,9 @@ export class ReceiveCredit {
   /** By how much the last call of `consumed` widened the window. */
   widened = 0;
 
-  constructor(window: number, most: number, now: number, snapshot?: CreditSnapshot) {
+  /** `reserved`: what of the window no sender can use up alone. */
+  constructor(window: number, most: number, now: number, snapshot?: CreditSnapshot, reserved = 0) {
+    this.#reserved = reserved;
     this.#window = snapshot?.window ?? window;
     this.#left = snapshot?.left ?? window;
     this.#consumed = snapshot?.consumed ?? 0;
@@ -81,9 +92,9 @@ export class ReceiveCredit {
   get window(): number {
     return this.#window;
   }
-  /** The peer may send less than half a window. */
-  get short(): boolean {
-    return this.#left < this.#window >> 1;
+  /** What the peer may still send of what is not reserved. */
+  get spare(): number {
+    return this.#left - this.#reserved;
   }
 
   /** Bytes that arrived; throws FrameError when they are more than were granted. */
@@ -94,21 +105,23 @@ export class ReceiveCredit {
   }
 
   /**
-   * Bytes that the consumer took; how many to grant now, 0 for none: a quarter of the window is worth a frame, less is
-   * when it is `urgent`. `widened` is to be granted as well. `roundTrip` in ms, 0 when it is not known.
+   * Bytes that the consumer took; how many to grant now, 0 for none: a quarter of the window, or GRANT, is worth a frame,
+   * less is when it is `urgent`. `widened` is to be granted as well. `roundTrip` in ms, 0 when it is not known.
    */
   consumed(bytes: number, now: number, roundTrip: number, urgent: boolean): number {
     this.#consumed += bytes;
     this.#measured += bytes;
     this.widened = 0;
-    if (this.#measured >= this.#window >> 2) {
+    const quarter = (this.#window - this.#reserved) >> 2;
+    const worth = Math.min(quarter, GRANT);
+    if (this.#measured >= quarter) {
       // A quarter within half a round trip: the sender waits for us and not for the consumer.
       if (roundTrip > 0 && now - this.#measuredAt < roundTrip / 2)
-        this.widened = Math.min(this.#most, this.#window * 2) - this.#window;
+        this.widened = Math.min(this.#most, this.#window * WIDENED) - this.#window;
       this.#measured = 0;
       this.#measuredAt = now;
     }
-    if (!urgent && this.#consumed < this.#window >> 2) return (this.widened = 0);
+    if (!urgent && this.#consumed < worth && this.widened === 0) return 0;
     const grant = this.#consumed;
     this.#window += this.widened;
     this.#consumed = 0;

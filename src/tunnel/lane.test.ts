@@ -132,7 +132,7 @@ test('a consumer that takes nothing costs a window, of the stream and of the lan
   assert.deepEqual(written, []);
 });
 
-for (const count of [40, 1000])
+for (const count of [7, 8, 9, 10, 12, 16, 40, 1000])
   test(`${count} consumers that take nothing leave room for others`, async () => {
     const pair = new Pair();
     for (let i = 0; i < count; i++) void pair.edge.open(text('stalled')).write(new Uint8Array(4 * STREAM_WINDOW));
@@ -184,33 +184,35 @@ test('who takes nothing for long is ended while the lane is short, and by its ow
   assert.ok(reader.open);
 });
 
-test('a window that grew and then stalls takes no more than its share', async () => {
-  const pair = new Pair();
-  pair.connector.roundTrip = 1e6; // every grant comes soon, so windows double
-  const grown = Array.from({ length: 12 }, () => pair.edge.open(text('grown')));
-  await pair.deliver();
-  let reading = true;
-  for (const stream of pair.accepted) stream.onData = (chunk) => reading && stream.consumed(chunk.byteLength);
-  for (const stream of grown) {
-    void stream.write(new Uint8Array(40_000_000)).catch(() => {});
-    await pair.deliver(60);
-  }
-  reading = false;
-  await pair.deliver();
-  assert.ok(pair.edge.credit > 0, 'something is left');
-  const last = pair.edge.open(text('last'));
-  await pair.deliver(1);
-  const other = pair.accepted.at(-1)!;
-  let got = 0;
-  other.onData = (chunk) => {
-    got += chunk.byteLength;
-    other.consumed(chunk.byteLength);
-  };
-  const written = last.write(new Uint8Array(500_000));
-  for (let idle = 0; idle < 3;) idle = (await pair.deliver()) === 0 ? idle + 1 : 0;
-  await written;
-  assert.equal(got, 500_000);
-});
+for (const grows of [true, false])
+  test(`windows that ${grows ? 'grew' : 'did not grow'} and whose readers then stall take no more than their share`, async () => {
+    const pair = new Pair();
+    // Every grant comes soon, so windows double; or none does.
+    Object.defineProperty(pair.connector, 'roundTrip', { get: () => (grows ? 1e6 : 0), set: () => {} });
+    const grown = Array.from({ length: 12 }, () => pair.edge.open(text('grown')));
+    await pair.deliver();
+    let reading = true;
+    for (const stream of pair.accepted) stream.onData = (chunk) => reading && stream.consumed(chunk.byteLength);
+    for (const stream of grown) {
+      void stream.write(new Uint8Array(40_000_000)).catch(() => {});
+      await pair.deliver(60);
+    }
+    reading = false;
+    await pair.deliver();
+    assert.ok(pair.edge.credit > 0, 'something is left');
+    const last = pair.edge.open(text('last'));
+    await pair.deliver(1);
+    const other = pair.accepted.at(-1)!;
+    let got = 0;
+    other.onData = (chunk) => {
+      got += chunk.byteLength;
+      other.consumed(chunk.byteLength);
+    };
+    const written = last.write(new Uint8Array(500_000));
+    for (let idle = 0; idle < 3;) idle = (await pair.deliver()) === 0 ? idle + 1 : 0;
+    assert.equal(got, 500_000);
+    await written;
+  });
 
 test('streams that are reset give the lane its credit back', async () => {
   const pair = new Pair();
@@ -369,9 +371,10 @@ test('a chunk that is kept holds little more than itself', async () => {
 
 test('an idle lane is continued by another one, with its streams and offsets', async () => {
   const pair = new Pair((stream) => {
+    let tail = Promise.resolve();
     stream.onData = (chunk) => {
       stream.consumed(chunk.byteLength);
-      void stream.write(chunk);
+      tail = tail.then(() => stream.write(chunk));
     };
   });
   const first = pair.edge.open(new Uint8Array([1]));
@@ -424,4 +427,70 @@ test('a DATA without a byte, which no credit would bound, reaches nobody', async
   for (const size of [1, 0, 0, 2]) pair.edge.send(DATA, stream.id, new Uint8Array(size));
   await pair.deliver();
   assert.deepEqual(sizes, [1, 2]);
+});
+
+/** Sends `size` bytes from one end over a wire that delays by `oneWay` ms; how many round trips it takes. */
+async function roundTrips(size: number, oneWay: number, from: 'edge' | 'connector'): Promise<number> {
+  let now = 0; // of a process that has just started
+  const wire: { due: number; to: Lane; message: Uint8Array }[] = [];
+  const seen = { bytes: 0 };
+  const takes = (stream: TunnelStream): void => {
+    stream.onData = (chunk) => {
+      seen.bytes += chunk.byteLength;
+      stream.consumed(chunk.byteLength);
+    };
+  };
+  const accepted: TunnelStream[] = [];
+  const options = { now: () => now, onGoaway: () => {} };
+  const edge = new Lane({ ...options, role: 'edge', onStream: () => assert.fail() });
+  const onStream = (stream: TunnelStream): void => {
+    accepted.push(stream);
+    takes(stream);
+  };
+  const connector = new Lane({ ...options, role: 'connector', onStream });
+  const to = (lane: Lane) => (message: Uint8Array) => wire.push({ due: now + oneWay, to: lane, message });
+  edge.attach(to(connector), 0);
+  connector.attach(to(edge), 0);
+  const opened = edge.open(text('far'));
+  takes(opened);
+  const turn = async (): Promise<void> => {
+    await settle();
+    const next = wire.shift()!;
+    now = Math.max(now, next.due);
+    next.to.receive(next.message);
+  };
+  while (accepted.length === 0) await turn();
+  await settle();
+  now += 10_000;
+  const began = now;
+  const written = (from === 'edge' ? opened : accepted[0]!).write(new Uint8Array(size));
+  while (seen.bytes < size) await turn();
+  await written;
+  return (now - began) / (2 * oneWay);
+}
+
+for (const from of ['edge', 'connector'] as const)
+  test(`a window grows within a few round trips to what one stream may have, from the ${from}`, async () => {
+    // 64 MiB in windows of 256 KiB, 1 MiB, 4 MiB and 8 MiB are 11 round trips; more tell how long one is.
+    const trips = await roundTrips(67_108_864, 25, from);
+    assert.ok(trips <= 13, `${trips} round trips`);
+  });
+
+test('bytes that are reused while a write waits arrive as they were', async () => {
+  const got: Uint8Array[] = [];
+  const pair = new Pair((stream) => {
+    stream.onData = (chunk) => {
+      got.push(chunk.slice());
+      stream.consumed(chunk.byteLength);
+    };
+  });
+  const stream = pair.edge.open(text('reused'));
+  const room = new Uint8Array(2 * STREAM_WINDOW).fill(1);
+  const written = stream.write(room, true);
+  room.fill(2);
+  await pair.deliver();
+  await written;
+  const bytes = Buffer.concat(got);
+  assert.equal(bytes.length, room.length);
+  assert.ok(bytes.every((byte) => byte === 1));
 });

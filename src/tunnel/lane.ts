@@ -2,7 +2,7 @@
  * A lane: the protocol of one WebSocket at a time, for either end, with no transport and no timer of its own. It outlives
  * its socket: within the grace another one takes over, and what was under way goes on where it was (see replay.ts).
  */
-import { LANE_WINDOW, MAX_LANE_WINDOW, ReceiveCredit, RESERVED, SendCredit, STALLED } from './credit.ts';
+import { LANE_WINDOW, MAX_LANE_WINDOW, ReceiveCredit, RESERVED, SendCredit, STALLED, TIGHT } from './credit.ts';
 import {
   ACK,
   ackFrame,
@@ -14,6 +14,7 @@ import {
   GOAWAY,
   HEAD,
   MAX_FRAMES,
+  MAX_PAYLOAD,
   MAX_STREAM,
   OPEN,
   PING,
@@ -39,8 +40,8 @@ export type { LaneOptions, LaneSnapshot } from './lane-options.ts';
 
 export const MAX_STREAMS = 1024; // open on one lane at a time
 // PERF: an ACK is a message of its own, so it waits until it says something; see `idle`.
-const ACK_BYTES = 131_072; // received after which one is due
-const PING_MS = 5000; // between two looks at the round trip, while data comes in
+const ACK_BYTES = 524_288; // received after which one is due
+const PING_MS = 1000; // between two looks at the round trip, while streams are opened or data comes in
 
 export class Lane implements StreamLane {
   readonly #options: LaneOptions;
@@ -59,9 +60,10 @@ export class Lane implements StreamLane {
   #kept = false;
   #holders: Holder[] | null = null;
   #acked = 0;
-  #pingedAt = 0;
+  #pingedAt = -Infinity;
+  #measured = false; // the round trip of the socket that is there
   #draining = false;
-  #wasShort = false;
+  #wasTight = false;
   #peerDrains = false;
   roundTrip = 0;
 
@@ -79,7 +81,8 @@ export class Lane implements StreamLane {
     this.#outbox = new Outbox(buffers);
     this.#replay = new Replay(snapshot?.sent ?? 0, buffers);
     this.#sendCredit = new SendCredit(snapshot?.credit ?? LANE_WINDOW);
-    this.#receiveCredit = new ReceiveCredit(LANE_WINDOW, MAX_LANE_WINDOW, options.now(), snapshot?.receive);
+    const reserved = MAX_STREAMS * RESERVED;
+    this.#receiveCredit = new ReceiveCredit(LANE_WINDOW, MAX_LANE_WINDOW, options.now(), snapshot?.receive, reserved);
   }
 
   /** What another Lane needs to go on in the place of this one; what was sent and not acknowledged is not in it. */
@@ -130,13 +133,13 @@ export class Lane implements StreamLane {
   get spare(): number {
     return this.#sendCredit.left - MAX_STREAMS * RESERVED;
   }
-  get short(): boolean {
-    return this.#receiveCredit.short;
+  get tight(): boolean {
+    return this.#receiveCredit.spare < TIGHT;
   }
 
-  /** Ends streams whose consumer has taken nothing for long, if the lane is short; to be called now and then. */
+  /** Ends streams whose consumer has taken nothing for long, if others wait for them; to be called now and then. */
   relieve(): void {
-    if (!this.short) return;
+    if (this.#receiveCredit.spare >= MAX_PAYLOAD) return;
     const now = this.now();
     for (const stream of [...this.#streams.values()])
       if (now - stream.stalledSince(now) > STALLED)
@@ -155,6 +158,8 @@ export class Lane implements StreamLane {
     const missing = this.#replay.from(peerReceived);
     if (missing === null) return false;
     this.#transport = transport;
+    this.#pingedAt = -Infinity;
+    this.#measured = false;
     this.#acked = this.#received;
     for (const message of missing) transport(message);
     this.#flush();
@@ -182,6 +187,8 @@ export class Lane implements StreamLane {
     this.#nextId += 2;
     this.#streams.set(stream.id, stream);
     this.send(OPEN, stream.id, payload);
+    // How far the peer is, is known when the first bytes of the answer come.
+    this.#ping();
     return stream;
   }
 
@@ -239,9 +246,9 @@ export class Lane implements StreamLane {
     const stream = this.#streams.get(id);
     if (type === DATA) {
       this.#receiveCredit.arrived(payload.byteLength, 'the lane');
-      if (this.short && !this.#wasShort) {
+      if (this.tight && !this.#wasTight) {
         // From here on credit goes back at once, and what was kept for a later frame goes now.
-        this.#wasShort = true;
+        this.#wasTight = true;
         this.consumed(0);
         for (const open of this.#streams.values()) open.grant(0);
       }
@@ -301,9 +308,9 @@ export class Lane implements StreamLane {
 
   consumed(bytes: number): void {
     const credit = this.#receiveCredit;
-    const grant = credit.consumed(bytes, this.now(), this.roundTrip, credit.short);
-    if (grant > 0) this.sendWindow(0, grant + credit.widened, 0);
-    this.#wasShort = credit.short;
+    const grant = credit.consumed(bytes, this.now(), this.roundTrip, this.tight);
+    if (grant + credit.widened > 0) this.sendWindow(0, grant + credit.widened, 0);
+    this.#wasTight = this.tight;
   }
 
   wait(stream: TunnelStream): void {
@@ -369,6 +376,10 @@ export class Lane implements StreamLane {
     if (payload.byteLength !== 8) throw new FrameError(CLOSE.malformed, 'a PONG of a wrong length');
     const sent = new DataView(payload.buffer, payload.byteOffset).getFloat64(0);
     // Only the answer to the last one counts; anything else a peer makes up is not believed.
-    if (sent === this.#pingedAt) this.roundTrip = Math.max(1, this.now() - sent);
+    if (sent !== this.#pingedAt) return;
+    // The shortest: what queues of a busy moment add would widen windows, and so the queues.
+    const shortest = this.#measured ? this.roundTrip : Infinity;
+    this.roundTrip = Math.max(1, Math.min(this.now() - sent, shortest));
+    this.#measured = true;
   }
 }

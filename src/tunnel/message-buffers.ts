@@ -1,5 +1,5 @@
 /**
- * Memory for the messages of a lane. PERF: a bulk transfer sends a message of 128 KiB for every few reads; memory that is
+ * Memory for the messages of a lane. PERF: a bulk transfer sends a message of 192 KiB for every read or two; memory that is
  * made, cleared and collected for each costs more than what is done with it.
  *
  * SAFETY: a message comes back once the peer has said that it has it, so nobody sends from it any more; whoever takes the
@@ -8,9 +8,9 @@
  */
 import { FRAME_BYTES, MAX_PAYLOAD } from './frame.ts';
 
-export const FLUSH_BYTES = 131_072; // of a message: more go into the next one
-/** The longest message: one that was not long enough yet, and a frame. */
-export const SLAB = FLUSH_BYTES + FRAME_BYTES + MAX_PAYLOAD;
+/** The longest message: one that was not long enough yet, and a frame. Whoever keeps a frame of it keeps a quarter. */
+export const SLAB = 4 * MAX_PAYLOAD;
+export const FLUSH_BYTES = SLAB - FRAME_BYTES - MAX_PAYLOAD; // of a message: more go into the next one
 
 export class MessageBuffers {
   readonly #most: number;

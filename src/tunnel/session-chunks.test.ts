@@ -36,3 +36,15 @@ test('large chunks are not copied', () => {
   assert.equal(waiting.take().byteLength, 3 * JOINED);
   assert.equal(waiting.take().byteLength, 0);
 });
+
+test('what is taken at a time has an end; a chunk beyond it is taken alone', () => {
+  const waiting = new WaitingChunks();
+  for (const size of [3, 2, 1]) waiting.push(new Uint8Array(size * JOINED));
+  assert.deepEqual(
+    [5 * JOINED, 2 * JOINED, JOINED].map((most) => waiting.take(most).byteLength),
+    [5 * JOINED, JOINED, 0],
+  );
+  for (const size of [3, 2]) waiting.push(new Uint8Array(size * JOINED));
+  assert.equal(waiting.take(1).byteLength, 3 * JOINED);
+  assert.equal(waiting.take(1).byteLength, 2 * JOINED);
+});

@@ -26,10 +26,15 @@ export class WaitingChunks {
     this.#chunks.push(last);
   }
 
-  /** All that is there, as one chunk. */
-  take(): Uint8Array {
+  /** What is there, as one chunk: the first, and others for as long as that makes no more than `most` bytes. */
+  take(most = Infinity): Uint8Array {
     const chunks = this.#chunks;
-    this.#chunks = [];
-    return chunks.length === 1 ? chunks[0]! : joinBytes(chunks);
+    let count = 0;
+    for (let bytes = 0; count < chunks.length; count++) {
+      bytes += chunks[count]!.byteLength;
+      if (count > 0 && bytes > most) break;
+    }
+    const taken = chunks.splice(0, count);
+    return count === 1 ? taken[0]! : joinBytes(taken);
   }
 }

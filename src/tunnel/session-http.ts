@@ -14,7 +14,9 @@ import { WaitingChunks } from './session-chunks.ts';
 
 // Of a request body at a time. PERF: more at a time is fewer turns, a quarter of an upload's CPU; a short body needs no room.
 const FIRST_READ = 16_384;
-const MOST_READ = 262_144;
+const MOST_READ = 393_216;
+/** Of a response body at a time: what the client has taken is granted again, so that more comes while it takes the rest. */
+const MOST_WRITTEN = 262_144;
 
 export interface Ask {
   readonly kind: number; // as OPEN has it
@@ -171,7 +173,7 @@ class Answer {
     try {
       for (;;) {
         if (this.#chunks.count > 0) {
-          const chunk = this.#chunks.take();
+          const chunk = this.#chunks.take(MOST_WRITTEN);
           const { byteLength } = chunk;
           await writer.write(chunk);
           // Consumed: the client's side has taken it.

@@ -20,7 +20,7 @@ export interface StreamLane {
   /** What of them is not kept for other streams; below 0 when even that is in use. */
   readonly spare: number;
   /** The peer has little of the lane's credit left. */
-  readonly short: boolean;
+  readonly tight: boolean;
   /** Milliseconds of a round trip, 0 when not known. */
   readonly roundTrip: number;
   now(): number;
@@ -124,9 +124,9 @@ export class TunnelStream {
 
   /**
    * Sends bytes as credit allows; resolves when all are on their way, so that a slow peer slows the writer. One write at
-   * a time. Rejects with StreamReset. The bytes are the caller's again at once.
+   * a time. Rejects with StreamReset. The bytes are the caller's again when it resolves, and where they are `reused` at once.
    */
-  write(bytes: Uint8Array): Promise<void> {
+  write(bytes: Uint8Array, reused = false): Promise<void> {
     this.#check();
     if (this.#write !== null) throw new Error('one write at a time');
     if (bytes.byteLength === 0) return DONE;
@@ -135,9 +135,11 @@ export class TunnelStream {
     this.#write = write;
     this.resume();
     if (this.#write === null) return DONE;
-    // SAFETY: not `slice`, which is a view where the bytes are a Buffer.
-    write.bytes = new Uint8Array(bytes.subarray(write.at));
-    write.at = 0;
+    if (reused) {
+      // SAFETY: not `slice`, which is a view where the bytes are a Buffer.
+      write.bytes = new Uint8Array(bytes.subarray(write.at));
+      write.at = 0;
+    }
     return new Promise((done, failed) => {
       write.done = done;
       write.failed = failed;
@@ -182,11 +184,11 @@ export class TunnelStream {
     this.grant(taken);
   }
 
-  /** Gives credit back: for `taken` bytes more, and for all that was consumed where the lane is short of it. */
+  /** Gives credit back: for `taken` bytes more, and for all that was consumed where the lane has little left. */
   grant(taken: number): void {
     if (this.#finished || this.#reset !== null) return;
     const lane = this.#lane;
-    const grant = this.#receive.consumed(taken, lane.now(), lane.roundTrip, lane.short);
+    const grant = this.#receive.consumed(taken, lane.now(), lane.roundTrip, lane.tight);
     if (grant > 0) lane.sendWindow(this.id, grant, 0);
     if (this.#receive.widened > 0) lane.sendWindow(this.id, this.#receive.widened, WIDER);
   }

@@ -27,7 +27,7 @@ export class Outflow {
   push(bytes: Uint8Array): void {
     // What reads may read into the same memory again.
     if (this.#busy) this.#queue.push(new Uint8Array(bytes));
-    else if (!this.#write(bytes)) this.#source.pause();
+    else if (!this.#write(bytes, true)) this.#source.pause();
   }
 
   /** Runs once everything is on its way. */
@@ -37,8 +37,8 @@ export class Outflow {
   }
 
   /** False while what follows has to wait. */
-  #write(bytes: Uint8Array): boolean {
-    const write = this.#stream.write(bytes);
+  #write(bytes: Uint8Array, reused: boolean): boolean {
+    const write = this.#stream.write(bytes, reused);
     const until = this.#stream.writing ? write : this.#congestion();
     if (until === null) return true;
     this.#busy = true;
@@ -53,7 +53,7 @@ export class Outflow {
     this.#busy = false;
     if (!this.#stream.open) return;
     for (let bytes = this.#queue.shift(); bytes !== undefined; bytes = this.#queue.shift())
-      if (!this.#write(bytes)) return;
+      if (!this.#write(bytes, false)) return;
     this.#source.resume();
     const last = this.#last;
     this.#last = null;

@@ -7,8 +7,9 @@
  */
 import { Socket, type OnReadOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { MAX_PAYLOAD } from '../frame.ts';
 
-const room = Buffer.allocUnsafeSlow(131_072);
+const room = Buffer.allocUnsafeSlow(3 * MAX_PAYLOAD); // as many frames as a message has
 
 /** Option of `net.connect`. `this` of the callback is the socket. */
 export function reading(read: (this: Socket, bytes: Buffer) => void): OnReadOpts {
