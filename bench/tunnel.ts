@@ -8,7 +8,7 @@
  * `rate.*`    requests a second over 32 connections that stay open (wrk); `direct` is Sallyport in front of the origin
  *             with no tunnel.
  * `p50.*`, `p99.*`  of requests that are due at a fixed rate (bench/tunnel/load.ts), whatever became of those before.
- * `down.*`, `up.*`  one body of 64 MB; `far.down.*`: with the 25 ms, where windows count.
+ * `down.*`, `up.*`  one body of 64 MB; `far.down.*`, `far.up.*`: with the 25 ms, where windows count.
  * `rest.edge.*`, `rest.connector.*`  resident memory of each end after the first answer, all its processes;
  *             `stalled.*`: what both gain while a client has asked for 1 GB and reads none of it.
  * `cpu.edge.*`, `cpu.connector.*`  CPU time for a request, in bursts of 300, peer after peer.
@@ -174,6 +174,7 @@ async function measureFar(
     for (const one of contestants) {
       keep(one, 'far.first', round === 0 ? one.tunnel.firstByte : await one.tunnel.again());
       keep(one, 'far.down', await download(one.tunnel.port, HOST, '/bulk', BULK));
+      keep(one, 'far.up', await upload(one.tunnel.port, HOST, '/sink', BULK));
     }
   }
   for (const { tunnel } of contestants) await tunnel.stop();
@@ -184,6 +185,7 @@ async function measureFar(
 const ABOUT: Readonly<Record<string, readonly [what: string, unit: string]>> = {
   'far.first': ['from start of the connector to the first answer, ends 50 ms apart', 'ms'],
   'far.down': ['download of 64 MB, ends 50 ms apart', 'MB/s'],
+  'far.up': ['upload of 64 MB, ends 50 ms apart', 'MB/s'],
   'rest.edge': ['resident at rest, public end', 'MB'],
   'rest.connector': ['resident at rest, private end', 'MB'],
   stalled: ['gained by a reader that stalls, both ends', 'MB'],
