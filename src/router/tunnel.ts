@@ -124,9 +124,11 @@ async function admit(
   const admission = await admitted(namespace, env, claim, service);
   if (!admission.admitted) return refusal(admission.status, admission.code, admission.reason);
   const { sessions } = admission;
-  if (purpose === 'access') return await visit(namespace, tunnel, sessions, { project, service, generation, expires });
   const resume = resumeOf(request.headers.get(RESUME_HEADER), rights);
   if (resume === null) return refusal(401, CLOSE.unauthorised, 'the handshake is for the resume of another lane');
+  const { connector, names } = capability;
+  const dialled = { tunnel, project, connector, generation, expires, peer, resume, sessions };
+  if (purpose === 'access') return await visit(namespace, { ...dialled, url: '', service, names });
   if (admission.fresh) {
     // A tunnel that its project's registry does not have could be neither listed nor revoked.
     const record = await registryOf(env, project)?.claim(tunnel, now);
@@ -134,8 +136,7 @@ async function admit(
     await namespace.getByName(sessionName(tunnel, 0)).listed();
   }
   const url = publicUrl(protocol, host, rights, policy);
-  const { connector } = capability;
-  const lane = { tunnel, project, connector, generation, expires, peer, resume, url, sessions };
+  const lane = { ...dialled, url };
   const session = handshake.socket % sessions;
   const last = sessionOfLane(readResume(resume)?.lane ?? '');
   if (last !== null && last !== session) {
@@ -152,26 +153,33 @@ function enter(namespace: TunnelSessionNamespace, lane: LaneRequest): Promise<Re
   });
 }
 
-/** A guest's socket: sessions in turn, from any on; the first is asked again at last, and may wait for a connector. */
-async function visit(
-  namespace: TunnelSessionNamespace,
-  tunnel: string,
-  sessions: number,
-  guest: Guest,
-): Promise<Response> {
-  const headers = { upgrade: 'websocket', [GUEST_HEADER]: JSON.stringify(guest) };
-  const first = Math.floor(Math.random() * sessions);
+/**
+ * A guest's socket: sessions in turn, from any on; the first is asked again at last, and may wait for a connector. One that
+ * resumes has to go where it was.
+ */
+async function visit(namespace: TunnelSessionNamespace, guest: Omit<Guest, 'session' | 'returns'>): Promise<Response> {
+  const { tunnel, sessions, service, resume } = guest;
+  const held = resume === '' ? -1 : (sessionOfLane(readResume(resume)?.lane ?? '') ?? sessions);
+  if (held >= sessions) return refusal(410, CLOSE.gone, 'the edge has not kept the connection');
+  const first = held >= 0 ? held : Math.floor(Math.random() * sessions);
   for (let turn = 0; ; turn++) {
-    const waits = sessions === 1 || turn === sessions;
-    const session = namespace.getByName(sessionName(tunnel, (first + turn) % sessions));
+    const waits = held >= 0 || sessions === 1 || turn === sessions;
+    const index = (first + turn) % sessions;
+    const session = namespace.getByName(sessionName(tunnel, index));
     const known = sessions === 1 ? '' : `${sessions}${waits ? 'w' : ''}`;
-    const answer = await session.fetch(`http://session/a${known}:${guest.service}`, { headers });
+    const headers = {
+      upgrade: 'websocket',
+      [GUEST_HEADER]: JSON.stringify({ ...guest, session: index, returns: resume !== '' }),
+    };
+    const answer = await session.fetch(`http://session/a${known}:${service}`, { headers });
     const reason = answer.headers.get(FAILURE_HEADER);
     if (reason === null) return answer;
-    if (waits || answer.status !== 503)
-      return refusal(answer.status, answer.status === 403 ? CLOSE.revoked : CLOSE.draining, reason);
+    if (waits || answer.status !== 503) return refusal(answer.status, CODES[answer.status] ?? CLOSE.draining, reason);
   }
 }
+
+/** Close codes that say the same as an answer of a session. */
+const CODES: Readonly<Record<number, number>> = { 403: CLOSE.revoked, 410: CLOSE.gone };
 
 /** Tells every connector of this process to go elsewhere; what is open goes on. How many sockets were told. */
 export async function drainTunnels({ TUNNEL_SESSION: namespace }: Env, reason: string): Promise<number> {

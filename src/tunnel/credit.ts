@@ -15,11 +15,9 @@ import { CLOSE, FrameError } from './frame.ts';
 
 export const STREAM_WINDOW = 262_144; // bytes, at the beginning
 export const LANE_WINDOW = 4_194_304;
-/**
- * Of a socket of `access`, from guest to edge. A socket that sleeps cannot be read slowly, so the edge says in texts, as
- * decimal numbers, how many bytes more it takes.
- */
+/** The most of a stream of `access` at the edge, to the service and from it. */
 export const ACCESS_WINDOW = 1_048_576;
+export const ACCESS_ANSWER_WINDOW = 2_097_152;
 export const MAX_STREAM_WINDOW = 8_388_608;
 export const MAX_LANE_WINDOW = 16_777_216;
 export const GRANT = 262_144; // bytes that are worth a frame however wide the window is: a sender that is far away waits for them
@@ -65,7 +63,7 @@ export interface CreditSnapshot {
 
 /** What the peer may still send, and what of that was consumed and not granted again yet. */
 export class ReceiveCredit {
-  readonly #most: number;
+  #most: number;
   readonly #reserved: number;
   #window: number;
   #left: number;
@@ -87,6 +85,11 @@ export class ReceiveCredit {
 
   snapshot(): CreditSnapshot {
     return { window: this.#window, left: this.#left, consumed: this.#consumed };
+  }
+
+  /** The window grows no further than this. */
+  limit(most: number): void {
+    this.#most = Math.max(this.#window, Math.min(most, this.#most));
   }
 
   get window(): number {

@@ -45,6 +45,7 @@ export const CLOSE = {
   revoked: 4403,
   silent: 4408,
   taken: 4409,
+  gone: 4410, // what was to go on is not there any more
   limit: 4413,
   draining: 4503,
 } as const;

@@ -10,10 +10,14 @@ export interface LaneOptions {
   /** A stream closed; `open` are left. */
   readonly onClosed?: (open: number) => void;
   readonly now: () => number;
+  /** The peer has more of what was sent, see `unacknowledged`. */
+  readonly onAcknowledged?: () => void;
   /** Runs a callback soon: all that is sent until then is one message. Default: a microtask. */
   readonly soon?: (run: () => void) => void;
   /** Slabs of memory (message-buffers.ts) that are kept for the next messages while something is going on; default 0. */
   readonly spareSlabs?: number;
+  /** Bytes that are kept for a resume; default MAX_REPLAY. */
+  readonly maxReplay?: number;
 }
 
 /** Numbers and flags only, so that it may be kept as JSON. */

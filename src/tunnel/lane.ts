@@ -79,7 +79,7 @@ export class Lane implements StreamLane {
     this.roundTrip = snapshot?.roundTrip ?? 0;
     const buffers = new MessageBuffers(options.spareSlabs ?? 0);
     this.#outbox = new Outbox(buffers);
-    this.#replay = new Replay(snapshot?.sent ?? 0, buffers);
+    this.#replay = new Replay(snapshot?.sent ?? 0, buffers, options.maxReplay);
     this.#sendCredit = new SendCredit(snapshot?.credit ?? LANE_WINDOW);
     const reserved = MAX_STREAMS * RESERVED;
     this.#receiveCredit = new ReceiveCredit(LANE_WINDOW, MAX_LANE_WINDOW, options.now(), snapshot?.receive, reserved);
@@ -115,6 +115,10 @@ export class Lane implements StreamLane {
   /** Offset behind everything that arrived, for a resume. */
   get received(): number {
     return this.#received;
+  }
+  /** Bytes that the peer is not known to have. */
+  get unacknowledged(): number {
+    return this.#replay.kept + this.#outbox.length;
   }
   get attached(): boolean {
     return this.#transport !== null;
@@ -165,6 +169,7 @@ export class Lane implements StreamLane {
     this.#flush();
     // The edge opens nothing on a socket before it knows that its welcome has arrived.
     if (this.#options.role === 'connector') this.#acknowledge();
+    this.#options.onAcknowledged?.();
     return true;
   }
 
@@ -230,7 +235,7 @@ export class Lane implements StreamLane {
     if (type === OPEN) return this.#opened(id, payload);
     if (type === ACK) {
       if (!this.#replay.acknowledge(readAck(one))) throw new FrameError(CLOSE.malformed, 'an ACK of what was not sent');
-      return;
+      return this.#options.onAcknowledged?.();
     }
     if (type === PING) return this.#control(frame(PONG, 0, payload.subarray(0, 8)));
     if (type === PONG) return this.#ponged(payload);

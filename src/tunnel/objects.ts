@@ -26,15 +26,6 @@ export const LANE_HEADER = 'x-sallyport-lane';
 /** Of the socket of an `access` on its way to an object: a Guest as JSON. */
 export const GUEST_HEADER = 'x-sallyport-guest';
 
-/** Who reaches a service by `access`; what ends when its right does. */
-export interface Guest {
-  /** Thumbprint of its operator's key. */
-  readonly project: string;
-  readonly service: string;
-  readonly generation: number; // of its capability
-  readonly expires: number; // of the same, ms since the epoch
-}
-
 /** What a worker has proven of a connector before it asks an object anything. */
 export interface Claim {
   readonly tunnel: string;
@@ -85,6 +76,13 @@ export interface LaneRequest {
   readonly session: number;
   /** The socket belongs to another session by now: it resumes its lane here, or is refused. */
   readonly returns: boolean;
+}
+
+/** Who reaches a service by `access`, over a lane of its own that has one stream; both end when its right does. */
+export interface Guest extends LaneRequest {
+  readonly service: string;
+  /** Tunnels that the capability covers: what the policy lets reach others. */
+  readonly names: readonly string[];
 }
 
 export interface LaneStatus {

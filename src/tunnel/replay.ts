@@ -10,10 +10,12 @@ export class Replay {
   #next: number; // offset of the next byte to be sent
   #lost = false;
 
+  readonly #most: number;
   readonly #free: { give(message: Uint8Array): void } | null;
 
   /** `sent`: bytes that were sent and are not kept. `free` gets messages that need not be kept any more. */
-  constructor(sent = 0, free: { give(message: Uint8Array): void } | null = null) {
+  constructor(sent = 0, free: { give(message: Uint8Array): void } | null = null, most = MAX_REPLAY) {
+    this.#most = most;
     this.#free = free;
     this.#first = this.#next = sent;
   }
@@ -35,7 +37,7 @@ export class Replay {
       return;
     }
     this.#messages.push(message);
-    if (this.kept <= MAX_REPLAY) return;
+    if (this.kept <= this.#most) return;
     // The peer takes bytes and acknowledges none: it cannot be resumed, and need not cost memory either.
     this.#lost = true;
     this.#messages = [];

@@ -3,7 +3,6 @@
  * what a stream needs to go on.
  */
 import type { Watch } from './exchange.ts';
-import type { Guest } from './objects.ts';
 import type { EdgeLanes, HibernatingSocket, SocketContext } from './session-lanes.ts';
 import { Client, type ClientAttachment, RESTART, type Sums, type Visit } from './session-websocket.ts';
 import type { ShownSocket } from './shown.ts';
@@ -19,8 +18,6 @@ export class Clients {
   readonly #context: SocketContext;
   readonly #clients = new Map<HibernatingSocket, Client>();
   readonly #sums: Sums = { queued: 0, assembled: 0 };
-  /** Guests whose stream is not open yet: a right may end while they wait for it. */
-  readonly #arriving = new Set<Guest>();
 
   /** Takes up the sockets that slept; the lanes have theirs already. */
   constructor(context: SocketContext, lanes: EdgeLanes) {
@@ -44,18 +41,10 @@ export class Clients {
     return true;
   }
 
-  /** A guest asks for a stream. Calls back with what says that it does so no more. */
-  arrive(guest: Guest): () => void {
-    this.#arriving.add(guest);
-    return () => this.#arriving.delete(guest);
-  }
-
-  /** Joins a client's socket and a stream whose head said yes. False: the guest's right has ended meanwhile. */
-  accept(socket: HibernatingSocket, visit: Visit, stream: TunnelStream, watch: Watch | null = null): boolean {
-    if (visit.guest !== null && !this.#arriving.has(visit.guest)) return false;
+  /** Joins a client's socket and a stream whose head said yes. */
+  accept(socket: HibernatingSocket, visit: Visit, stream: TunnelStream, watch: Watch | null = null): void {
     this.#context.acceptWebSocket(socket, [TAG]);
     this.#add(socket, visit, stream).watch = watch;
-    return true;
   }
 
   #add(socket: HibernatingSocket, visit: Visit, stream: TunnelStream): Client {
@@ -65,14 +54,6 @@ export class Clients {
     });
     this.#clients.set(socket, client);
     return client;
-  }
-
-  /** Ends those that guests have open whose right has ended, and lets none in that was on its way. How many. */
-  cut(ended: (guest: Guest) => boolean, code: number, reason: string): number {
-    for (const guest of this.#arriving) if (ended(guest)) this.#arriving.delete(guest);
-    const cut = [...this.#clients.values()].filter(({ visit: { guest } }) => guest !== null && ended(guest));
-    for (const client of cut) client.end(code, reason);
-    return cut.length;
   }
 
   /** Those that are open, for who begins to look: as many as MAX_LISTED. */

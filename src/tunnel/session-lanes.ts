@@ -1,112 +1,50 @@
 /**
- * The lanes of a session object: one for each socket of a connector, and for GRACE after it dropped. Sockets sleep with
- * the object; what a lane needs to go on after that lies in the socket's attachment, written when nothing is going on.
+ * The lanes of a session object: one for each socket of a connector, or of a guest, and for GRACE after it dropped. Sockets
+ * sleep with the object; what a lane needs to go on after that lies in the socket's attachment, written when nothing is
+ * going on.
  */
 import { CLOSE, FrameError } from './frame.ts';
-import { Lane, type LaneSnapshot } from './lane.ts';
+import { EdgeLane, type HibernatingSocket, type LaneKind, type SocketContext } from './session-lane.ts';
+import type { LaneSnapshot } from './lane.ts';
 import { closeReason } from './message.ts';
 import { laneName, type LaneRequest, type LaneStatus } from './objects.ts';
 import { base64url } from './sealed.ts';
 import { GRACE, readResume, writeWelcome } from './welcome.ts';
 
+export type { EdgeLane, HibernatingSocket, SocketContext } from './session-lane.ts';
+
 export const MAX_LANES = 256; // of one session
 export const SILENT = 75_000; // ms without a ping or a frame after which a socket counts as dead; three pings
 export const MISSED = 30_000; // ms for which a connector that is gone is expected back
 const ELSEWHERE_AFTER = 200; // ms that a dropped socket has to come back before requests go to another lane
-const BATCH_FROM = 4; // streams open on a lane
 export const MAX_UNSENT = 33_554_432; // bytes for one connector that its socket may hold back; twice the largest window
-const SPARE_SLABS = 4; // of a lane
-const TAG = 'lane';
 
-/** A hibernating WebSocket, as far as it is used here. */
-export interface HibernatingSocket {
-  send(message: string | Uint8Array): void;
-  close(code?: number, reason?: string): void;
-  serializeAttachment(value: unknown): void;
-  deserializeAttachment(): unknown;
-  /** Bytes that `send` took and that have not left; where the runtime does not say, undefined. */
-  readonly bufferedAmount?: number;
-}
+const CONNECTORS: LaneKind = { tag: 'lane', most: MAX_LANES, unsent: MAX_UNSENT, spareSlabs: 4, single: false };
 
-/** What the object's state gives, as far as it is used here. */
-export interface SocketContext {
-  acceptWebSocket(socket: HibernatingSocket, tags: string[]): void;
-  getWebSockets(tag: string): HibernatingSocket[];
-  getWebSocketAutoResponseTimestamp(socket: HibernatingSocket): Date | null;
-}
-
-interface Attachment {
-  readonly request: LaneRequest;
+interface Attachment<Request> {
+  readonly request: Request;
   readonly id: string;
   readonly token: string;
   readonly since: number;
   readonly heard: number;
   readonly snapshot: LaneSnapshot;
+  readonly note: unknown;
 }
 
-export class EdgeLane {
-  readonly id: string;
-  readonly token: string;
-  /** Of the socket that came last: each brings rights of its own. */
-  request: LaneRequest;
-  readonly since: number;
-  readonly lane: Lane;
-  socket: HibernatingSocket | null = null;
-  /** When a frame arrived last, ms since the epoch; pings are answered without anybody knowing. */
-  heard: number;
-  /** Requests that wait for an answer to begin and may ask another lane instead. */
-  readonly movable = new Set<() => void>();
-  expiry: ReturnType<typeof setTimeout> | null = null;
-  /** The next socket, or the first word on this one, takes long: requests need not wait for it. */
-  late = false;
-
-  constructor(request: LaneRequest, id: string, token: string, since: number, snapshot: LaneSnapshot | null) {
-    this.request = request;
-    this.id = id;
-    this.token = token;
-    this.since = this.heard = since;
-    this.lane = new Lane(
-      {
-        role: 'edge',
-        now: Date.now,
-        // PERF: each request is an event of its own here, so only a later turn can put those of several into one message.
-        // Ratio of the edge's CPU per request to a direct dial's, 32 connections: 1.7 without, 1.4 with. With few streams
-        // there is nothing to wait for; and no `queueMicrotask`, whose wrapped function lives until a full collection.
-        spareSlabs: SPARE_SLABS,
-        soon: (run) => (this.lane.size < BATCH_FROM ? void Promise.resolve().then(run) : void setTimeout(run, 0)),
-        // A connector opens no streams: what it wants of others goes through `access`, where it is asked who it is.
-        onStream: () => {
-          throw new FrameError(CLOSE.malformed, 'streams are opened by the edge');
-        },
-        onGoaway: () => {},
-      },
-      snapshot,
-    );
-  }
-
-  /**
-   * The connector has spoken, so it knows of this lane. One whose welcome was lost on the way asks for no resume: until then
-   * the lane carries nothing but what may be asked of another one, and does not outlive its socket.
-   */
-  greeted = false;
-
-  isUsable(now: number): boolean {
-    return this.socket !== null && this.lane.accepting && this.request.expires > now;
-  }
-}
-
-export class EdgeLanes {
+export class EdgeLanes<Request extends LaneRequest = LaneRequest> {
   readonly #context: SocketContext;
-  readonly #lanes = new Map<string, EdgeLane>();
-  readonly #bySocket = new Map<HibernatingSocket, EdgeLane>();
+  readonly #kind: LaneKind;
+  readonly #lanes = new Map<string, EdgeLane<Request>>();
+  readonly #bySocket = new Map<HibernatingSocket, EdgeLane<Request>>();
   #waiting: (() => void)[] = [];
   #sessions = 1;
   /** When there was a lane last, or might have been: ms since the epoch. */
   presentAt = 0;
 
-  constructor(context: SocketContext) {
+  constructor(context: SocketContext, kind = CONNECTORS) {
     this.#context = context;
-    for (const socket of context.getWebSockets(TAG)) this.#restore(socket);
+    this.#kind = kind;
+    for (const socket of context.getWebSockets(kind.tag)) this.#restore(socket);
   }
 
   get count(): number {
@@ -125,29 +63,31 @@ export class EdgeLanes {
   get sessions(): number {
     return this.#sessions;
   }
-  get(id: string): EdgeLane | null {
+  get(id: string): EdgeLane<Request> | null {
     return this.#lanes.get(id) ?? null;
   }
-  all(): EdgeLane[] {
+  all(): EdgeLane<Request>[] {
     return [...this.#lanes.values()];
   }
 
   #restore(socket: HibernatingSocket): void {
-    const { request, id, token, since, heard, snapshot } = socket.deserializeAttachment() as Attachment;
-    const edge = new EdgeLane(request, id, token, since, snapshot);
+    const { request, id, token, since, heard, snapshot, note } = socket.deserializeAttachment() as Attachment<Request>;
+    const edge = new EdgeLane(this.#kind, request, id, token, since, snapshot);
     edge.heard = heard;
+    edge.note = note;
     edge.greeted = true;
     this.#lanes.set(id, edge);
     this.#join(edge, socket, snapshot.sent);
   }
 
   /** Lets a socket in: the lane that it resumes, or a new one. Null when there are too many, or it may only resume. */
-  accept(socket: HibernatingSocket, request: LaneRequest): EdgeLane | null {
+  accept(socket: HibernatingSocket, request: Request): EdgeLane<Request> | null {
     const resumed = this.#resume(socket, request);
     if (resumed !== null || request.returns) return resumed;
-    if (this.#lanes.size >= MAX_LANES) return null;
-    const edge = new EdgeLane(request, laneName(request.session, randomText()), randomText(), Date.now(), null);
-    this.#context.acceptWebSocket(socket, [TAG]);
+    if (this.#lanes.size >= this.#kind.most) return null;
+    const id = laneName(request.session, randomText());
+    const edge = new EdgeLane(this.#kind, request, id, randomText(), Date.now(), null);
+    this.#context.acceptWebSocket(socket, [this.#kind.tag]);
     this.#lanes.set(edge.id, edge);
     this.#welcome(edge, socket, false);
     this.#join(edge, socket, 0);
@@ -156,7 +96,7 @@ export class EdgeLanes {
   }
 
   /** The lane that a connector may go on with; null: none. */
-  resumable(request: LaneRequest): EdgeLane | null {
+  resumable(request: Request): EdgeLane<Request> | null {
     const resume = request.resume === '' ? null : readResume(request.resume);
     const edge = resume === null ? undefined : this.#lanes.get(resume.lane);
     if (resume === null || edge === undefined || edge.token !== resume.token) return null;
@@ -165,13 +105,14 @@ export class EdgeLanes {
     return connector === request.connector && project === request.project ? edge : null;
   }
 
-  #resume(socket: HibernatingSocket, request: LaneRequest): EdgeLane | null {
+  #resume(socket: HibernatingSocket, request: Request): EdgeLane<Request> | null {
     const edge = this.resumable(request);
     if (edge === null) return null;
     this.#leave(edge, CLOSE.malformed, 'another socket resumed this lane');
     const behind: Uint8Array[] = [];
     let welcomed = false;
-    const send = (message: Uint8Array): void => (welcomed ? transmit(socket, message) : void behind.push(message));
+    const send = (message: Uint8Array): void =>
+      welcomed ? this.#transmit(socket, message) : void behind.push(message);
     if (!edge.lane.attach(send, readResume(request.resume)!.received)) {
       this.#lose(edge, 'the lane could not be resumed');
       return null;
@@ -179,26 +120,26 @@ export class EdgeLanes {
     edge.request = request;
     if (edge.expiry !== null) clearTimeout(edge.expiry);
     edge.expiry = null;
-    this.#context.acceptWebSocket(socket, [TAG]);
+    this.#context.acceptWebSocket(socket, [this.#kind.tag]);
     this.#welcome(edge, socket, true);
     welcomed = true;
-    for (const message of behind) transmit(socket, message);
+    for (const message of behind) this.#transmit(socket, message);
     this.#joined(edge, socket);
     this.save(edge);
     return edge;
   }
 
-  #welcome(edge: EdgeLane, socket: HibernatingSocket, resumed: boolean): void {
+  #welcome(edge: EdgeLane<Request>, socket: HibernatingSocket, resumed: boolean): void {
     const { id: lane, token, request } = edge;
     socket.send(writeWelcome({ lane, token, resumed, received: edge.lane.received, url: request.url }));
   }
 
-  #join(edge: EdgeLane, socket: HibernatingSocket, sent: number): void {
-    edge.lane.attach((message) => transmit(socket, message), sent);
+  #join(edge: EdgeLane<Request>, socket: HibernatingSocket, sent: number): void {
+    edge.lane.attach((message) => this.#transmit(socket, message), sent);
     this.#joined(edge, socket);
   }
 
-  #joined(edge: EdgeLane, socket: HibernatingSocket): void {
+  #joined(edge: EdgeLane<Request>, socket: HibernatingSocket): void {
     edge.socket = socket;
     edge.late = false;
     edge.heard = this.presentAt = Date.now();
@@ -233,12 +174,12 @@ export class EdgeLanes {
   }
 
   /** What the socket stands for; null for one of a lane that is gone. */
-  laneOf(socket: HibernatingSocket): EdgeLane | null {
+  laneOf(socket: HibernatingSocket): EdgeLane<Request> | null {
     return this.#bySocket.get(socket) ?? null;
   }
 
-  /** A message of a connector. A fault of it ends the lane. */
-  message(edge: EdgeLane, message: string | ArrayBuffer): void {
+  /** A message of the peer. A fault of it ends the lane. */
+  message(edge: EdgeLane<Request>, message: string | ArrayBuffer): void {
     edge.heard = Date.now();
     try {
       if (typeof message === 'string') throw new FrameError(CLOSE.malformed, 'a text that is no ping');
@@ -257,28 +198,32 @@ export class EdgeLanes {
   }
 
   /** The socket is gone: its lane waits for another one as long as there is something to go on with. */
-  dropped(socket: HibernatingSocket): void {
+  dropped(socket: HibernatingSocket, code = 1006): void {
     const edge = this.#bySocket.get(socket);
-    if (edge !== undefined) this.#drop(edge, 1000, '');
+    if (edge === undefined) return;
+    if (this.#kind.single && code === NORMAL) return this.close(edge, code, 'the other side has ended');
+    this.#drop(edge, NORMAL, '');
   }
 
-  #drop(edge: EdgeLane, code: number, reason: string): void {
+  #drop(edge: EdgeLane<Request>, code: number, reason: string): void {
     this.#leave(edge, code, reason);
-    if (edge.lane.size === 0 || !edge.greeted) return this.#lose(edge, 'the connector is gone');
+    // A guest knows of its lane, or asks for no resume of it: one that nobody does ends with the grace.
+    if (!this.#kind.single && (edge.lane.size === 0 || !edge.greeted))
+      return this.#lose(edge, 'the other side is gone');
     edge.expiry = setTimeout(() => {
-      edge.expiry = setTimeout(() => this.#lose(edge, 'the connector did not come back'), GRACE - ELSEWHERE_AFTER);
+      edge.expiry = setTimeout(() => this.#lose(edge, 'the other side did not come back'), GRACE - ELSEWHERE_AFTER);
       edge.late = true;
       this.#move();
     }, ELSEWHERE_AFTER);
   }
 
   /** Ends a lane for good, with a close code that tells the connector why. */
-  close(edge: EdgeLane, code: number, reason: string): void {
+  close(edge: EdgeLane<Request>, code: number, reason: string): void {
     this.#leave(edge, code, reason);
     this.#lose(edge, reason);
   }
 
-  #leave(edge: EdgeLane, code: number, reason: string): void {
+  #leave(edge: EdgeLane<Request>, code: number, reason: string): void {
     const { socket } = edge;
     edge.lane.detach();
     edge.socket = null;
@@ -292,20 +237,21 @@ export class EdgeLanes {
     }
   }
 
-  #lose(edge: EdgeLane, reason: string): void {
+  #lose(edge: EdgeLane<Request>, reason: string): void {
     if (edge.expiry !== null) clearTimeout(edge.expiry);
     edge.expiry = null;
     this.#lanes.delete(edge.id);
     edge.lane.lose(reason);
+    edge.onLost();
   }
 
   /**
    * A lane for a new stream: the less busy of two. Null when there is none but those in `not`. `movable`: the stream may go
    * with the first bytes of a lane, before its connector has spoken, which saves a round trip.
    */
-  pick(not: ReadonlySet<EdgeLane> | null, movable: boolean): EdgeLane | null {
-    const usable: EdgeLane[] = [];
-    let early: EdgeLane | null = null;
+  pick(not: ReadonlySet<EdgeLane> | null, movable: boolean): EdgeLane<Request> | null {
+    const usable: EdgeLane<Request>[] = [];
+    let early: EdgeLane<Request> | null = null;
     const now = Date.now();
     for (const edge of this.#lanes.values()) {
       if (!edge.isUsable(now) || not?.has(edge) === true) continue;
@@ -342,22 +288,24 @@ export class EdgeLanes {
   check(now: number): void {
     for (const edge of this.#lanes.values()) {
       const { socket } = edge;
-      edge.lane.relieve();
+      if (!this.#kind.single) edge.lane.relieve();
       if (socket === null) continue;
       // Whoever has the next one goes on with the lane.
-      if (edge.request.expires <= now) this.#drop(edge, CLOSE.unauthorised, 'the capability has expired');
-      else if (now - this.#heard(edge, socket) > SILENT)
+      if (edge.request.expires <= now) {
+        if (this.#kind.single) this.close(edge, CLOSE.unauthorised, EXPIRED);
+        else this.#drop(edge, CLOSE.unauthorised, EXPIRED);
+      } else if (now - this.#heard(edge, socket) > SILENT)
         this.close(edge, CLOSE.silent, 'nothing was heard for too long');
     }
   }
 
-  #heard(edge: EdgeLane, socket: HibernatingSocket): number {
+  #heard(edge: EdgeLane<Request>, socket: HibernatingSocket): number {
     return Math.max(edge.heard, this.#context.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0);
   }
 
   /** Writes down what a lane needs to go on when the object slept. */
-  save({ id, token, request, since, heard, lane, socket }: EdgeLane): void {
-    const attachment: Attachment = { request, id, token, since, heard, snapshot: lane.snapshot() };
+  save({ id, token, request, since, heard, lane, socket, note }: EdgeLane<Request>): void {
+    const attachment: Attachment<Request> = { request, id, token, since, heard, snapshot: lane.snapshot(), note };
     socket?.serializeAttachment(attachment);
   }
 
@@ -380,18 +328,22 @@ export class EdgeLanes {
       roundTrip: lane.roundTrip,
     }));
   }
-}
 
-function transmit(socket: HibernatingSocket, message: Uint8Array): void {
-  try {
-    // SAFETY: credit bounds what streams send, but a peer that asks (PING, OPEN) and never reads has its answers held here.
-    if ((socket.bufferedAmount ?? 0) > MAX_UNSENT)
-      return socket.close(CLOSE.limit, `more than ${MAX_UNSENT} bytes wait for the connector`);
-    socket.send(message);
-  } catch {
-    // It is closing: its close event follows, and what was sent is kept for a resume.
+  #transmit(socket: HibernatingSocket, message: Uint8Array): void {
+    const { unsent } = this.#kind;
+    try {
+      // SAFETY: credit bounds what streams send, but a peer that asks (PING, OPEN) and never reads has its answers held here.
+      if ((socket.bufferedAmount ?? 0) > unsent)
+        return socket.close(CLOSE.limit, `more than ${unsent} bytes wait for the other side`);
+      socket.send(message);
+    } catch {
+      // It is closing: its close event follows, and what was sent is kept for a resume.
+    }
   }
 }
+
+const NORMAL = 1000;
+const EXPIRED = 'the capability has expired';
 
 /** 128 bits. */
 const randomText = (): string => base64url(crypto.getRandomValues(new Uint8Array(16)));

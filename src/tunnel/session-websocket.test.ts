@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeSocket, lanePair, settle } from '../../test/support/lane-pair.ts';
-import { ACCESS_WINDOW, STREAM_WINDOW } from './credit.ts';
+import { STREAM_WINDOW } from './credit.ts';
 import { RESET_CODE } from './frame.ts';
 import { BINARY, decodeClose, encodeClose, encodeMessage, MAX_SOCKET_MESSAGE, MessageReader, TEXT } from './message.ts';
 import type { EdgeLanes, SocketContext } from './session-lanes.ts';
 import { FREE_BACKLOG, MAX_BACKLOG } from '../backlog.ts';
 import { Clients } from './session-clients.ts';
-import { MAX_ASSEMBLED, MAX_GUEST_QUEUE, MAX_QUEUES, type Visit } from './session-websocket.ts';
+import { MAX_ASSEMBLED, MAX_QUEUES, type Visit } from './session-websocket.ts';
 import { shownSocket } from './shown.ts';
 import type { TunnelStream } from './stream.ts';
 
@@ -25,10 +25,7 @@ function setUp() {
   return { context, lanes, clients, edge, accepted };
 }
 
-const visit = (more: Partial<Visit> = {}): Visit => ({
-  ...{ lane: 'lane', raw: false, guest: null, shown: shownSocket('', null, 0) },
-  ...more,
-});
+const visit: Visit = { lane: 'lane', shown: shownSocket('', null, 0) };
 
 test('a reason that is longer in bytes than in characters closes all the same', async () => {
   const { far, socket } = await joined();
@@ -42,27 +39,10 @@ test('a reason that is longer in bytes than in characters closes all the same', 
   assert.ok(reason.length > 0 && new TextEncoder().encode(reason).byteLength <= 123, reason);
 });
 
-test('a guest whose right ends while it waits for its stream is not let in', async () => {
-  const { clients, edge } = setUp();
-  const guest = { project: 'p', service: 'db', generation: 5, expires: 9 };
-  const other = { ...guest, generation: 7 };
-  for (const one of [guest, other]) clients.arrive(one);
-  clients.cut(({ generation }) => generation <= 5, 4403, 'revoked');
-  const open = () => edge.open(new Uint8Array([1]));
-  assert.equal(clients.accept(new FakeSocket(), visit({ raw: true, guest }), open()), false);
-  const socket = new FakeSocket();
-  assert.equal(clients.accept(socket, visit({ raw: true, guest: other }), open()), true);
-  assert.equal(
-    clients.cut(({ expires }) => expires <= 9, 4401, 'expired'),
-    1,
-  );
-  assert.deepEqual(socket.closed, [4401, 'expired']);
-});
-
-async function joined(raw = false) {
+async function joined() {
   const parts = setUp();
   const socket = new FakeSocket();
-  parts.clients.accept(socket, visit({ raw }), parts.edge.open(new Uint8Array([1])));
+  parts.clients.accept(socket, visit, parts.edge.open(new Uint8Array([1])));
   await settle();
   const far = parts.accepted[0]!;
   const client = parts.clients.of(socket);
@@ -127,20 +107,13 @@ test('a client that takes nothing costs its window', async () => {
   assert.equal(clients.quiet, true);
 });
 
-test('a client that sends more than its origin takes is let go, and a guest beyond its window', async () => {
+test('a client that sends more than its origin takes is let go', async () => {
   const public_ = await joined();
   for (let sent = 0; sent < MAX_BACKLOG + STREAM_WINDOW; sent += 1_000_000)
     void public_.client.message(new ArrayBuffer(1_000_000));
   await settle();
   assert.equal(public_.socket.closed?.[0], 1013);
   assert.deepEqual([public_.far.open, public_.clients.count], [false, 0]);
-
-  const guest = await joined(true);
-  void guest.client.message(new ArrayBuffer(ACCESS_WINDOW));
-  assert.equal(guest.socket.closed, null);
-  void guest.client.message(new ArrayBuffer(MAX_GUEST_QUEUE));
-  await settle();
-  assert.equal(guest.socket.closed?.[0], 1013);
 
   const one = await joined();
   void one.client.message(new ArrayBuffer(MAX_SOCKET_MESSAGE + 1));
@@ -151,7 +124,7 @@ test('messages that are not whole are held up to a limit, of all clients togethe
   const { clients, edge, accepted } = setUp();
   const join = async () => {
     const socket = new FakeSocket();
-    clients.accept(socket, visit(), edge.open(new Uint8Array([1])));
+    clients.accept(socket, visit, edge.open(new Uint8Array([1])));
     await settle();
     return { socket, far: accepted.at(-1)! };
   };
@@ -185,7 +158,7 @@ test('what clients sent and origins do not take is bounded in all, and each may 
   const { clients, edge } = setUp();
   const join = async () => {
     const socket = new FakeSocket();
-    clients.accept(socket, visit(), edge.open(new Uint8Array([1])));
+    clients.accept(socket, visit, edge.open(new Uint8Array([1])));
     await settle();
     return { socket, client: clients.of(socket)! };
   };
@@ -206,29 +179,6 @@ test('what clients sent and origins do not take is bounded in all, and each may 
   const next = await join();
   void next.client.message(new ArrayBuffer(MAX_SOCKET_MESSAGE));
   assert.equal(next.socket.closed, null);
-});
-
-test('TCP: bytes, an end in one direction, credit as the service takes them', async () => {
-  const { socket, far, client } = await joined(true);
-  let got = 0;
-  let ended = false;
-  far.onData = (chunk) => {
-    got += chunk.byteLength;
-    far.consumed(chunk.byteLength);
-  };
-  far.onEnd = () => (ended = true);
-  void client.message(new ArrayBuffer(ACCESS_WINDOW));
-  void client.message(new ArrayBuffer(0));
-  await settle();
-  assert.deepEqual([got, ended], [ACCESS_WINDOW, true]);
-  assert.deepEqual(
-    socket.sent.reduce((sum: number, text) => sum + Number(text), 0),
-    ACCESS_WINDOW,
-  );
-  await far.write(new Uint8Array([1, 2, 3]));
-  far.end();
-  await settle();
-  assert.deepEqual(socket.sent.slice(-2), [new Uint8Array([1, 2, 3]), new Uint8Array(0)]);
 });
 
 test('sockets sleep with the object, and those of a lane that is gone are closed', async () => {

@@ -1,9 +1,5 @@
-/**
- * A WebSocket of a client on a stream: of the public, with the messages of message.ts, or of `access`, where the binary
- * messages are the bytes of a TCP connection, an empty one ends a direction, and texts give the guest credit.
- */
+/** A WebSocket of a client of the public on a stream, with the messages of message.ts. */
 import { backlogs, FREE_BACKLOG, MAX_BACKLOG, TOO_FAR_BEHIND } from '../backlog.ts';
-import { ACCESS_WINDOW } from './credit.ts';
 import type { Watch } from './exchange.ts';
 import { RESET_CODE } from './frame.ts';
 import {
@@ -16,7 +12,6 @@ import {
   MessageReader,
   TEXT,
 } from './message.ts';
-import type { Guest } from './objects.ts';
 import type { HibernatingSocket } from './session-lanes.ts';
 import type { ShownSocket } from './shown.ts';
 import type { StreamReset, StreamSnapshot, TunnelStream } from './stream.ts';
@@ -24,8 +19,6 @@ import type { StreamReset, StreamSnapshot, TunnelStream } from './stream.ts';
 const MAX_BUFFERED = 262_144; // bytes that a client's socket may hold back before its stream gets no more credit
 const LOOK_MIN = 5; // ms between looks at a socket that holds more, doubled each time
 const LOOK_MAX = 500;
-/** Bytes of a guest that wait for credit: it may send one chunk beyond its window. */
-export const MAX_GUEST_QUEUE = ACCESS_WINDOW + 65_536;
 /** Bytes that all clients of a session have sent and that wait for credit; of each, see backlog.ts. */
 export const MAX_QUEUES = MAX_BACKLOG;
 /**
@@ -37,9 +30,6 @@ export const MAX_ASSEMBLED = 67_108_864;
 /** What a client is for as long as its socket is open. */
 export interface Visit {
   readonly lane: string;
-  readonly raw: boolean;
-  /** Who has it open by `access`; null: the public. */
-  readonly guest: Guest | null;
   /** To who begins to look while it is open. */
   readonly shown: ShownSocket;
 }
@@ -67,12 +57,11 @@ export class Client {
   watch: Watch | null = null;
   readonly #sums: Sums;
   readonly #gone: (client: Client) => void;
-  #reader: MessageReader | null;
+  readonly #reader = new MessageReader();
   #writing: Promise<void> = Promise.resolve();
   #queued = 0; // bytes that wait to be written
   #assembled = 0; // bytes of memory for a message that is not whole
   #pending = 0; // bytes that came and are not consumed
-  #taken = 0; // bytes of a guest that the stream took and that it was not told of yet
   #looking = false;
   #closed = false; // our side of the socket
   #ended = false; // our side of the stream
@@ -90,7 +79,6 @@ export class Client {
     this.stream = stream;
     this.#gone = gone;
     this.#sums = sums;
-    this.#reader = visit.raw ? null : new MessageReader();
     stream.onHead = () => stream.reset(RESET_CODE.protocol, 'a second head');
     stream.onData = (chunk) => this.#data(chunk);
     stream.onEnd = () => this.#end();
@@ -99,24 +87,22 @@ export class Client {
 
   /** True when nothing is under way, so that the socket's attachment can say all there is. */
   get quiet(): boolean {
-    return this.#queued === 0 && this.#pending === 0 && this.#reader?.partial !== true;
+    return this.#queued === 0 && this.#pending === 0 && !this.#reader.partial;
   }
 
   #data(chunk: Uint8Array): void {
     this.dirty = true;
     this.watch?.out(chunk);
     this.#pending += chunk.byteLength;
-    if (this.#reader === null) this.#send(chunk);
-    else
-      this.#reader.push(chunk, ({ opcode, payload }) => {
-        if (opcode === TEXT) this.#send(decoder.decode(payload));
-        else if (opcode === BINARY) this.#send(payload);
-        else {
-          const { code, reason } = decodeClose(payload);
-          this.#close(code, reason);
-        }
-      });
-    this.#assemble(this.stream.open && this.#reader !== null ? this.#reader.held : 0);
+    this.#reader.push(chunk, ({ opcode, payload }) => {
+      if (opcode === TEXT) this.#send(decoder.decode(payload));
+      else if (opcode === BINARY) this.#send(payload);
+      else {
+        const { code, reason } = decodeClose(payload);
+        this.#close(code, reason);
+      }
+    });
+    this.#assemble(this.stream.open ? this.#reader.held : 0);
     if (this.#assembled > FREE_BACKLOG && this.#sums.assembled > MAX_ASSEMBLED)
       return this.end(TOO_FAR_BEHIND, `more than ${MAX_ASSEMBLED} bytes of messages that are not whole`);
     this.#consume();
@@ -156,15 +142,14 @@ export class Client {
   }
 
   #end(): void {
-    if (this.visit.raw) this.#send(NOTHING);
     // A close came before it, or nothing did.
-    else this.#close(FAILED, '');
+    this.#close(FAILED, '');
     this.#over();
   }
 
   #reset({ code, message }: StreamReset): void {
     this.watch?.ended(message || 'aborted');
-    this.#close(code === RESET_CODE.lost ? RESTART : FAILED, this.visit.raw ? message : '');
+    this.#close(code === RESET_CODE.lost ? RESTART : FAILED, '');
     this.#gone(this);
   }
 
@@ -184,11 +169,6 @@ export class Client {
     this.dirty = true;
     const bytes = typeof message === 'string' ? encoder.encode(message) : new Uint8Array(message);
     this.watch?.in(bytes);
-    if (this.visit.raw) {
-      if (typeof message === 'string') return this.#refuse('a TCP connection has no texts');
-      if (bytes.byteLength === 0) return this.#write(null);
-      return this.#write(bytes);
-    }
     if (bytes.byteLength > MAX_SOCKET_MESSAGE) {
       this.#close(TOO_BIG, '');
       return this.#refuse('a message that is too long');
@@ -214,10 +194,6 @@ export class Client {
   left(code: number, reason: string): void {
     this.dirty = true;
     this.#closed = true;
-    if (this.visit.raw) {
-      this.stream.reset(RESET_CODE.cancelled, 'the client went away');
-      return this.#gone(this);
-    }
     if (this.#ended) return;
     void this.#write(encodeClose(code, reason));
     void this.#write(null);
@@ -230,7 +206,7 @@ export class Client {
     const size = bytes?.byteLength ?? 0;
     const queued = this.#queued + size;
     const fits = queued <= FREE_BACKLOG || this.#sums.queued + size <= MAX_QUEUES;
-    if ((this.visit.raw && queued > MAX_GUEST_QUEUE) || !fits || !backlogs.fits(this, queued)) {
+    if (!fits || !backlogs.fits(this, queued)) {
       this.#close(TOO_FAR_BEHIND, 'more than the origin takes');
       return this.#refuse('the client sends more than the origin takes');
     }
@@ -244,10 +220,6 @@ export class Client {
       .catch(() => {}) // the stream was reset, and whoever did that has said so
       .then(() => {
         this.#queue(-size);
-        if (this.visit.raw) {
-          this.#taken += size;
-          if (this.#taken >= ACCESS_WINDOW >> 2) this.#grant();
-        }
         if (bytes === null) this.#over();
       });
     return this.#writing;
@@ -269,12 +241,6 @@ export class Client {
     this.#assemble(0);
   }
 
-  #grant(): void {
-    if (this.#taken === 0) return;
-    this.#send(String(this.#taken));
-    this.#taken = 0;
-  }
-
   #over(): void {
     if (!this.stream.open) this.#gone(this);
   }
@@ -282,13 +248,11 @@ export class Client {
   save(): void {
     const snapshot = this.stream.snapshot();
     if (snapshot === null) return;
-    this.#grant(); // who sleeps remembers no part of a window
     const attachment: ClientAttachment = { visit: this.visit, stream: this.stream.id, snapshot };
     this.socket.serializeAttachment(attachment);
     this.dirty = false;
   }
 }
 
-const NOTHING = new Uint8Array(0);
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -23,10 +23,11 @@ import {
   type TunnelSessionMethods,
 } from './objects.ts';
 import { encodeOpening, HTTP, TCP, WEBSOCKET } from './opening.ts';
-import { Clients, MAX_CLIENTS } from './session-clients.ts';
+import { Clients, MAX_CLIENTS, MAX_LISTED } from './session-clients.ts';
 import { Departures } from './session-departures.ts';
 import { type Ask, ask, failure, fieldsOf, fromLatin1, noted, toLatin1 } from './session-http.ts';
 import { type EdgeLane, EdgeLanes } from './session-lanes.ts';
+import { Guests } from './session-guests.ts';
 import { SessionMemory } from './session-memory.ts';
 import { SessionWatch } from './session-watch.ts';
 import type { Visit } from './session-websocket.ts';
@@ -53,6 +54,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   readonly #memory: SessionMemory;
   readonly #lanes: EdgeLanes;
   readonly #clients: Clients;
+  readonly #guests: Guests;
   readonly #watch = new SessionWatch();
   readonly #departures = new Departures();
   readonly #startedAt = Date.now();
@@ -66,6 +68,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     this.#memory = new SessionMemory(context.storage.sql);
     this.#lanes = new EdgeLanes(context as unknown as ConstructorParameters<typeof EdgeLanes>[0]);
     this.#clients = new Clients(context as unknown as ConstructorParameters<typeof Clients>[0], this.#lanes);
+    this.#guests = new Guests(context as unknown as ConstructorParameters<typeof Guests>[0], this.#lanes);
     context.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING_TEXT, PONG_TEXT));
   }
 
@@ -85,7 +88,8 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     const patience = sessions === '' || waits === 'w' ? PATIENCE : 0;
     const guest = kind === 'a' ? (JSON.parse(request.headers.get(GUEST_HEADER) ?? '') as Guest) : null;
     if (guest !== null && guest.generation <= this.#memory.revoked) return failure(403, REVOKED);
-    const decided = guest === null ? null : this.#clients.arrive(guest);
+    if (guest !== null && guest.resume !== '') return this.#resume(guest);
+    const decided = guest === null ? null : this.#guests.arrive(guest);
     const sent = this.#send(request, service, host, target || '/', wants, kind !== 's', guest, patience);
     const answer = decided === null ? sent : sent.finally(decided);
     // One without sockets has not been told.
@@ -106,7 +110,8 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     const { method, headers } = request;
     const body = wants ? null : request.body;
     const kind = raw ? TCP : wants ? WEBSOCKET : HTTP;
-    if (wants && this.#clients.count >= MAX_CLIENTS) return failure(503, `more than ${MAX_CLIENTS} WebSockets`);
+    const clients = this.#clients.count + this.#guests.count;
+    if (wants && clients >= MAX_CLIENTS) return failure(503, `more than ${MAX_CLIENTS} WebSockets`);
     let opening: Uint8Array;
     let head: RequestHead | null = null;
     try {
@@ -138,9 +143,10 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
         continue;
       }
       tries++;
-      const visit = wants ? { lane: edge.id, raw, guest, shown: shownSocket(service, head, began) } : null;
-      const join =
-        visit && ((stream: TunnelStream, answered: ResponseHead) => this.#join(visit, stream, answered, watch));
+      const visit = { lane: edge.id, shown: shownSocket(service, head, began) };
+      const join = wants
+        ? (stream: TunnelStream, answered: ResponseHead) => this.#join(visit, stream, answered, guest, watch)
+        : null;
       const answer = await ask(edge, { ...question, join }, this.#keep);
       this.#active = true;
       if (!(answer instanceof StreamReset)) return answer;
@@ -169,18 +175,32 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   }
 
   /** The origin, or the TCP target, agreed: joins the client's socket and the stream. */
-  #join(visit: Visit, stream: TunnelStream, head: ResponseHead, watch: Watch | null): Response {
+  #join(visit: Visit, stream: TunnelStream, head: ResponseHead, guest: Guest | null, watch: Watch | null): Response {
     const { 0: client, 1: ours } = new WebSocketPair();
-    if (!this.#clients.accept(ours, visit, stream, watch)) {
+    if (guest === null) this.#clients.accept(ours, visit, stream, watch);
+    else if (!this.#guests.accept(ours, guest, visit, stream, watch)) {
       watch?.ended('the right of the guest has ended');
       stream.reset(RESET_CODE.cancelled, 'the right of the guest has ended');
       return failure(403, 'the right to the service has ended');
     }
-    const headers = new Headers(visit.raw ? { 'sec-websocket-protocol': SUBPROTOCOL } : {});
+    const headers = new Headers(guest === null ? {} : { 'sec-websocket-protocol': SUBPROTOCOL });
     for (const [name, value] of head.fields)
       if (!OF_HANDSHAKE.has(name.toLowerCase()) && !name.toLowerCase().startsWith('x-sallyport-'))
         headers.append(name, fromLatin1(value));
     return new Response(null, { status: 101, headers, webSocket: client });
+  }
+
+  /** A guest whose socket was lost goes on, if there is something to go on with. */
+  #resume(guest: Guest): Response {
+    if (this.#guests.resumable(guest)) {
+      const { 0: client, 1: ours } = new WebSocketPair();
+      if (this.#guests.resume(ours, guest))
+        return new Response(null, {
+          ...{ status: 101, headers: { 'sec-websocket-protocol': SUBPROTOCOL } },
+          webSocket: client,
+        });
+    }
+    return failure(410, 'the edge has not kept the connection');
   }
 
   /** A socket of a connector whose rights the worker has verified. */
@@ -202,13 +222,16 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     this.#touch();
     const edge = this.#lanes.laneOf(socket);
     if (edge !== null) return this.#lanes.message(edge, message);
+    const guest = this.#guests.laneOf(socket);
+    if (guest !== null) return this.#guests.message(guest, message);
     return this.#clients.of(socket)?.message(message);
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
     this.#touch();
-    if (this.#lanes.laneOf(socket) === null) return this.#clients.left(socket, code, reason);
-    this.#lanes.dropped(socket);
+    if (this.#lanes.laneOf(socket) !== null) this.#lanes.dropped(socket);
+    else if (this.#guests.laneOf(socket) !== null) this.#guests.left(socket, code);
+    else this.#clients.left(socket, code, reason);
   }
 
   override webSocketError(socket: WebSocket): void {
@@ -228,17 +251,20 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
   #tick(): void {
     const now = Date.now();
     this.#lanes.check(now);
-    this.#clients.cut(({ expires }) => expires <= now, CLOSE.unauthorised, 'the capability has expired');
     this.#clients.tell();
-    const requests = this.#lanes.streams - this.#clients.count;
-    const busy = this.#active || requests > 0 || this.#lanes.waiting > 0 || !this.#clients.quiet;
+    this.#guests.check(now);
+    const requests = this.#lanes.streams - this.#clients.count - this.#guests.streams;
+    const quiet = this.#clients.quiet && this.#guests.quiet;
+    const busy = this.#active || requests > 0 || this.#lanes.waiting > 0 || !quiet;
     this.#active = false;
     if (busy) return void (this.#timer = setTimeout(() => this.#tick(), TICK));
     this.#timer = null;
     if (this.#lanes.count === 0 && this.ctx.id.name !== undefined) openSessions.delete(this.ctx.id.name);
     this.#lanes.saveAll();
     this.#clients.save();
-    if (this.#clients.count > 0) this.#keep(this.ctx.storage.setAlarm(now + WATCH));
+    this.#guests.save();
+    if (this.#clients.count + this.#guests.count === 0) return;
+    this.#keep(this.ctx.storage.setAlarm(Math.min(now + WATCH, this.#guests.expires)));
   }
 
   async admit(claim: Claim): Promise<Admission> {
@@ -249,14 +275,14 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     this.#memory.revoke(until);
     const revoked = this.#lanes.all().filter(({ request }) => request.generation <= until);
     for (const edge of revoked) this.#lanes.close(edge, CLOSE.revoked, REVOKED);
-    this.#clients.cut(({ generation }) => generation <= until, CLOSE.revoked, REVOKED);
+    this.#guests.cut(({ generation }) => generation <= until, CLOSE.revoked, REVOKED);
     return revoked.length;
   }
 
   async trust(projects: readonly string[]): Promise<number> {
     const lanes = this.#lanes.all().filter(({ request }) => !projects.includes(request.project));
     for (const edge of lanes) this.#lanes.close(edge, CLOSE.revoked, DISTRUSTED);
-    return lanes.length + this.#clients.cut(({ project }) => !projects.includes(project), CLOSE.revoked, DISTRUSTED);
+    return lanes.length + this.#guests.cut(({ project }) => !projects.includes(project), CLOSE.revoked, DISTRUSTED);
   }
 
   async reserve(project: string): Promise<boolean> {
@@ -273,7 +299,7 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
 
   async cut(project: string, service: string): Promise<number> {
     const ended = (guest: Guest): boolean => guest.project === project && guest.service === service;
-    return this.#clients.cut(ended, CLOSE.revoked, 'the offer was withdrawn');
+    return this.#guests.cut(ended, CLOSE.revoked, 'the offer was withdrawn');
   }
 
   async drain(reason: string, ends = false): Promise<number> {
@@ -307,7 +333,10 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     const owner = this.#memory.project;
     const foreign = this.#lanes.all().some(({ request }) => request.project !== project);
     if (foreign || (owner !== '' && owner !== project)) return null;
-    return { ...this.#watch.read(after, inspect), open: after < 0 ? this.#clients.shown() : [] };
+    return {
+      ...this.#watch.read(after, inspect),
+      open: after < 0 ? [...this.#clients.shown(), ...this.#guests.shown()].slice(0, MAX_LISTED) : [],
+    };
   }
 
   async listed(): Promise<void> {

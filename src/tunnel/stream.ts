@@ -112,9 +112,19 @@ export class TunnelStream {
     return this.#reset === null && !(this.#ended && this.#finished);
   }
 
+  /** The peer has said all. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
   /** A write waits for credit. */
   get writing(): boolean {
     return this.#write !== null;
+  }
+
+  /** What may be on its way to here grows no further than to `most` bytes. */
+  limitWindow(most: number): void {
+    this.#receive.limit(most);
   }
 
   sendHead(payload: Uint8Array): void {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { request, type IncomingMessage } from 'node:http';
 import { spawn } from 'node:child_process';
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { connect as openTcp, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { tmpdir } from 'node:os';
@@ -13,11 +13,12 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { unixRequest } from '../../src/cli/http.ts';
-import { accessDialer } from '../../src/tunnel/connector/access.ts';
-import { generateConnectorKey, HANDSHAKE_HEADER } from '../../src/tunnel/capability.ts';
+import { accessDialer, type AccessResult } from '../../src/tunnel/connector/access.ts';
+import { ACCESS_PATH, type Dial, generateConnectorKey, HANDSHAKE_HEADER } from '../../src/tunnel/capability.ts';
 import type { Connector, Credentials } from '../../src/tunnel/connector/connector.ts';
 import { issued, type PrivateJwk } from '../../src/tunnel/connector/credentials.ts';
 import type { Shown, ShownSocket, ShownWhole } from '../../src/tunnel/shown.ts';
+import { readWelcome, type Resume, RESUME_HEADER, writeResume } from '../../src/tunnel/welcome.ts';
 import { ask } from '../client.ts';
 import { startEcho, type Echo } from '../echo.ts';
 import { BIN, startGateway, type Gateway, type GatewayEvent } from '../gateway.ts';
@@ -29,10 +30,12 @@ import {
   headersFor,
   party,
   rightsOf,
+  streamOf,
   told,
   tunnel,
   type Dialled,
   type Party,
+  type Rights,
 } from '../support/tunnels.ts';
 
 describe('rights to tunnels [workerd]', { skip: process.env['SALLYPORT_TARGET'] === 'cloudflare' }, () => {
@@ -444,6 +447,63 @@ tunnels:
     refused(await dialAs(gateway, narrow, 'office', 'db'), 403, /does not cover/);
   });
 
+  test('a guest with rights of seconds: its connection goes on under the next ones', async () => {
+    await serve('rooms', own, { db: databasePort() });
+    const mine = issued(own.jwk, [], ['rooms'], null, 4000);
+    const used = new Set<string>();
+    const credentials: Credentials = async (now) => {
+      const made = await mine(now);
+      used.add(made.capability);
+      return made;
+    };
+    const { client, over, lost } = await visit('rooms', 'db', credentials);
+    for (let round = 0; used.size < 4; round++) {
+      assert.equal(await said(client, `${round};`), `${round};`);
+      await sleep(20);
+    }
+    client.end();
+    await over;
+    assert.deepEqual(lost, []);
+  });
+
+  test('a guest whose right ends has its connection ended at once, and is told why', async () => {
+    await serve('hall', own, { db: databasePort() });
+    const brief = await rightsOf(own, { reach: ['hall'], expires: Date.now() + 2500 });
+    const first = await visit('hall', 'db', async () => brief);
+    assert.equal(await said(first.client, 'one'), 'one');
+    await assert.rejects(first.over, /expired/);
+    await gone(first.client);
+    const second = await visit('hall', 'db', issued(own.jwk, [], ['hall']));
+    assert.equal(await said(second.client, 'two'), 'two');
+    await told(gateway, own, 'revoke', 'hall');
+    await assert.rejects(second.over, /revoked/);
+    await gone(second.client);
+  });
+
+  test('nobody goes on with the connection of another guest', async () => {
+    await serve('vault', own, { db: databasePort() });
+    const rights = await rightsOf(own, { reach: ['vault'] });
+    const { socket } = await dialAs(gateway, rights, 'vault', 'db');
+    const welcome = readWelcome(String(((await once(socket!, 'message')) as [Buffer])[0]));
+    const place = { name: 'vault', service: 'db', path: ACCESS_PATH };
+    const attempt = async (who: Rights, more: Partial<Dial>, resume: Partial<Resume>): Promise<Dialled> => {
+      const text = writeResume({ ...welcome, received: 0, ...resume });
+      const headers = await headersFor(gateway, who, { ...place, resume: welcome.token, ...more });
+      return dialWith(gateway, { ...headers, [RESUME_HEADER]: text }, ACCESS_PATH);
+    };
+    const stranger = await rightsOf(own, { reach: ['vault'] });
+    refused(await attempt(stranger, {}, {}), 410, /has not kept/);
+    refused(await attempt(rights, {}, { token: 'another' }), 401, /another lane/);
+    refused(await attempt(rights, { resume: 'another' }, { token: 'another' }), 410, /has not kept/);
+    refused(await attempt(rights, { resume: '' }, {}), 401, /another lane/);
+    refused(await attempt(rights, { service: 'web' }, {}), 403, /policy/);
+    refused(await attempt(rights, {}, { lane: '63-another' }), 410, /has not kept/);
+    refused(await attempt(rights, {}, { lane: 'another' }), 410, /has not kept/);
+    const again = await attempt(rights, {}, {});
+    assert.equal(again.status, 101, again.detail);
+    again.socket!.close();
+  });
+
   test('another project reaches what is offered and accepted, until either side says no, and that at once', async () => {
     const reach = { reach: ['db.office'] };
     const attempt = async (): Promise<Dialled> => dialAs(gateway, await rightsOf(partner, reach), 'office', 'db');
@@ -457,9 +517,10 @@ tunnels:
     ] as const) {
       const { socket, status, detail } = await attempt();
       assert.equal(status, 101, detail);
-      const echoed = once(socket!, 'message');
-      socket!.send(Buffer.from('SELECT 1'));
-      assert.equal(String((await echoed)[0]), 'SELECT 1');
+      const stream = await streamOf(socket!);
+      const echoed = new Promise<Uint8Array>((resolve) => (stream.onData = resolve));
+      await stream.write(Buffer.from('SELECT 1'));
+      assert.equal(Buffer.from(await echoed).toString(), 'SELECT 1');
       const closed = closeOf(socket!);
       const ended = await told<{ holds: boolean; closed: number }>(
         gateway,
@@ -515,19 +576,44 @@ tunnels:
 
   /** What comes back of a text that was sent through `access`. */
   async function through(who: Party, name: string, service: string, text: string): Promise<string> {
-    const dial = accessDialer({ edge: new URL(gateway.url), name, service, credentials: issued(who.jwk, [], [name]) });
-    const local = createServer(
-      { allowHalfOpen: true, pauseOnConnect: true },
-      (socket) => void dial(socket.on('error', () => {})).catch(() => {}),
-    );
-    local.listen(0, '127.0.0.1');
-    await once(local, 'listening');
-    const { connect: open } = await import('node:net');
-    const client = open((local.address() as AddressInfo).port, '127.0.0.1');
-    client.write(text);
-    const [chunk] = (await once(client, 'data')) as [Buffer];
+    const { client } = await visit(name, service, issued(who.jwk, [], [name]));
+    const answer = await said(client, text);
     client.destroy();
-    local.close();
-    return String(chunk);
+    return answer;
+  }
+
+  async function gone(client: Socket): Promise<void> {
+    while (!client.destroyed) await sleep(5);
+  }
+
+  interface Visiting {
+    readonly client: Socket;
+    readonly over: Promise<AccessResult>;
+    /** The connection to the edge was lost so often. */
+    readonly lost: string[];
+  }
+
+  /** One connection to a service, through `access`. */
+  async function visit(name: string, service: string, credentials: Credentials, edge = gateway): Promise<Visiting> {
+    const dial = accessDialer({ edge: new URL(edge.url), name, service, credentials });
+    const lost: string[] = [];
+    const over = Promise.withResolvers<AccessResult>();
+    over.promise.catch(() => {});
+    const local = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+      local.close();
+      dial(
+        socket.on('error', () => {}),
+        (reason) => lost.push(reason),
+      ).then(over.resolve, over.reject);
+    }).listen(0, '127.0.0.1');
+    await once(local, 'listening');
+    const client = openTcp((local.address() as AddressInfo).port, '127.0.0.1').on('error', () => {});
+    return { client, over: over.promise, lost };
+  }
+
+  async function said(client: Socket, text: string): Promise<string> {
+    const answer = once(client, 'data') as Promise<[Buffer]>;
+    client.write(text);
+    return String((await answer)[0]);
   }
 });

@@ -1,5 +1,5 @@
 /**
- * The smallest edge that a connector can talk to, in this process: lanes over WebSockets, with welcome and resume, and
+ * The smallest edge that a connector, or a guest, can talk to, in this process: lanes over WebSockets, with welcome and resume, and
  * no objects. What a test asks goes onto the lane that it names, or onto any.
  */
 import { randomUUID } from 'node:crypto';
@@ -30,6 +30,7 @@ import {
   PING_TEXT,
   PONG_TEXT,
   readResume,
+  ACCESS_PATH,
   RESUME_HEADER,
   TUNNEL_PATH,
   writeWelcome,
@@ -106,7 +107,10 @@ export class TestEdge {
 
   async #refusal(request: IncomingMessage): Promise<Refusal | null> {
     if (this.refuse !== null) return this.refuse;
-    if (request.url !== TUNNEL_PATH || request.headers['sec-websocket-protocol'] !== SUBPROTOCOL)
+    if (
+      (request.url !== TUNNEL_PATH && request.url !== ACCESS_PATH) ||
+      request.headers['sec-websocket-protocol'] !== SUBPROTOCOL
+    )
       return { status: 404, text: 'nothing is here' };
     const { operator } = this.#options;
     if (operator === undefined) return null;

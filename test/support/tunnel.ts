@@ -24,8 +24,8 @@ export interface Tunnel {
   readonly connectors: CommandProcess[];
   /** Another connector of the same tunnel; ready when it resolves. */
   connect(options?: ConnectOptions): Promise<CommandProcess>;
-  /** Another command that runs until it is stopped, with the same keys, at the same edge, not through the proxy. */
-  run(words: readonly string[]): Promise<CommandProcess>;
+  /** Another command that runs until it is stopped, with the same keys, at the same edge, not through the proxy but where `port` is. */
+  run(words: readonly string[], port?: number): Promise<CommandProcess>;
   /** A whole request at the public end. */
   ask(path: string, options?: Options): Promise<Answer>;
   /** Begins one: the caller writes and reads. */
@@ -75,8 +75,9 @@ export async function startTunnel(origin: number, options: TunnelOptions = {}): 
       await connector.event('ready');
       return connector;
     },
-    run: async (words) => {
-      const command = startCommand([...words, '--edge', gateway.url, '--json'], home, env);
+    run: async (words, port) => {
+      const edge = port === undefined ? gateway.url : `http://127.0.0.1:${port}`;
+      const command = startCommand([...words, '--edge', edge, '--json'], home, env);
       others.push(command);
       return command;
     },

@@ -21,6 +21,8 @@ import { Connector, type Credentials } from '../../src/tunnel/connector/connecto
 import { given, issued, type PrivateJwk } from '../../src/tunnel/connector/credentials.ts';
 import { Targets, type Target } from '../../src/tunnel/connector/targets.ts';
 import { SUBPROTOCOL } from '../../src/tunnel/frame.ts';
+import { Lane } from '../../src/tunnel/lane.ts';
+import type { TunnelStream } from '../../src/tunnel/stream.ts';
 import { run, type Gateway, type RunResult } from '../gateway.ts';
 
 export interface Party {
@@ -154,6 +156,18 @@ export async function dialAs(
 ): Promise<Dialled> {
   const path = service === undefined ? TUNNEL_PATH : ACCESS_PATH;
   return await dialWith(gateway, await headersFor(gateway, rights, { name, path, service: service ?? '' }, at), path);
+}
+
+/** The stream that the edge opens for a guest, once it does. */
+export function streamOf(socket: WebSocket): Promise<TunnelStream> {
+  return new Promise((resolve, reject) => {
+    const lane = new Lane({ role: 'connector', now: Date.now, onGoaway: () => {}, onStream: resolve });
+    socket.on('message', (data: Buffer, binary) => {
+      if (binary) lane.receive(data);
+      else lane.attach((message) => socket.send(message));
+    });
+    socket.once('close', (code) => reject(new Error(`closed with ${code}`)));
+  });
 }
 
 /** Close code of a socket. */

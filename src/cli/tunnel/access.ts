@@ -1,6 +1,6 @@
 /**
  * `sallyport tunnel access tcp SERVICE.TUNNEL --listen 5432`: a local port for a published TCP service. Each connection is
- * a WebSocket of its own to the edge, whose binary messages are its bytes; an empty one ends a direction.
+ * carried to the edge by itself, and goes on when the network between breaks for less than ten seconds.
  */
 import { defineCommand } from 'citty';
 import { createServer } from 'node:net';
@@ -50,7 +50,12 @@ export default defineCommand({
     const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
       const id = ++connections;
       tell('connection', { id }, pc.dim(`#${id} opened`));
-      dial(socket).then(
+      const reconnecting = (reason: string, delay: number): void =>
+        tell(
+          ...(['reconnecting', { id, reason, delay }] as const),
+          `${pc.yellow('reconnecting')} #${id} ${printable(reason)}; dialling again in ${delay} ms`,
+        );
+      dial(socket, reconnecting).then(
         ({ bytesIn, bytesOut }) =>
           tell('end', { id, bytesIn, bytesOut }, pc.dim(`#${id} ended  ${bytesOut} B sent, ${bytesIn} B received`)),
         (error: Error) => {

@@ -15,7 +15,7 @@ import { EdgeSocket, HANDSHAKE_TIMEOUT } from './socket.ts';
 
 /** Close codes after which dialling again is of no use. Rights that have expired may be had anew. */
 const FINAL: ReadonlySet<number> = new Set([CLOSE.revoked, CLOSE.taken]);
-const FINAL_STATUS: ReadonlySet<number> = new Set([401, 403, 409]);
+const FINAL_STATUS: ReadonlySet<number> = new Set([401, 403, 409, 410]);
 /** Answers that mean the wrong place at the first dial; later, a place that is being set up again. */
 const WRONG_PLACE: ReadonlySet<number> = new Set([400, 404, 405, 426]);
 const isWrongPlace = (status: number): boolean => WRONG_PLACE.has(status) || (status >= 200 && status < 400);
@@ -51,7 +51,12 @@ export interface CarrierOptions {
   readonly onGoaway: (carrier: Carrier, text: string) => void;
   /** Nothing is left of a lane that was to go. */
   readonly onOver: (carrier: Carrier) => void;
-  /** Never again: the rights are gone. */
+  /**
+   * The lane is there for one stream, and over once that has ended and the edge has all that was sent. Another lane would be
+   * another connection: where the lane is gone, it is for good.
+   */
+  readonly single?: boolean;
+  /** Never again: the rights are gone, or the one lane is. */
   readonly onFinal: (error: DialError) => void;
   readonly pings: Pings | undefined;
   readonly now: () => number;
@@ -75,6 +80,7 @@ export class Carrier {
   /** No new streams, by the word of either end: dialled only to go on with what is open. */
   #ends = false;
   #drains = false; // by the edge's word
+  #begun = false; // it had a stream
   #closed = false;
   #timer: NodeJS.Timeout | null = null;
 
@@ -107,7 +113,8 @@ export class Carrier {
   /** To be called now and then. */
   upkeep(): void {
     const lane = this.#lane;
-    lane.relieve();
+    // Where there is one stream, no other waits.
+    if (this.#options.single !== true) lane.relieve();
     if (lane.size === 0) lane.idle();
     const idle = this.#dialled === null && this.#timer === null && !this.#signing;
     if (this.#socket === null || !idle || this.#options.now() + this.#options.acquaintance.clock < this.#renewAt)
@@ -211,7 +218,15 @@ export class Carrier {
   #forget(reason: string): void {
     this.#lane.lose(reason);
     this.#token = null;
+    if (this.#options.single === true) return this.#options.onFinal(new DialError(0, reason));
     this.#lane = this.#newLane();
+  }
+
+  /** Whether the one stream is over, with all that was sent. */
+  #finish(): void {
+    if (this.#options.single !== true || !this.#begun || this.#lane.size > 0) return;
+    this.#lane.idle();
+    if (this.#lane.unacknowledged === 0) this.#over();
   }
 
   #welcomed(socket: EdgeSocket, welcome: Welcome, asked: boolean, renewAt: number): void {
@@ -224,7 +239,7 @@ export class Carrier {
     last?.close(1000, 'another socket carries the lane');
     if (!welcome.resumed) {
       if (asked) this.#forget('the edge has not kept the streams of the connection that was lost');
-      if (this.#ends) return this.#over();
+      if (this.#ends || this.#closed) return this.#over();
     }
     this.#token = { lane: welcome.lane, token: welcome.token };
     if (!this.#lane.attach((message) => socket.send(message), welcome.received))
@@ -241,13 +256,19 @@ export class Carrier {
       soon: setImmediate,
       spareSlabs: SPARE_SLABS,
       onStream: (stream, payload) => {
+        if (this.#options.single === true && this.#begun) throw new FrameError(CLOSE.malformed, 'a second stream');
+        this.#begun = true;
         this.#socket?.hasten();
         this.#options.onStream(stream, payload, () => this.#socket?.congestion() ?? null);
       },
       onGoaway: (_code, text) => this.#goaway(text),
       onClosed: (open) => {
-        if (open === 0 && this.#drains && lane === this.#lane) this.#over();
+        if (open > 0 || lane !== this.#lane) return;
+        if (this.#drains) this.#over();
+        // Behind the message that is being handled, and what this turn sends.
+        else setImmediate(() => this.#finish());
       },
+      onAcknowledged: () => this.#finish(),
     });
     return lane;
   }
@@ -290,7 +311,9 @@ export class Carrier {
     if (!this.#wanted) return this.#over();
     const { acquaintance, now, onFinal } = this.#options;
     const status = socket.error?.code ?? 0;
-    if (FINAL.has(code)) return onFinal(new DialError(code, reason));
+    // With a code of its own the edge closes only what it does not keep; silence is what this end says of it.
+    const ended = this.#options.single === true && code >= CLOSE.malformed && code !== CLOSE.silent;
+    if (FINAL.has(code) || ended) return onFinal(new DialError(code, reason));
     if (FINAL_STATUS.has(status) || (!acquaintance.everReady && isWrongPlace(status))) {
       const ahead = socket.error!.date - now();
       // A clock that is wrong is not a right that is missing: sign by the clock of who reads it.

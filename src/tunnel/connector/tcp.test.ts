@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { test } from 'node:test';
+import { STREAM_WINDOW } from '../credit.ts';
 import { RESET_CODE } from '../frame.ts';
 import type { StreamReset, TunnelStream } from '../stream.ts';
+import { lanePair, settle } from '../../../test/support/lane-pair.ts';
 import { pair, rawOrigin, until } from '../../../test/support/tunnel-pair.ts';
+import { joinTcp } from './tcp.ts';
 
 interface Seen {
   readonly chunks: Uint8Array[];
@@ -68,4 +72,27 @@ test('nobody at the target', async () => {
   const seen = watch(edge.tcp());
   await until(() => seen.reset !== null);
   assert.deepEqual([seen.reset!.code, seen.connected], [RESET_CODE.unreachable, false]);
+});
+
+test('a target that has ended, with bytes that wait for credit, loses none', async () => {
+  const { edge, accepted } = lanePair();
+  const far = edge.open(new Uint8Array([1]));
+  const seen = watch(far);
+  far.onData = (chunk) => void seen.chunks.push(chunk);
+  await settle();
+  const socket = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
+  joinTcp(accepted[0]!, socket, () => null, null, 'target');
+  const part = STREAM_WINDOW / 4; // what is worth a WINDOW
+  // The last bytes and the end come while it is not read: for Node it is over, both ways, once they are.
+  for (const size of [STREAM_WINDOW, part, 30_000]) socket.push(Buffer.alloc(size, 'abcdefg'));
+  socket.push(null);
+  far.end();
+  for (let taken = 0; taken < STREAM_WINDOW + part; taken += part) {
+    await settle();
+    assert.equal(seen.reset, null);
+    far.consumed(part);
+  }
+  await settle();
+  assert.equal(seen.ended, true);
+  assert.equal(Buffer.concat(seen.chunks).length, STREAM_WINDOW + part + 30_000);
 });

@@ -51,7 +51,10 @@ export function joinTcp(
     if ('resetAndDestroy' in socket) (socket as { resetAndDestroy(): void }).resetAndDestroy();
     else socket.destroy();
   };
-  pump(socket, stream, congestion, watch, () => stream.end());
+  pump(socket, stream, congestion, watch, () => {
+    stream.end();
+    if (socket.destroyed) watch?.ended();
+  });
   socket.on('error', (error: NodeJS.ErrnoException) => {
     if (!stream.open) return;
     const { code, text } = failureOf(error, label);
@@ -59,6 +62,9 @@ export function joinTcp(
     stream.reset(code, text);
   });
   socket.on('close', () => {
+    // All was said, both ways: what of it waits for credit is sent, and the end behind it.
+    const said = socket.readableEnded && socket.writableFinished;
+    if (said && stream.open) return;
     watch?.ended();
     stream.reset(RESET_CODE.internal, `${label} closed the connection`);
   });
