@@ -222,6 +222,13 @@ function goals(report: Report, peers: readonly TunnelPeer[]): void {
     if (id === 'ssh') continue;
     report.goal(`down.${id}`, `downloads faster than ${name}`, `down.sallyport / down.${id} >= 1`, 'x');
     report.goal(`up.${id}`, `uploads faster than ${name}`, `up.sallyport / up.${id} >= 1`, 'x');
+    for (const [row, what] of [
+      ['far.down', 'downloads'],
+      ['far.up', 'uploads'],
+    ] as const) {
+      const formula = `${row}.sallyport / ${row}.${id} >= 1`;
+      report.goal(`${row}.${id}`, `${what} faster than ${name}, the ends 50 ms apart`, formula, 'x');
+    }
   }
   report.goal(
     'rate',
