@@ -246,6 +246,9 @@ tunnels:
     const again = await tunnel(gateway, own, 'create', 'filed');
     assert.match(again.stderr, /exists; --renew/);
     await told(gateway, own, 'create', 'filed', '--renew');
+    const renewed = JSON.parse(await readFile(file, 'utf8')) as typeof rights;
+    assert.deepEqual(renewed.key, rights.key);
+    assert.notEqual(renewed.capability, rights.capability);
     await chmod(file, 0o644);
   });
 

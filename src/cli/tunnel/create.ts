@@ -3,7 +3,7 @@
  * capability and the key that it was made for. `--connector-key` leaves the key where it was made.
  */
 import { defineCommand } from 'citty';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import pc from 'picocolors';
 import { isPublicKey, thumbprint } from '../../control/signature.ts';
@@ -23,6 +23,7 @@ import {
   MAX_CAPABILITY_DAYS,
   MAX_REACH,
 } from '../../tunnel/capability.ts';
+import type { PrivateJwk } from '../../tunnel/connector/private-jwk.ts';
 import type { TunnelRecord } from '../../tunnel/register.ts';
 import { described } from '../described.ts';
 import { Failure } from '../failure.ts';
@@ -32,6 +33,7 @@ import { writePrivate } from '../private.ts';
 import { askControl, jsonOf, placeArguments, requireOk } from '../running.ts';
 import { readSecrets } from '../secrets.ts';
 import { operatorOf } from './project.ts';
+import { readRights } from './rights.ts';
 
 const createArguments = {
   name: { type: 'positional', description: 'of the tunnel', required: true },
@@ -97,7 +99,10 @@ export default defineCommand({
       throw new Failure(`the tunnel ${args.name} exists; --renew writes another capability for it`);
     const record = jsonOf(requireOk(asked)) as TunnelRecord;
 
-    const key = connector === undefined ? await generateConnectorKey(true) : null;
+    const file = args.out ?? join(dirname(operatorKeyFile()), 'tunnels', `${args.name}.json`);
+    // With the key that it has a connector goes on with what is open; whoever wants another one removes the file.
+    const kept = args.renew === true && existsSync(file) ? readRights(file).key : null;
+    const key = connector === undefined ? (kept ?? (await newKey())) : null;
     // Later than what was revoked, whatever the clocks say.
     const generation = Math.max(Date.now(), record.revoked + 1);
     const expires = generation + days * 86_400_000;
@@ -105,11 +110,8 @@ export default defineCommand({
       ...{ project: operator.project, names: [args.name], reach, generation, expires, exposure: null },
       connector: await thumbprint(connector ?? key!.x),
     });
-    const file = args.out ?? join(dirname(operatorKeyFile()), 'tunnels', `${args.name}.json`);
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    const jwk = key === null ? null : await crypto.subtle.exportKey('jwk', key.privateKey);
-    const content =
-      jwk === null ? { capability } : { capability, key: { kty: jwk.kty, crv: jwk.crv, x: jwk.x, d: jwk.d } };
+    const content = key === null ? { capability } : { capability, key };
     writePrivate(file, `${JSON.stringify(content)}\n`);
     const result = { ok: true, name: args.name, project: operator.project, file, generation, expires, secrets };
     if (args.json) return void process.stdout.write(`${JSON.stringify({ ...result, capability })}\n`);
@@ -122,6 +124,12 @@ export default defineCommand({
     process.stdout.write(`${lines.join('\n')}\n`);
   },
 });
+
+async function newKey(): Promise<PrivateJwk> {
+  const { privateKey, x } = await generateConnectorKey(true);
+  const { d = '' } = await crypto.subtle.exportKey('jwk', privateKey);
+  return { kty: 'OKP', crv: 'Ed25519', x, d };
+}
 
 function reachOf(given: readonly string[]): string[] {
   for (const one of given)
