@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { TestEdge } from '../../../test/support/tunnel-edge.ts';
-import { connectorTo, later, origin, pause, rawOrigin, resetOf, until } from '../../../test/support/tunnel-pair.ts';
+import {
+  connectorTo,
+  later,
+  origin,
+  pair,
+  pause,
+  rawOrigin,
+  resetOf,
+  until,
+} from '../../../test/support/tunnel-pair.ts';
 import { generateConnectorKey } from '../capability.ts';
 import { LANE_WINDOW } from '../credit.ts';
 import { CLOSE, frame, DATA, RESET_CODE } from '../frame.ts';
@@ -491,4 +501,16 @@ test('an edge that takes nothing holds the origin, and nothing piles up here', a
   );
   assert.ok(taken <= LANE_WINDOW, `${taken} bytes`);
   assert.equal(connector.streams, 20);
+});
+
+test('an edge that closes and leaves its connection open is gone all the same', { timeout: 10_000 }, async () => {
+  const { edge, connector } = await pair({ '': { protocol: 'tcp', host: '127.0.0.1', port: 1 } });
+  const socket = edge.lanes[0]!.socket!;
+  // As workerd does until it evicts the object.
+  const { _socket: connection } = socket as unknown as { _socket: { end: () => void } };
+  connection.end = () => {};
+  const closed = once(connector, 'closed');
+  socket.close(4403, 'the capability was revoked');
+  const [{ reason }] = (await closed) as [{ reason: string }];
+  assert.match(reason, /revoked/);
 });

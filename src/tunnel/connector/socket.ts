@@ -12,6 +12,7 @@ import { isLoopback } from './loopback.ts';
 import { PINGS, type Pings } from './pings.ts';
 import { reading } from './read-room.ts';
 
+const CLOSE_TIMEOUT = 1000; // ms from a close frame of the edge until its connection is ended here
 export const HANDSHAKE_TIMEOUT = 10_000; // ms for the upgrade, and then for the welcome
 /** Bytes that wait for the network above which sources are not read. */
 const HIGH_WATER = 1_048_576;
@@ -23,7 +24,7 @@ const MISSES = 2; // pings without an answer
 export function edgeSocketOptions(
   url: URL,
   headers: Readonly<Record<string, string>>,
-): ClientOptions & { generateMask?: (mask: Buffer) => void; lookup: LookupFunction } {
+): ClientOptions & { closeTimeout: number; generateMask?: (mask: Buffer) => void; lookup: LookupFunction } {
   return {
     headers,
     perMessageDeflate: false,
@@ -33,6 +34,8 @@ export function edgeSocketOptions(
     // proxy for plain HTTP no upgrade goes. @types/ws forgets `false`.
     agent: url.protocol === 'wss:' ? secureAgent() : (false as unknown as Agent),
     handshakeTimeout: HANDSHAKE_TIMEOUT,
+    // workerd ends a connection whose object closed its WebSocket no sooner than the object is evicted, ten seconds later.
+    closeTimeout: CLOSE_TIMEOUT,
     followRedirects: false, // the handshake was signed for one host
     lookup,
     // PERF: masking copies every byte. SPEC: RFC 6455 section 10.3: masks are there for caches that read what a script made
@@ -145,7 +148,7 @@ export class EdgeSocket {
   close(code: number, reason: string): void {
     this.#socket.close(code, reason);
     // A peer that does not answer a close has a second, no more: nothing is lost that was not lost before.
-    setTimeout(() => this.#socket.terminate(), 1000).unref();
+    setTimeout(() => this.#socket.terminate(), CLOSE_TIMEOUT).unref();
   }
 
   /** Ends it at once, without a word. */
