@@ -20,7 +20,7 @@ const MAX_BUFFERED = 262_144; // bytes that a client's socket may hold back befo
 const LOOK_MIN = 5; // ms between looks at a socket that holds more, doubled each time
 const LOOK_MAX = 500;
 /** Bytes that all clients of a session have sent and that wait for credit; of each, see backlog.ts. */
-export const MAX_QUEUES = MAX_BACKLOG;
+export const MAX_QUEUES = 2 * MAX_BACKLOG;
 /**
  * Bytes of messages that are not whole, of all clients of a session: what is held of them is granted again for the rest to
  * come, so credit does not bound it.
