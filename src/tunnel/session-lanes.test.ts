@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeSocket } from '../../test/support/lane-pair.ts';
 import { CLOSE, frame, GOAWAY, OPEN, PING, readFrames, reasonFrame, RESET_CODE } from './frame.ts';
+import { MAX_STREAMS } from './lane.ts';
 import { type LaneRequest, sessionOfLane } from './objects.ts';
 import {
   EdgeLanes,
@@ -206,6 +207,11 @@ test('a connector is expected back for a while, and for as long as one that drai
   lanes.dropped(socket);
   const gone = lanes.presentAt;
   assert.deepEqual([lanes.isExpected(gone + MISSED - 1), lanes.isExpected(gone + MISSED)], [true, false]);
+  // One that is full is no reason to wait: others may have room.
+  const full = joined(lanes).edge;
+  for (let i = 0; i < MAX_STREAMS; i++) full.lane.open(new Uint8Array([1]));
+  assert.equal(lanes.pick(null), null);
+  assert.equal(lanes.isExpected(Date.now() + 10 * MISSED), false);
 });
 
 test('rights that expired end no stream of who comes back with others', async () => {

@@ -170,7 +170,9 @@ export class EdgeLanes<Request extends LaneRequest = LaneRequest> {
 
   /** Whether a socket that can be used may come soon: one was there a moment ago, or is and drains. */
   isExpected(now: number): boolean {
-    return this.#bySocket.size > 0 || now - this.presentAt < MISSED;
+    if (now - this.presentAt < MISSED) return true;
+    for (const { lane } of this.#bySocket.values()) if (lane.draining) return true;
+    return false;
   }
 
   /** What the socket stands for; null for one of a lane that is gone. */
