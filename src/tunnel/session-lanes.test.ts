@@ -210,7 +210,7 @@ test('a connector is expected back for a while, and for as long as one that drai
   // One that is full is no reason to wait: others may have room.
   const full = joined(lanes).edge;
   for (let i = 0; i < MAX_STREAMS; i++) full.lane.open(new Uint8Array([1]));
-  assert.equal(lanes.pick(null), null);
+  assert.equal(lanes.pick(null, false), null);
   assert.equal(lanes.isExpected(Date.now() + 10 * MISSED), false);
 });
 

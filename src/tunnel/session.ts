@@ -142,7 +142,6 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
         if (request.signal.aborted) break;
         continue;
       }
-      tries++;
       const visit = { lane: edge.id, shown: shownSocket(service, head, began) };
       const join = wants
         ? (stream: TunnelStream, answered: ResponseHead) => this.#join(visit, stream, answered, guest, watch)
@@ -151,6 +150,8 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
       this.#active = true;
       if (!(answer instanceof StreamReset)) return answer;
       last = answer;
+      // Whoever never spoke may be there for nobody, and did not end by this request.
+      if (edge.greeted || answer.code !== RESET_CODE.lost) tries++;
       // What was refused was not acted on; what was lost may have been.
       const again =
         body === null &&

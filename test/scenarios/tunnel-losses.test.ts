@@ -26,7 +26,7 @@ describe('a request that waits for its answer', { skip: process.env['SALLYPORT_T
     folder = await mkdtemp(join(tmpdir(), 'sallyport-losses-'));
     own = await party(folder, 'own');
     gateway = await startGateway({
-      policy: ['twice', 'late', 'next', 'leaves', 'grown'].map(app),
+      policy: ['twice', 'late', 'next', 'leaves', 'grown', 'early'].map(app),
       env: { XDG_CONFIG_HOME: own.home },
     });
   });
@@ -157,5 +157,22 @@ describe('a request that waits for its answer', { skip: process.env['SALLYPORT_T
     assert.deepEqual([last.welcome.resumed, sessionOfLane(last.welcome.lane)], [false, 1]);
     await drop(last);
     await drop(next);
+  });
+
+  test('sockets that are lost before their connectors speak are no tries', { timeout: 30_000 }, async () => {
+    const one = await dial('early');
+    await drop(one);
+    const asked = get('early');
+    for (let lost = 0; lost < 6; lost++) {
+      const raw = new RawConnector(gateway, await headersFor(gateway, one.rights, { name: 'early' }));
+      await raw.frame(OPEN);
+      raw.socket.terminate();
+      await raw.closed;
+    }
+    const last = await dial('early');
+    const { stream } = await last.raw.frame(OPEN);
+    answer(last.raw, stream);
+    assert.equal((await asked).text(), 'ok');
+    await drop(last);
   });
 });
