@@ -142,10 +142,9 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
         if (request.signal.aborted) break;
         continue;
       }
-      const visit = { lane: edge.id, shown: shownSocket(service, head, began) };
-      const join = wants
-        ? (stream: TunnelStream, answered: ResponseHead) => this.#join(visit, stream, answered, guest, watch)
-        : null;
+      const visit = wants ? { lane: edge.id, shown: shownSocket(service, head, began) } : null;
+      const join =
+        visit && ((stream: TunnelStream, answered: ResponseHead) => this.#join(visit, stream, answered, guest, watch));
       const answer = await ask(edge, { ...question, join }, this.#keep);
       this.#active = true;
       if (!(answer instanceof StreamReset)) return answer;
