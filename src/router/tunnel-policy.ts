@@ -1,7 +1,7 @@
 /** What the policies of a generation say of tunnels, together: hosts, projects, exposure, who may reach whom. */
 import { publicKey, thumbprint } from '../control/signature.ts';
 import type { Plan, TunnelsPlan } from '../plan.ts';
-import { reaches, type Capability, type Exposure, type Operators } from '../tunnel/capability.ts';
+import { joins, type Capability, type Network, type Exposure, type Operators } from '../tunnel/capability.ts';
 
 export interface TunnelPolicy {
   /** Hosts of tunnels are `NAME.` before it; '' where there are none. Of the first app that has a domain. */
@@ -14,6 +14,8 @@ export interface TunnelPolicy {
   answersTo(hostname: string): boolean;
   /** How the policy exposes a tunnel. */
   exposure(tunnel: string): Exposure;
+  /** Null: no policy says anything. */
+  readonly networks: readonly Network[] | null;
   /** Whether the holder of a capability may reach a service, as far as the policy has a say. */
   permits(capability: Capability, tunnel: string, service: string): boolean;
 }
@@ -38,8 +40,8 @@ async function readPolicies(apps: readonly Pick<Plan, 'tunnels'>[], own: string)
     await publicKey(x); // a key that is none fails here, and not at a connector
     keys.set(await thumbprint(x), x);
   }
-  const networks = plans.flatMap((plan) => plan.networks ?? []);
   const said = plans.some((plan) => plan.networks !== null);
+  const networks = said ? plans.flatMap((plan) => plan.networks ?? []) : null;
   const edges = plans.flatMap((plan) => plan.edges ?? []).map((edge) => new URL(`http://${edge}`).hostname);
   const [first] = plans;
   return {
@@ -51,14 +53,7 @@ async function readPolicies(apps: readonly Pick<Plan, 'tunnels'>[], own: string)
       if (first === undefined) return 'private';
       return (Object.hasOwn(first.names, tunnel) ? first.names[tunnel]! : first.access).access;
     },
-    permits({ names }, tunnel, service) {
-      return (
-        !said ||
-        networks.some(
-          ({ from, to }) =>
-            (from.includes('*') || names.some((name) => from.includes(name))) && reaches(to, tunnel, service),
-        )
-      );
-    },
+    networks,
+    permits: ({ names }, tunnel, service) => joins(networks, names, tunnel, service),
   };
 }

@@ -192,8 +192,10 @@ export async function drainTunnels({ TUNNEL_SESSION: namespace }: Env, reason: s
 export async function distrustTunnels(env: Env, apps: readonly Pick<Plan, 'tunnels'>[]): Promise<number> {
   const namespace = env.TUNNEL_SESSION;
   if (namespace === undefined || openSessions.size === 0) return 0;
-  const { projects } = await tunnelPolicy(apps, env.OPERATOR_KEY ?? '');
-  const ended = await Promise.allSettled([...openSessions].map((name) => namespace.getByName(name).trust(projects)));
+  const { projects, networks } = await tunnelPolicy(apps, env.OPERATOR_KEY ?? '');
+  const ended = await Promise.allSettled(
+    [...openSessions].map((name) => namespace.getByName(name).trust(projects, networks)),
+  );
   return ended.reduce((sum, one) => sum + (one.status === 'fulfilled' ? one.value : 0), 0);
 }
 

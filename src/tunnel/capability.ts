@@ -188,6 +188,25 @@ export function reaches(reach: readonly string[], name: string, service: string)
   );
 }
 
+/** Which tunnels' connectors may reach what, as a policy says. */
+export interface Network {
+  readonly from: readonly string[];
+  readonly to: readonly string[];
+}
+
+/** Whether `networks` let the holder of a capability for tunnels `names` reach a service; null: no policy says anything. */
+export function joins(
+  networks: readonly Network[] | null,
+  names: readonly string[],
+  tunnel: string,
+  service: string,
+): boolean {
+  if (networks === null) return true;
+  return networks.some(
+    ({ from, to }) => (from.includes('*') || names.some((name) => from.includes(name))) && reaches(to, tunnel, service),
+  );
+}
+
 /** A new key for a connector; `extractable` where it is to be written to a file. */
 export async function generateConnectorKey(extractable = false): Promise<ConnectorKey> {
   const pair = (await crypto.subtle.generateKey('Ed25519', extractable, ['sign', 'verify'])) as CryptoKeyPair;

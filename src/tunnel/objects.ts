@@ -13,7 +13,7 @@
  * connector to come back.
  */
 import type { AccessRule } from './access.ts';
-import { type Exposure, LABEL } from './capability.ts';
+import { type Exposure, LABEL, type Network } from './capability.ts';
 import type { Shown, ShownSocket } from './shown.ts';
 
 export const MAX_SESSIONS = 64; // of one tunnel
@@ -123,8 +123,8 @@ export interface TunnelSessionMethods {
   admit(claim: Claim): Promise<Admission>;
   /** Refuses capabilities issued up to `until` (ms since the epoch) and closes their sockets with 4403. How many. */
   revoke(until: number): Promise<number>;
-  /** Closes what other projects than these have open, with 4403. How many sockets. */
-  trust(projects: readonly string[]): Promise<number>;
+  /** Closes what other projects than these, and guests that these networks do not let, have open, with 4403. How many sockets. */
+  trust(projects: readonly string[], networks: readonly Network[] | null): Promise<number>;
   /** Session 0 only: takes the name for the project, ahead of any connector. False: another project has it. */
   reserve(project: string): Promise<boolean>;
   /** Session 0 only: the registry of the project has the tunnel; until then each admission is fresh. */

@@ -6,6 +6,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import type { Env } from '../platform/bindings.ts';
 import type { AccessRule } from './access.ts';
+import { joins, type Network } from './capability.ts';
 import { CLOSE, RESET_CODE, SUBPROTOCOL } from './frame.ts';
 import type { Watch } from './exchange.ts';
 import { HeadError, type RequestHead, type ResponseHead } from './head.ts';
@@ -42,6 +43,7 @@ const DRAINED = 30_000; // ms for which a session of a process that ends takes n
 export const MAX_WAITING = 1024; // requests that wait for a connector
 const MAX_TRIES = 4; // of a request: one that is the end of whoever gets it does not go on to the next for ever
 const REVOKED = 'the capability was revoked';
+const BARRED = 'the policy does not let this connector reach that service any more';
 const DISTRUSTED = 'this edge does not serve the project any more';
 
 /** By the kind of an opening. */
@@ -279,10 +281,12 @@ export class TunnelSession extends DurableObject<Env> implements TunnelSessionMe
     return revoked.length;
   }
 
-  async trust(projects: readonly string[]): Promise<number> {
+  async trust(projects: readonly string[], networks: readonly Network[] | null): Promise<number> {
     const lanes = this.#lanes.all().filter(({ request }) => !projects.includes(request.project));
     for (const edge of lanes) this.#lanes.close(edge, CLOSE.revoked, DISTRUSTED);
-    return lanes.length + this.#guests.cut(({ project }) => !projects.includes(project), CLOSE.revoked, DISTRUSTED);
+    const strangers = this.#guests.cut(({ project }) => !projects.includes(project), CLOSE.revoked, DISTRUSTED);
+    const barred = ({ names, tunnel, service }: Guest): boolean => !joins(networks, names, tunnel, service);
+    return lanes.length + strangers + this.#guests.cut(barred, CLOSE.revoked, BARRED);
   }
 
   async reserve(project: string): Promise<boolean> {

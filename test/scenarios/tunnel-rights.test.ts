@@ -577,6 +577,35 @@ tunnels:
     }
   });
 
+  test('a network that a policy takes away: what goes over it ends with the reload, and nothing else', async () => {
+    const policy = (to: string): string => `app: edge\ntunnels:\n  networks: [{ from: ["*"], to: [${to}] }]\n`;
+    const other = await startGateway({ policy: policy('mine, theirs'), env: { XDG_CONFIG_HOME: own.home } });
+    const ends: Connector[] = [];
+    try {
+      for (const name of ['mine', 'theirs'])
+        ends.push(await connect(other, own, { name, services: { db: databasePort() } }));
+      const [kept, cut] = [
+        await visit('mine', 'db', issued(own.jwk, [], ['mine']), other),
+        await visit('theirs', 'db', issued(own.jwk, [], ['theirs']), other),
+      ];
+      for (const { client } of [kept, cut]) assert.equal(await said(client, 'one'), 'one');
+      await other.write(policy('mine'));
+      const { status, body } = await unixRequest(other.control, 'POST', '/v1/reload', undefined, 20_000);
+      assert.equal(status, 200, body);
+      await assert.rejects(cut.over, /does not let this connector reach/);
+      await gone(cut.client);
+      assert.equal(await said(kept.client, 'two'), 'two');
+      kept.client.destroy();
+      assert.deepEqual(
+        ends.map(({ sockets }) => sockets),
+        [1, 1],
+      );
+    } finally {
+      for (const one of ends) await one.close(0);
+      await other.stop();
+    }
+  });
+
   /** What comes back of a text that was sent through `access`. */
   async function through(who: Party, name: string, service: string, text: string): Promise<string> {
     const { client } = await visit(name, service, issued(who.jwk, [], [name]));
