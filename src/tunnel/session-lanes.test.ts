@@ -8,6 +8,7 @@ import {
   EdgeLanes,
   type HibernatingSocket,
   MAX_LANES,
+  MUTE,
   MAX_UNSENT,
   MISSED,
   SILENT,
@@ -116,6 +117,22 @@ test('who waits for a connector that never speaks is asked of the next one', (t)
   joined(lanes);
   t.mock.timers.tick(200);
   assert.equal(moved, 1);
+});
+
+test('a connector that says nothing is closed, and what was opened to it is lost', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const lanes = new EdgeLanes(new FakeContext());
+  const [mute, spoken] = [new LaneSocket(), new LaneSocket()];
+  const stream = lanes.accept(mute, request())!.lane.open(new Uint8Array([1]));
+  lanes.message(lanes.accept(spoken, request())!, GREETING);
+  let lost = -1;
+  stream.onReset = ({ code }) => (lost = code);
+  t.mock.timers.tick(200);
+  t.mock.timers.tick(MUTE - 201);
+  assert.deepEqual([mute.closed, lost], [null, -1]);
+  t.mock.timers.tick(1);
+  assert.deepEqual([mute.closed?.[0], lost, spoken.closed], [CLOSE.silent, RESET_CODE.lost, null]);
+  assert.equal(lanes.count, 1);
 });
 
 test('the less busy of two takes a stream; one that drains takes none', () => {

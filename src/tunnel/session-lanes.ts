@@ -17,6 +17,7 @@ export const MAX_LANES = 256; // of one session
 export const SILENT = 75_000; // ms without a ping or a frame after which a socket counts as dead; three pings
 export const MISSED = 30_000; // ms for which a connector that is gone is expected back
 const ELSEWHERE_AFTER = 200; // ms that a dropped socket has to come back before requests go to another lane
+export const MUTE = 5000; // ms that a connector has for its first word
 export const MAX_UNSENT = 33_554_432; // bytes for one connector that its socket may hold back; twice the largest window
 
 const CONNECTORS: LaneKind = { tag: 'lane', most: MAX_LANES, unsent: MAX_UNSENT, spareSlabs: 4, single: false };
@@ -162,10 +163,15 @@ export class EdgeLanes<Request extends LaneRequest = LaneRequest> {
     for (const edge of this.#lanes.values()) if (edge.late) for (const move of [...edge.movable]) move();
   }
 
-  #unheard(edge: EdgeLane): void {
+  #unheard(edge: EdgeLane<Request>): void {
     if (edge.greeted) return;
     edge.late = true;
     this.#move();
+    // What was opened with its first bytes waits for nobody else to be there; not for longer than for a connector at all.
+    if (!this.#kind.single)
+      setTimeout(() => {
+        if (!edge.greeted) this.close(edge, CLOSE.silent, 'the connector said nothing');
+      }, MUTE - ELSEWHERE_AFTER);
   }
 
   /** Whether a socket that can be used may come soon: one was there a moment ago, or is and drains. */
