@@ -18,6 +18,8 @@ export const LANE_WINDOW = 4_194_304;
 /** The most of a stream of `access` at the edge, to the service and from it. */
 export const ACCESS_WINDOW = 1_048_576;
 export const ACCESS_ANSWER_WINDOW = 2_097_152;
+/** Bytes after which a guest acknowledges. What it may owe before its connector gets no more credit has to be more. */
+export const ACCESS_ACK = 131_072;
 export const MAX_STREAM_WINDOW = 8_388_608;
 export const MAX_LANE_WINDOW = 16_777_216;
 export const GRANT = 262_144; // bytes that are worth a frame however wide the window is: a sender that is far away waits for them

@@ -16,6 +16,8 @@ export interface LaneOptions {
   readonly soon?: (run: () => void) => void;
   /** Slabs of memory (message-buffers.ts) that are kept for the next messages while something is going on; default 0. */
   readonly spareSlabs?: number;
+  /** Bytes that came after which they are acknowledged; default ACK_BYTES. */
+  readonly ackBytes?: number;
   /** Bytes that are kept for a resume; default MAX_REPLAY. */
   readonly maxReplay?: number;
 }

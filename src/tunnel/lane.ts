@@ -226,7 +226,7 @@ export class Lane implements StreamLane {
     });
     if (apart) return true;
     this.#received += message.byteLength;
-    if (this.#received - this.#acked >= ACK_BYTES) this.#acknowledge();
+    if (this.#received - this.#acked >= (this.#options.ackBytes ?? ACK_BYTES)) this.#acknowledge();
     return this.#kept ? false : (this.#holders ?? true);
   }
 

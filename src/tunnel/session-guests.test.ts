@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeSocket, lanePair, settle } from '../../test/support/lane-pair.ts';
-import { ACCESS_ANSWER_WINDOW, ACCESS_WINDOW } from './credit.ts';
+import { ACCESS_ACK, ACCESS_ANSWER_WINDOW, ACCESS_WINDOW } from './credit.ts';
 import { ACK, CLOSE, DATA, frame, OPEN, RESET_CODE, windowFrame } from './frame.ts';
 import { Lane } from './lane.ts';
 import type { Guest } from './objects.ts';
@@ -40,7 +40,7 @@ class Far {
 
   constructor() {
     this.lane = new Lane({
-      ...{ role: 'connector', now: Date.now, onGoaway: () => {} },
+      ...{ role: 'connector', now: Date.now, onGoaway: () => {}, ackBytes: ACCESS_ACK },
       onStream: (stream) => {
         this.stream = stream;
         stream.onData = (chunk) => {
@@ -104,6 +104,17 @@ test('bytes and ends pass in both directions', async () => {
   assert.equal(guests.count, 1); // the guest goes first
   guests.left(socket, 1000);
   assert.deepEqual([guests.count, guests.quiet, guests.streams], [0, true, 0]);
+});
+
+test('many bytes pass: a guest that acknowledges is never waited for in vain', async () => {
+  const { guests, socket, service } = await joined();
+  const far = new Far();
+  wire(guests, socket, far);
+  const bytes = new Uint8Array(5_000_003);
+  await service.write(bytes);
+  service.end();
+  await settle();
+  assert.deepEqual([Buffer.concat(far.got).length, far.ended], [bytes.length, true]);
 });
 
 test('another socket goes on where the last one was, of the same key and service only', async () => {

@@ -5,7 +5,7 @@
  * stream in each direction.
  */
 import { CLOSE, RESET_CODE } from './frame.ts';
-import { ACCESS_ANSWER_WINDOW, ACCESS_WINDOW } from './credit.ts';
+import { ACCESS_ACK, ACCESS_ANSWER_WINDOW, ACCESS_WINDOW } from './credit.ts';
 import type { EdgeLane, HibernatingSocket, LaneKind, SocketContext } from './session-lane.ts';
 import type { Watch } from './exchange.ts';
 import type { Guest } from './objects.ts';
@@ -18,7 +18,7 @@ import type { Visit } from './session-websocket.ts';
 import type { StreamReset, StreamSnapshot, TunnelStream } from './stream.ts';
 
 /** Bytes that a guest's socket may hold back, or that it may owe an ACK for, before its connector gets no more credit. */
-export const MAX_HELD = 262_144;
+export const MAX_HELD = 2 * ACCESS_ACK;
 const LOOK_MIN = 5; // ms between looks at a socket that holds more, doubled each time
 const LOOK_MAX = 500;
 

@@ -3,6 +3,7 @@
  * within the grace the lane goes on where it was. One whose rights are about to expire is replaced before: the next
  * socket resumes the lane while the last one is still there, so that streams live as long as they like.
  */
+import { ACCESS_ACK } from '../credit.ts';
 import { CLOSE, FrameError } from '../frame.ts';
 import { Lane } from '../lane.ts';
 import type { Holder, TunnelStream } from '../stream.ts';
@@ -255,6 +256,7 @@ export class Carrier {
       // PERF: what one turn of the loop brings of several targets becomes one message.
       soon: setImmediate,
       spareSlabs: SPARE_SLABS,
+      ...(this.#options.single === true && { ackBytes: ACCESS_ACK }),
       onStream: (stream, payload) => {
         if (this.#options.single === true && this.#begun) throw new FrameError(CLOSE.malformed, 'a second stream');
         this.#begun = true;
