@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import { WebSocket } from 'ws';
+import { type ClientOptions, WebSocket } from 'ws';
 import { ensureOperatorKey, readOperatorKey } from '../../src/cli/operator.ts';
 import { thumbprint } from '../../src/control/signature.ts';
 import {
@@ -131,7 +131,9 @@ export async function dialWith(
   headers: Record<string, string>,
   path = TUNNEL_PATH,
 ): Promise<Dialled> {
-  const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}${path}`, SUBPROTOCOL, { headers });
+  // As connectors do: workerd ends the connection of a socket that its object closed when it evicts the object.
+  const options: ClientOptions & { closeTimeout: number } = { headers, closeTimeout: 1000 };
+  const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}${path}`, SUBPROTOCOL, options);
   socket.on('error', () => {});
   return await new Promise((resolve) => {
     socket.once('open', () => resolve({ socket, status: 101, detail: '' }));
