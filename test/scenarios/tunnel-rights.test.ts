@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { request, type IncomingMessage } from 'node:http';
+import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { spawn } from 'node:child_process';
 import { connect as openTcp, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -264,19 +264,25 @@ tunnels:
     const connector = await connect(gateway, own, { name: 'brief', sockets: 2, services, credentials });
     connectors.push(connector);
     while (connector.sockets < 2) await sleep(20);
-    const lanes = async (): Promise<string[]> => {
-      const { status } = await told<{ status: { lanes: { lane: string }[] }[] }>(gateway, own, 'status', 'brief');
-      return status.flatMap((session) => session.lanes.map(({ lane }) => lane)).toSorted();
+    type Told = { status: { lanes: { lane: string; streams: number }[] }[] };
+    const lanes = async (): Promise<Told['status'][number]['lanes']> => {
+      const { status } = await told<Told>(gateway, own, 'status', 'brief');
+      return status.flatMap((session) => session.lanes);
     };
+    const names = async (): Promise<string[]> => (await lanes()).map(({ lane }) => lane).toSorted();
     const headers = { host: `brief.localhost:${gateway.port}` };
-    const open = Array.from({ length: 4 }, () => request(`${gateway.url}/stream`, { method: 'POST', headers }));
-    const bodies = open.map(async (one) => {
+    const open: ClientRequest[] = [];
+    const bodies: Promise<string>[] = [];
+    // Of each lane, both: what is open holds them. The second one takes requests once the edge has heard of its connector.
+    for (let held: { streams: number }[] = []; held.length < 2 || held.some(({ streams }) => streams === 0);) {
+      assert.ok(open.length < 64, 'one of the lanes takes no request');
+      const one = request(`${gateway.url}/stream`, { method: 'POST', headers });
       one.write('begin;');
-      const [response] = (await once(one, 'response')) as [IncomingMessage];
-      return await text(response);
-    });
-    // Of each lane, both: what is open holds them.
-    const before = await lanes();
+      open.push(one);
+      bodies.push(once(one, 'response').then(([response]) => text(response as IncomingMessage)));
+      held = await lanes();
+    }
+    const before = await names();
     let chunks = 0;
     for (; used.size < 4; chunks++) {
       for (const one of open) one.write(`${chunks};`);
@@ -285,7 +291,7 @@ tunnels:
     for (const one of open) one.end('end');
     const whole = `begin;${Array.from({ length: chunks }, (_, index) => `${index};`).join('')}end`;
     for (const body of await Promise.all(bodies)) assert.equal(body, whole);
-    assert.deepEqual(await lanes(), before);
+    assert.deepEqual(await names(), before);
   });
 
   test('logs of a connector elsewhere: what ends while somebody looks, for its operator alone', async () => {
