@@ -100,7 +100,7 @@ describe('control host [cloudflare]', { skip: process.env['SALLYPORT_TARGET'] ==
     };
     assert.match(refusal(await ask(['status'], 'nobody')), /there is no operator key .* init --operator-key/);
     await run(['init', '--operator-key'], folder, env('stranger'));
-    assert.match(refusal(await ask(['status'], 'stranger')), /status 401: the signature is not by the operator/);
+    assert.match(refusal(await ask(['status'], 'stranger')), /sallyport: the signature is not by the operator/);
     assert.match(
       refusal(await run(['status', '--url', 'http://control.localhost:1'], folder, env())),
       /nothing is running behind http:\/\/control\.localhost:1/,

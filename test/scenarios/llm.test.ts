@@ -254,8 +254,11 @@ onEachTarget('language models', { policy, teardown, args, env }, (world) => {
     );
     assert.equal(two.asked.length, before.two + 1);
     await client().chat.completions.create({ model: 'gpt-4o', messages });
-    const lines = world.gateway.events.slice(before.since).filter((event) => event['method'] === 'USAGE');
-    assert.ok(lines.length <= 1);
+    await usageSince(before.since);
+    const lines = world.gateway.events.filter(
+      (event) => event['method'] === 'USAGE' && String(event['path']).includes(`/${turn}/`),
+    );
+    assert.equal(lines.length, 1);
   });
 
   test(
