@@ -32,7 +32,7 @@ export default {
 };
 `;
 
-/** Starts it with the flags that the gateway's own processes have. */
+/** Starts it as the gateway's own processes are, but with V8's defaults, as any worker would be. */
 export async function startBareObjects(processes: Processes): Promise<Server> {
   const port = await freePort();
   processes.write('bare-objects.js', WORKER);
