@@ -3,6 +3,8 @@
  * what a stream needs to go on.
  */
 import type { Watch } from './exchange.ts';
+import { RESET_CODE } from './frame.ts';
+import { isOpen } from './session-lane.ts';
 import type { EdgeLanes, HibernatingSocket, SocketContext } from './session-lanes.ts';
 import { Client, type ClientAttachment, RESTART, type Sums, type Visit } from './session-websocket.ts';
 import type { ShownSocket } from './shown.ts';
@@ -23,13 +25,19 @@ export class Clients {
   constructor(context: SocketContext, lanes: EdgeLanes) {
     this.#context = context;
     for (const socket of context.getWebSockets(TAG)) {
-      const { visit, stream, snapshot } = socket.deserializeAttachment() as ClientAttachment;
-      const edge = lanes.get(visit.lane);
-      if (edge === null) {
+      // Nothing was written of one that was closed at once.
+      const note = socket.deserializeAttachment() as ClientAttachment | null;
+      const edge = note === null ? null : lanes.get(note.visit.lane);
+      if (note === null || edge === null) {
         closeQuietly(socket, RESTART);
         continue;
       }
-      this.#add(socket, visit, edge.lane.adopt(stream, snapshot)).dirty = false;
+      const stream = edge.lane.adopt(note.stream, note.snapshot);
+      if (isOpen(socket)) this.#add(socket, note.visit, stream).dirty = false;
+      else {
+        stream.reset(RESET_CODE.cancelled, 'the client does not answer a close');
+        socket.serializeAttachment(null);
+      }
     }
   }
 

@@ -22,7 +22,7 @@ function setUp() {
   const sockets: FakeSocket[] = [];
   const context: SocketContext = {
     acceptWebSocket: (socket) => void sockets.push(socket as FakeSocket),
-    getWebSockets: () => sockets.filter(({ closed, attachment }) => closed === null && attachment !== null),
+    getWebSockets: () => sockets, // also those whose peers have not answered a close, as the runtime does
     getWebSocketAutoResponseTimestamp: () => null,
   };
   const { edge: connectorLane, accepted } = lanePair();

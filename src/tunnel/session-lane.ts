@@ -13,7 +13,14 @@ export interface HibernatingSocket {
   deserializeAttachment(): unknown;
   /** Bytes that `send` took and that have not left; where the runtime does not say, undefined. */
   readonly bufferedAmount?: number;
+  readonly readyState: number;
 }
+
+/**
+ * False for one that this end has closed and whose peer has not answered. The runtime lists those too when an object wakes,
+ * for as long as their connections last: what they stood for is over.
+ */
+export const isOpen = ({ readyState }: HibernatingSocket): boolean => readyState === 1;
 
 /** What the object's state gives, as far as it is used here. */
 export interface SocketContext {

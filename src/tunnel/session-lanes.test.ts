@@ -36,7 +36,7 @@ class FakeContext implements SocketContext {
     this.sockets.push(socket as LaneSocket);
   }
   getWebSockets(): HibernatingSocket[] {
-    return this.sockets.filter(({ closed }) => closed === null);
+    return this.sockets; // also those whose peers have not answered a close, as the runtime does
   }
   getWebSocketAutoResponseTimestamp(socket: HibernatingSocket): Date | null {
     const { pinged } = socket as LaneSocket;
@@ -335,4 +335,28 @@ test('a connector that reads nothing of what it asks for is closed at the limit'
   edge.lane.open(new Uint8Array(2));
   await turn();
   assert.deepEqual([socket.frames(OPEN), socket.closed?.[0]], [1, CLOSE.limit]);
+});
+
+test('a socket that was closed and does not answer is no lane again when the object wakes', async () => {
+  const context = new FakeContext();
+  const lanes = new EdgeLanes(context);
+  const { edge, socket } = joined(lanes);
+  edge.lane.open(new Uint8Array([1]));
+  lanes.saveAll();
+  // The network changed: nobody hears the close of the first socket.
+  const { id, token } = edge;
+  const second = new LaneSocket();
+  const received = socket.sent.reduce(
+    (sum, sent) => sum + (typeof sent !== 'string' && sent[0] === OPEN ? sent.byteLength : 0),
+    0,
+  );
+  assert.equal(lanes.accept(second, request({ resume: writeResume({ lane: id, token, received }) })), edge);
+  const revoked = joined(lanes);
+  lanes.close(revoked.edge, CLOSE.revoked, 'the capability was revoked');
+  lanes.saveAll();
+  const woken = new EdgeLanes(context);
+  assert.deepEqual([woken.count, woken.laneOf(socket), woken.laneOf(revoked.socket)], [1, null, null]);
+  // Minutes later the first connection is given up.
+  woken.dropped(socket);
+  assert.equal(woken.pick(null, false)?.socket, second);
 });

@@ -4,7 +4,7 @@
  * going on.
  */
 import { CLOSE, FrameError } from './frame.ts';
-import { EdgeLane, type HibernatingSocket, type LaneKind, type SocketContext } from './session-lane.ts';
+import { EdgeLane, type HibernatingSocket, isOpen, type LaneKind, type SocketContext } from './session-lane.ts';
 import type { LaneSnapshot } from './lane.ts';
 import { closeReason } from './message.ts';
 import { laneName, type LaneRequest, type LaneStatus } from './objects.ts';
@@ -45,7 +45,7 @@ export class EdgeLanes<Request extends LaneRequest = LaneRequest> {
   constructor(context: SocketContext, kind = CONNECTORS) {
     this.#context = context;
     this.#kind = kind;
-    for (const socket of context.getWebSockets(kind.tag)) this.#restore(socket);
+    for (const socket of context.getWebSockets(kind.tag)) if (isOpen(socket)) this.#restore(socket);
   }
 
   get count(): number {

@@ -16,7 +16,7 @@ function setUp() {
   const sockets: FakeSocket[] = [];
   const context: SocketContext = {
     acceptWebSocket: (socket) => void sockets.push(socket as FakeSocket),
-    getWebSockets: () => sockets.filter(({ closed }) => closed === null),
+    getWebSockets: () => sockets, // also those whose peers have not answered a close, as the runtime does
     getWebSocketAutoResponseTimestamp: () => null,
   };
   const { edge, accepted } = lanePair();
@@ -194,4 +194,21 @@ test('sockets sleep with the object, and those of a lane that is gone are closed
   assert.deepEqual(socket.sent, ['after']);
   const nobody = new Clients(context, { get: () => null } as unknown as EdgeLanes);
   assert.deepEqual([nobody.count, socket.closed?.[0]], [0, 1012]);
+});
+
+test('a client that was closed and does not answer is none again when the object wakes', async () => {
+  const { context, lanes, clients, socket, far, client, edge, accepted } = await joined();
+  // At once, before anything of it was written down.
+  client.end(1013, 'too far behind');
+  const second = new FakeSocket();
+  clients.accept(second, visit, edge.open(new Uint8Array([1])));
+  await settle();
+  clients.save();
+  await accepted[1]!.write(encodeClose(1000, 'bye'));
+  await settle();
+  assert.deepEqual([socket.attachment, second.closed], [null, [1000, 'bye']]);
+  const woken = new Clients(context, lanes);
+  await settle();
+  assert.deepEqual([woken.count, woken.of(socket), woken.of(second)], [0, null, null]);
+  assert.deepEqual([edge.size, far.open, accepted[1]!.open], [0, false, false]);
 });

@@ -26,6 +26,9 @@ export class FakeSocket implements HibernatingSocket {
   attachment: unknown = null;
   pinged = 0;
   bufferedAmount = 0;
+  get readyState(): number {
+    return this.closed === null ? 1 : 2;
+  }
   send(message: string | Uint8Array): void {
     if (this.closed !== null) throw new Error('closed');
     this.sent.push(message);
