@@ -202,6 +202,12 @@ export class Lane implements StreamLane {
     if (this.#draining) return;
     this.#draining = true;
     this.#push(GOAWAY, 0, reasonPayload(code, text));
+    this.#rest();
+  }
+
+  /** Who drains stays until all that it sent has arrived, and waits for the word. */
+  #rest(): void {
+    if (this.draining && this.#streams.size === 0 && this.#received > this.#acked) this.#acknowledge();
   }
 
   /** Nothing is going on: what arrived is acknowledged, so that the peer need not keep it; memory is given back. */
@@ -227,6 +233,7 @@ export class Lane implements StreamLane {
     if (apart) return true;
     this.#received += message.byteLength;
     if (this.#received - this.#acked >= (this.#options.ackBytes ?? ACK_BYTES)) this.#acknowledge();
+    else this.#rest();
     return this.#kept ? false : (this.#holders ?? true);
   }
 
@@ -323,7 +330,9 @@ export class Lane implements StreamLane {
   }
 
   closed(stream: TunnelStream): void {
-    if (this.#streams.delete(stream.id)) this.#options.onClosed?.(this.#streams.size);
+    if (!this.#streams.delete(stream.id)) return;
+    this.#rest();
+    this.#options.onClosed?.(this.#streams.size);
   }
 
   #resume(): void {

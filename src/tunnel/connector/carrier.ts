@@ -146,7 +146,7 @@ export class Carrier {
 
   /** False where a socket would have nothing to carry. */
   get #wanted(): boolean {
-    return !this.#closed && (!this.#ends || this.#lane.size > 0);
+    return !this.#closed && (!this.#ends || this.#lane.size > 0 || (this.#drains && this.#lane.unacknowledged > 0));
   }
 
   #stopDialling(): void {
@@ -223,9 +223,9 @@ export class Carrier {
     this.#lane = this.#newLane();
   }
 
-  /** Whether the one stream is over, with all that was sent. */
+  /** Whether what there was to carry is over, with all that was sent. */
   #finish(): void {
-    if (this.#options.single !== true || !this.#begun || this.#lane.size > 0) return;
+    if (!(this.#options.single === true ? this.#begun : this.#drains) || this.#lane.size > 0) return;
     this.#lane.idle();
     if (this.#lane.unacknowledged === 0) this.#over();
   }
@@ -266,9 +266,8 @@ export class Carrier {
       onGoaway: (_code, text) => this.#goaway(text),
       onClosed: (open) => {
         if (open > 0 || lane !== this.#lane) return;
-        if (this.#drains) this.#over();
         // Behind the message that is being handled, and what this turn sends.
-        else setImmediate(() => this.#finish());
+        setImmediate(() => this.#finish());
       },
       onAcknowledged: () => this.#finish(),
     });
@@ -279,10 +278,7 @@ export class Carrier {
     if (this.#drains) return;
     this.#drains = this.#ends = true;
     this.#options.onGoaway(this, text);
-    const lane = this.#lane;
-    queueMicrotask(() => {
-      if (lane.size === 0) this.#over();
-    });
+    setImmediate(() => this.#finish());
   }
 
   #over(): void {

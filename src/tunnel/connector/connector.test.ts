@@ -142,6 +142,28 @@ test('close: what is open may end, nothing new comes, and then the sockets close
   assert.equal(edge.dials, 1);
 });
 
+for (const side of ['edge', 'connector'])
+  test(`the ${side} drains: the socket stays until the last bytes have arrived`, async () => {
+    const { edge, connector, waiting, response } = await waitingOrigin();
+    const { lane } = edge.lanes[0]!;
+    let over = false;
+    if (side === 'edge') lane.goaway(CLOSE.draining, 'restart');
+    else void connector.close().then(() => (over = true));
+    await until(() => lane.draining);
+    // A slow network: what the connector sends is on its way.
+    const held: Uint8Array[] = [];
+    lane.receive = (message) => held.push(new Uint8Array(message)) > 0;
+    response.end('the last word');
+    await until(() => held.length > 0 && connector.streams === 0);
+    await pause(100);
+    assert.deepEqual([over, edge.closes], [false, []]);
+    Reflect.deleteProperty(lane, 'receive');
+    for (const message of held) lane.receive(message);
+    assert.equal(String((await waiting.answer).body), 'the last word');
+    await until(() => edge.lanes[0]!.socket === null && (over || side === 'edge'));
+    assert.equal(edge.closes.at(-1)!.code, 1000);
+  });
+
 test('close while the edge drains: what is open may end', async () => {
   let response: ServerResponse | null = null;
   const { edge, connector } = await origin((_request, answer) => void (response = answer));

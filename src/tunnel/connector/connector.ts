@@ -170,7 +170,9 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
     if (this.#closed) return;
     for (const uplink of this.#uplinks) uplink.drain('the connector closes');
     const until = performance.now() + grace;
-    while (!this.#closed && this.streams > 0 && performance.now() < until)
+    // What ended here may still be on its way: closing now would cut it off.
+    const busy = (): boolean => this.streams > 0 || this.#uplinks.some(({ owes }) => owes);
+    while (!this.#closed && busy() && performance.now() < until)
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL));
     // The last frames are on their way; the sockets close behind them.
     if (grace > 0) await new Promise((resolve) => setImmediate(resolve));

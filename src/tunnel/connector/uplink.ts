@@ -47,6 +47,10 @@ export class Uplink {
   get streams(): number {
     return this.#all().reduce((sum, { lane }) => sum + lane.size, 0);
   }
+  /** Something was sent that the edge is not known to have, and a socket is there to say so. */
+  get owes(): boolean {
+    return this.#all().some(({ lane }) => lane.attached && lane.unacknowledged > 0);
+  }
   get roundTrip(): number {
     return this.#current.lane.roundTrip;
   }
