@@ -33,7 +33,7 @@ export class Clients {
         continue;
       }
       const stream = edge.lane.adopt(note.stream, note.snapshot);
-      if (isOpen(socket)) this.#add(socket, note.visit, stream).dirty = false;
+      if (isOpen(socket)) this.#add(socket, note.visit, stream).restored(note.snapshot);
       else {
         stream.reset(RESET_CODE.cancelled, 'the client does not answer a close');
         socket.serializeAttachment(null);
@@ -85,7 +85,7 @@ export class Clients {
 
   /** Writes down what changed. */
   save(): void {
-    for (const client of this.#clients.values()) if (client.dirty) client.save();
+    for (const client of this.#clients.values()) client.save();
   }
 }
 

@@ -212,3 +212,20 @@ test('a client that was closed and does not answer is none again when the object
   assert.deepEqual([woken.count, woken.of(socket), woken.of(second)], [0, null, null]);
   assert.deepEqual([edge.size, far.open, accepted[1]!.open], [0, false, false]);
 });
+
+test('credit that comes while nothing else does is not forgotten by an object that sleeps', async () => {
+  const { context, lanes, clients, socket, far, client } = await joined();
+  let came = 0;
+  far.onData = (chunk) => void (came += chunk.byteLength);
+  await client.message(new ArrayBuffer(STREAM_WINDOW / 2));
+  await settle();
+  assert.equal(clients.quiet, true);
+  clients.save();
+  // A slow origin takes it later.
+  far.consumed(came);
+  await settle();
+  clients.save();
+  const woken = new Clients(context, lanes).of(socket)!;
+  assert.deepEqual(woken.stream.snapshot(), client.stream.snapshot());
+  assert.equal(woken.stream.snapshot()!.credit, STREAM_WINDOW);
+});

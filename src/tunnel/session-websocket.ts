@@ -65,7 +65,7 @@ export class Client {
   #looking = false;
   #closed = false; // our side of the socket
   #ended = false; // our side of the stream
-  dirty = true;
+  #saved = '';
 
   constructor(
     socket: HibernatingSocket,
@@ -91,7 +91,6 @@ export class Client {
   }
 
   #data(chunk: Uint8Array): void {
-    this.dirty = true;
     this.watch?.out(chunk);
     this.#pending += chunk.byteLength;
     this.#reader.push(chunk, ({ opcode, payload }) => {
@@ -166,7 +165,6 @@ export class Client {
 
   /** A message of the client; resolves once the stream took it. */
   message(message: string | ArrayBuffer): Promise<void> {
-    this.dirty = true;
     const bytes = typeof message === 'string' ? encoder.encode(message) : new Uint8Array(message);
     this.watch?.in(bytes);
     if (bytes.byteLength > MAX_SOCKET_MESSAGE) {
@@ -192,7 +190,6 @@ export class Client {
 
   /** The client closed its side. */
   left(code: number, reason: string): void {
-    this.dirty = true;
     this.#closed = true;
     if (this.#ended) return;
     void this.#write(encodeClose(code, reason));
@@ -245,12 +242,20 @@ export class Client {
     if (!this.stream.open) this.#gone(this);
   }
 
+  /** Writes down what changed. Credit of the connector comes without anything of the client's. */
   save(): void {
     const snapshot = this.stream.snapshot();
     if (snapshot === null) return;
+    const state = JSON.stringify(snapshot);
+    if (state === this.#saved) return;
     const attachment: ClientAttachment = { visit: this.visit, stream: this.stream.id, snapshot };
     this.socket.serializeAttachment(attachment);
-    this.dirty = false;
+    this.#saved = state;
+  }
+
+  /** The socket's attachment says this. */
+  restored(snapshot: StreamSnapshot): void {
+    this.#saved = JSON.stringify(snapshot);
   }
 }
 
