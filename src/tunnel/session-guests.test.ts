@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FakeSocket, lanePair, settle } from '../../test/support/lane-pair.ts';
-import { ACCESS_ACK, ACCESS_ANSWER_WINDOW, ACCESS_WINDOW } from './credit.ts';
+import { ACCESS_ACK, ACCESS_ANSWER_WINDOW, ACCESS_WINDOW, STREAM_WINDOW } from './credit.ts';
 import { ACK, CLOSE, DATA, frame, OPEN, RESET_CODE, windowFrame } from './frame.ts';
 import { Lane } from './lane.ts';
 import type { Guest } from './objects.ts';
-import { Guests, MAX_HELD } from './session-guests.ts';
+import { Guests, MAX_GUESTS_HELD, MAX_HELD } from './session-guests.ts';
 import type { EdgeLanes, SocketContext } from './session-lanes.ts';
 import { shownSocket } from './shown.ts';
 import type { StreamReset, TunnelStream } from './stream.ts';
 import { readWelcome, writeResume } from './welcome.ts';
 
+const settled = () => Promise.resolve();
 const visit = { lane: 'lane', shown: shownSocket('db', null, 0) };
 const guestOf = (more: Partial<Guest> = {}): Guest => ({
   ...{ tunnel: 'office', project: 'p', connector: 'key', generation: 5, expires: Date.now() + 60_000, peer: '' },
@@ -258,4 +259,33 @@ test('an ACK of what was never sent is refused', async () => {
   new DataView(payload.buffer).setFloat64(0, 1e9);
   guests.message(guests.laneOf(socket)!, frame(ACK, 0, payload).buffer as ArrayBuffer);
   assert.equal(socket.closed?.[0], CLOSE.malformed);
+});
+
+test('what all guests of a session cost is bounded, and who costs most goes', async () => {
+  const { guests, connectorLane } = setUp();
+  const enter = (): FakeSocket => {
+    const [socket, guest] = [new FakeSocket(), guestOf()];
+    guests.arrive(guest);
+    assert.ok(guests.accept(socket, guest, visit, connectorLane.open(new Uint8Array([1])), null));
+    return socket;
+  };
+  const small = enter();
+  // To a service that takes nothing.
+  const full = frame(DATA, 1, new Uint8Array(65_536)).buffer as ArrayBuffer;
+  const sockets = Array.from({ length: MAX_GUESTS_HELD / STREAM_WINDOW + 64 }, enter);
+  guests.message(guests.laneOf(small)!, frame(DATA, 1, new Uint8Array(5000)).buffer as ArrayBuffer);
+  for (const socket of sockets)
+    for (let sent = 0; sent < STREAM_WINDOW && socket.closed === null; sent += 65_536) {
+      guests.message(guests.laneOf(socket)!, full);
+      await settled();
+    }
+  const closed = sockets.filter((socket) => socket.closed !== null);
+  assert.ok(closed.length > 0 && closed.length < 64, `${closed.length} were let go`);
+  for (const socket of closed) assert.equal(socket.closed![0], CLOSE.limit);
+  assert.deepEqual([small.closed, guests.count], [null, sockets.length - closed.length + 1]);
+  // What went is given back.
+  guests.cut(() => true, CLOSE.revoked, '');
+  const next = enter();
+  guests.message(guests.laneOf(next)!, full);
+  assert.equal(next.closed, null);
 });

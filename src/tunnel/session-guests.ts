@@ -4,6 +4,7 @@
  * not acknowledged its connector is not told to be consumed: all that a guest can make this end hold is one window of a
  * stream in each direction.
  */
+import { MAX_BACKLOG } from '../backlog.ts';
 import { CLOSE, RESET_CODE } from './frame.ts';
 import { ACCESS_ACK, ACCESS_ANSWER_WINDOW, ACCESS_WINDOW } from './credit.ts';
 import type { EdgeLane, HibernatingSocket, LaneKind, SocketContext } from './session-lane.ts';
@@ -19,6 +20,11 @@ import type { StreamReset, StreamSnapshot, TunnelStream } from './stream.ts';
 
 /** Bytes that a guest's socket may hold back, or that it may owe an ACK for, before its connector gets no more credit. */
 export const MAX_HELD = 2 * ACCESS_ACK;
+/**
+ * Bytes that a session holds for all its guests, in both directions. SAFETY: windows bound each, and there may be thousands:
+ * beyond it whoever costs most is let go.
+ */
+export const MAX_GUESTS_HELD = 2 * MAX_BACKLOG;
 const LOOK_MIN = 5; // ms between looks at a socket that holds more, doubled each time
 const LOOK_MAX = 500;
 
@@ -44,6 +50,8 @@ class Passage {
   readonly #passed: (bytes: number) => void;
   readonly #chunks = new WaitingChunks();
   #busy = false;
+  /** Bytes that came and that the other side has no credit for yet. */
+  waiting = 0;
 
   /** `passed` is told of bytes that the other side has credit for. */
   constructor(
@@ -57,6 +65,7 @@ class Passage {
     this.#passed = passed;
     from.onData = (chunk) => {
       seen(chunk);
+      this.waiting += chunk.byteLength;
       this.#chunks.push(chunk);
       this.#run();
     };
@@ -76,6 +85,7 @@ class Passage {
       const chunk = this.#chunks.take();
       const write = this.#to.write(chunk);
       if (!this.#to.writing) {
+        this.waiting -= chunk.byteLength;
         this.#passed(chunk.byteLength);
         continue;
       }
@@ -84,6 +94,7 @@ class Passage {
       write.then(
         () => {
           this.#busy = false;
+          this.waiting -= byteLength;
           this.#passed(byteLength);
           this.#run();
         },
@@ -104,8 +115,19 @@ class Joined {
   readonly #outward: Passage;
   #pending = 0; // bytes that went to the guest, and that the connector was not told of
   #looking = false;
+  readonly #changed: (joined: Joined) => void;
+  /** As `changed` was told last. */
+  held = 0;
 
-  constructor(edge: EdgeLane<Guest>, visit: Visit, inner: TunnelStream, outer: TunnelStream, watch: Watch | null) {
+  constructor(
+    edge: EdgeLane<Guest>,
+    visit: Visit,
+    inner: TunnelStream,
+    outer: TunnelStream,
+    watch: Watch | null,
+    changed: (joined: Joined) => void,
+  ) {
+    this.#changed = changed;
     this.edge = edge;
     this.visit = visit;
     this.inner = inner;
@@ -116,7 +138,10 @@ class Joined {
     this.#inward = new Passage(
       ...([outer, inner] as const),
       (chunk) => watch?.in(chunk),
-      (bytes) => outer.consumed(bytes),
+      (bytes) => {
+        outer.consumed(bytes);
+        this.#changed(this);
+      },
     );
     this.#outward = new Passage(
       ...([inner, outer] as const),
@@ -148,6 +173,7 @@ class Joined {
 
   #consume(bytes: number): void {
     this.#pending += bytes;
+    this.#changed(this);
     // Its next ACK comes back here.
     if (this.edge.lane.unacknowledged > MAX_HELD) return;
     if (this.#held > MAX_HELD) return this.#look(LOOK_MIN);
@@ -158,6 +184,11 @@ class Joined {
 
   get #held(): number {
     return this.edge.socket?.bufferedAmount ?? 0;
+  }
+
+  /** Bytes that it costs now. What its socket holds back is kept for a resume too, but for answers to pings. */
+  get cost(): number {
+    return this.#inward.waiting + this.#outward.waiting + Math.max(this.edge.lane.unacknowledged, this.#held);
   }
 
   #look(delay: number): void {
@@ -183,6 +214,7 @@ export class Guests {
   readonly #visits = new Map<EdgeLane<Guest>, Joined>();
   /** Guests whose stream is not open yet: a right may end while they wait for it. */
   readonly #arriving = new Set<Guest>();
+  #held = 0; // bytes
 
   /** Takes up the sockets that slept; the lanes of connectors have theirs already. */
   constructor(context: SocketContext, connectors: EdgeLanes) {
@@ -195,7 +227,7 @@ export class Guests {
         continue;
       }
       const inner = lane.adopt(note.stream, note.inner);
-      this.#add(new Joined(edge, note.visit, inner, edge.lane.adopt(note.guestStream, note.outer), null));
+      this.#add(edge, note.visit, inner, edge.lane.adopt(note.guestStream, note.outer), null);
     }
   }
 
@@ -232,7 +264,7 @@ export class Guests {
     const edge = this.#lanes.accept(socket, guest);
     if (edge === null) return false;
     const outer = edge.lane.open(encodeOpening({ kind: TCP, service: guest.service }));
-    this.#add(new Joined(edge, visit, inner, outer, watch));
+    this.#add(edge, visit, inner, outer, watch);
     return true;
   }
 
@@ -245,14 +277,32 @@ export class Guests {
     return this.#lanes.resumable(guest)?.request.service === guest.service;
   }
 
-  #add(joined: Joined): void {
-    const { edge } = joined;
+  #add(edge: EdgeLane<Guest>, visit: Visit, inner: TunnelStream, outer: TunnelStream, watch: Watch | null): void {
+    const joined = new Joined(edge, visit, inner, outer, watch, this.#weigh);
     this.#visits.set(edge, joined);
     edge.onLost = () => {
-      joined.watch?.ended();
+      watch?.ended();
       this.#visits.delete(edge);
+      this.#held -= joined.held;
+      joined.held = 0;
     };
   }
+
+  readonly #weigh = (joined: Joined): void => {
+    const { edge, cost } = joined;
+    if (this.#visits.get(edge) !== joined) return;
+    this.#held += cost - joined.held;
+    joined.held = cost;
+    while (this.#held > MAX_GUESTS_HELD) {
+      let most = joined;
+      for (const one of this.#visits.values()) if (one.held > most.held) most = one;
+      this.#lanes.close(
+        most.edge,
+        CLOSE.limit,
+        `more than ${MAX_GUESTS_HELD} bytes wait for guests and their services`,
+      );
+    }
+  };
 
   /** Those that are open, for who begins to look. */
   shown(): ShownSocket[] {
@@ -265,6 +315,8 @@ export class Guests {
 
   message(edge: EdgeLane<Guest>, message: string | ArrayBuffer): void {
     this.#lanes.message(edge, message);
+    const joined = this.#visits.get(edge);
+    if (joined !== undefined) this.#weigh(joined);
   }
 
   left(socket: HibernatingSocket, code: number): void {
