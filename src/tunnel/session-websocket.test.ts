@@ -227,5 +227,6 @@ test('credit that comes while nothing else does is not forgotten by an object th
   clients.save();
   const woken = new Clients(context, lanes).of(socket)!;
   assert.deepEqual(woken.stream.snapshot(), client.stream.snapshot());
-  assert.equal(woken.stream.snapshot()!.credit, STREAM_WINDOW);
+  // More where the window has widened meanwhile.
+  assert.ok(woken.stream.snapshot()!.credit >= STREAM_WINDOW);
 });
