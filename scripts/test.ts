@@ -118,7 +118,10 @@ function tests(files: readonly string[], concurrency: number): Promise<void> {
     concurrency,
     timeout: TIMEOUT,
     cwd: root,
-    execArgv: ['--import', new URL('../test/support/seed.ts', import.meta.url).href],
+    execArgv: ['seed', 'end'].flatMap((name) => [
+      '--import',
+      new URL(`../test/support/${name}.ts`, import.meta.url).href,
+    ]),
     env: { ...process.env, ...(seed !== undefined && { SALLYPORT_TEST_SEED: seed }) },
   });
   stream.on('test:pass', ({ name, skip, todo, details, file }) => {

@@ -27,6 +27,8 @@ export function keepCode(env: NodeJS.ProcessEnv = process.env): void {
     if (statSync(cacheHome(env).owned).uid !== process.getuid?.()) return;
     enableCompileCache(codeCacheFolder(env));
     setTimeout(flushCompileCache, KEPT_AFTER).unref();
+    // Node does so itself, but not behind `process.exit`.
+    process.once('exit', () => flushCompileCache());
   } catch {
     // no home
   }

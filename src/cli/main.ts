@@ -3,6 +3,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { defineCommand, renderUsage, runCommand, type CommandDef } from 'citty';
 import pc from 'picocolors';
 import { keepCode } from './code-cache.ts';
+import { endAtExit } from './end.ts';
 import type { Described } from './described.ts';
 import { Failure, sentence } from './failure.ts';
 import { refuseUnknown } from './options.ts';
@@ -46,6 +47,7 @@ export async function run(args: readonly string[]): Promise<void> {
   const [name = '', ...rest] = args;
   // Of sources, coverage wants to see all that is run.
   if (import.meta.filename.endsWith('.js')) keepCode();
+  endAtExit();
   // `| head` has read enough: no defect of ours. What serves has its own say, it drains first.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
