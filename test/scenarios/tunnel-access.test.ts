@@ -15,6 +15,7 @@ import { family, freePort, installed, listens, Processes } from '../../bench/har
 import { sshLacks, startSshd } from '../../bench/peers/tunnel/tunnels.ts';
 import { bytes, sha256, startEcho, type Echo } from '../echo.ts';
 import type { CommandProcess } from '../gateway.ts';
+import { output } from '../support/child-output.ts';
 import { startFaultProxy, type FaultProxy } from '../support/fault-proxy.ts';
 import { startTunnel, TUNNEL, type Tunnel } from '../support/tunnel.ts';
 
@@ -295,15 +296,3 @@ describe('a guest’s connection ends', () => {
     }
   });
 });
-
-async function output(child: ChildProcess, input: Buffer | string): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let said = '';
-  child.stdout!.on('data', (part: Buffer) => parts.push(part));
-  child.stderr!.on('data', (part: Buffer) => (said += part.toString()));
-  child.stdin!.on('error', () => {});
-  child.stdin!.end(input);
-  const [code] = (await once(child, 'close')) as [number | null];
-  assert.equal(code, 0, said);
-  return Buffer.concat(parts);
-}

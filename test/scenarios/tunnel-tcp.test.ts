@@ -13,6 +13,7 @@ import { after, before, describe, test } from 'node:test';
 import { freePort, installed, listens, Processes } from '../../bench/harness/processes.ts';
 import { sshLacks, startSshd } from '../../bench/peers/tunnel/tunnels.ts';
 import { bytes, sha256, startEcho, type Echo } from '../echo.ts';
+import { output } from '../support/child-output.ts';
 import { startTunnel, TUNNEL, type Tunnel } from '../support/tunnel.ts';
 
 let origin: Echo;
@@ -64,18 +65,6 @@ async function access(service: string): Promise<{ port: number; stop(): Promise<
 async function whole(socket: Socket): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const part of socket) parts.push(part as Buffer);
-  return Buffer.concat(parts);
-}
-
-async function output(child: ChildProcess, input: Buffer | string): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let said = '';
-  child.stdout!.on('data', (part: Buffer) => parts.push(part));
-  child.stderr!.on('data', (part: Buffer) => (said += part.toString()));
-  child.stdin!.on('error', () => {});
-  child.stdin!.end(input);
-  const [code] = (await once(child, 'close')) as [number | null];
-  assert.equal(code, 0, said);
   return Buffer.concat(parts);
 }
 
