@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FakeSocket, lanePair, settle } from '../../test/support/lane-pair.ts';
+import { FakeSocket, sessionParts, settle } from '../../test/support/lane-pair.ts';
 import { ACCESS_ACK, ACCESS_ANSWER_WINDOW, ACCESS_WINDOW, STREAM_WINDOW } from './credit.ts';
 import { ACK, CLOSE, DATA, frame, OPEN, RESET_CODE, windowFrame } from './frame.ts';
 import { Lane } from './lane.ts';
 import type { Guest } from './objects.ts';
 import { Guests, MAX_GUESTS_HELD, MAX_HELD } from './session-guests.ts';
-import type { EdgeLanes, SocketContext } from './session-lanes.ts';
+import type { EdgeLanes } from './session-lanes.ts';
 import { shownSocket } from './shown.ts';
 import type { StreamReset, TunnelStream } from './stream.ts';
 import { readWelcome, writeResume } from './welcome.ts';
@@ -20,14 +20,7 @@ const guestOf = (more: Partial<Guest> = {}): Guest => ({
 
 /** A session's guests on one end of a connector's lane, the connector on the other. */
 function setUp() {
-  const sockets: FakeSocket[] = [];
-  const context: SocketContext = {
-    acceptWebSocket: (socket) => void sockets.push(socket as FakeSocket),
-    getWebSockets: () => sockets, // also those whose peers have not answered a close, as the runtime does
-    getWebSocketAutoResponseTimestamp: () => null,
-  };
-  const { edge: connectorLane, accepted } = lanePair();
-  const connectors = { get: (id: string) => (id === 'lane' ? { lane: connectorLane } : null) } as unknown as EdgeLanes;
+  const { context, lanes: connectors, edge: connectorLane, accepted } = sessionParts();
   return { context, connectors, guests: new Guests(context, connectors), connectorLane, accepted };
 }
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FakeSocket, lanePair, settle } from '../../test/support/lane-pair.ts';
+import { FakeSocket, sessionParts, settle } from '../../test/support/lane-pair.ts';
 import { STREAM_WINDOW } from './credit.ts';
 import { RESET_CODE } from './frame.ts';
 import { BINARY, decodeClose, encodeClose, encodeMessage, MAX_SOCKET_MESSAGE, MessageReader, TEXT } from './message.ts';
-import type { EdgeLanes, SocketContext } from './session-lanes.ts';
+import type { EdgeLanes } from './session-lanes.ts';
 import { FREE_BACKLOG, MAX_BACKLOG } from '../backlog.ts';
 import { Clients } from './session-clients.ts';
 import { MAX_ASSEMBLED, MAX_QUEUES, type Visit } from './session-websocket.ts';
@@ -13,14 +13,7 @@ import type { TunnelStream } from './stream.ts';
 
 /** A session's clients on one end of a lane, a connector on the other. */
 function setUp() {
-  const sockets: FakeSocket[] = [];
-  const context: SocketContext = {
-    acceptWebSocket: (socket) => void sockets.push(socket as FakeSocket),
-    getWebSockets: () => sockets, // also those whose peers have not answered a close, as the runtime does
-    getWebSocketAutoResponseTimestamp: () => null,
-  };
-  const { edge, accepted } = lanePair();
-  const lanes = { get: (id: string) => (id === 'lane' ? { lane: edge } : null) } as unknown as EdgeLanes;
+  const { context, lanes, edge, accepted } = sessionParts();
   const clients = new Clients(context, lanes);
   return { context, lanes, clients, edge, accepted };
 }

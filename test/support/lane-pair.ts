@@ -1,7 +1,7 @@
 /** Two ends of a lane, and the sockets of a session object, without any network: for units of the tunnel. */
 import assert from 'node:assert/strict';
 import { Lane } from '../../src/tunnel/lane.ts';
-import type { HibernatingSocket } from '../../src/tunnel/session-lanes.ts';
+import type { EdgeLanes, HibernatingSocket, SocketContext } from '../../src/tunnel/session-lanes.ts';
 import type { TunnelStream } from '../../src/tunnel/stream.ts';
 
 /** `accepted`: streams that the edge opened, as the connector's end has them. */
@@ -42,4 +42,17 @@ export class FakeSocket implements HibernatingSocket {
   deserializeAttachment(): unknown {
     return this.attachment;
   }
+}
+
+/** A session object's sockets, and the lanes of its connectors: one, `lane`, with `accepted` at its connector's end. */
+export function sessionParts(): { context: SocketContext; lanes: EdgeLanes; edge: Lane; accepted: TunnelStream[] } {
+  const sockets: FakeSocket[] = [];
+  const context: SocketContext = {
+    acceptWebSocket: (socket) => void sockets.push(socket as FakeSocket),
+    getWebSockets: () => sockets, // also those whose peers have not answered a close, as the runtime does
+    getWebSocketAutoResponseTimestamp: () => null,
+  };
+  const { edge, accepted } = lanePair();
+  const lanes = { get: (id: string) => (id === 'lane' ? { lane: edge } : null) } as unknown as EdgeLanes;
+  return { context, lanes, edge, accepted };
 }

@@ -4,16 +4,17 @@
  * another socket when one is lost, and over the next right when one is about to end.
  */
 import type { Socket } from 'node:net';
-import { ACCESS_PATH, CAPABILITY_HEADER, HANDSHAKE_HEADER, signHandshake } from '../capability.ts';
+import { ACCESS_PATH } from '../capability.ts';
 import { Watch } from '../exchange.ts';
 import type { TunnelStream } from '../stream.ts';
-import { RESUME_HEADER, type Resume, writeResume } from '../welcome.ts';
+import type { Resume } from '../welcome.ts';
 import { Backoff } from './backoff.ts';
 import { Carrier, type SignedDial } from './carrier.ts';
 import type { Credentials } from './connector.ts';
 import { DialError } from './dial-error.ts';
 import type { Pings } from './pings.ts';
 import type { Congestion } from './pump.ts';
+import { signedDial } from './signed-dial.ts';
 import { joinTcp } from './tcp.ts';
 
 /** Dials before a connection is there: an edge that is restarting is worth waiting for, a refusal is not. */
@@ -139,16 +140,9 @@ class Visit {
     this.#dials++;
     const { edge, name, service, credentials } = this.#options;
     const now = Date.now() + ahead;
-    const { capability, key, renewAt = Infinity } = await credentials(now);
-    const url = new URL(ACCESS_PATH, edge);
-    url.protocol = /^(https|wss):$/.test(edge.protocol) ? 'wss:' : 'ws:';
-    const dial = { host: url.host, path: ACCESS_PATH, name, service, socket: 0, resume: resume?.token ?? '' };
-    const headers: Record<string, string> = {
-      [CAPABILITY_HEADER]: capability,
-      [HANDSHAKE_HEADER]: await signHandshake(key, capability, dial, now),
-      ...(resume !== null && { [RESUME_HEADER]: writeResume(resume) }),
-    };
-    return { url, headers, renewAt };
+    const credential = await credentials(now);
+    const place = { path: ACCESS_PATH, name, service, socket: 0 };
+    return { ...(await signedDial(edge, credential, place, resume, now)), renewAt: credential.renewAt ?? Infinity };
   }
 
   #end(error: Error | null): void {

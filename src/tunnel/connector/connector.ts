@@ -4,14 +4,15 @@
  * Events say what happens to those who show it or count it; nothing depends on anybody listening.
  */
 import { EventEmitter } from 'node:events';
-import { signHandshake, CAPABILITY_HEADER, HANDSHAKE_HEADER, type ConnectorKey } from '../capability.ts';
-import { RESUME_HEADER, TUNNEL_PATH, writeResume, type Resume, type Welcome } from '../welcome.ts';
+import type { ConnectorKey } from '../capability.ts';
+import { TUNNEL_PATH, type Resume, type Welcome } from '../welcome.ts';
 import type { Exchange, Observer } from '../exchange.ts';
 import type { RequestHead } from '../head.ts';
 import { forward } from './forward.ts';
 import { askLocally, type LocalAnswer } from './local.ts';
 import type { DialError } from './dial-error.ts';
 import type { Pings } from './pings.ts';
+import { signedDial } from './signed-dial.ts';
 import type { Targets } from './targets.ts';
 import type { ConnectorEvents, Tunnel } from './tunnel.ts';
 import { Uplink } from './uplink.ts';
@@ -187,19 +188,12 @@ export class Connector extends EventEmitter<ConnectorEvents> implements Tunnel {
   async #dial(socket: number, resume: Resume | null, clock: number): Promise<SignedDial> {
     const { edge, name, credentials, now: ours = Date.now } = this.#options;
     const now = ours() + clock;
-    const { capability, key, renewAt = Infinity, expires = Infinity } = await credentials(now);
-    const url = new URL(TUNNEL_PATH, edge);
-    url.protocol = /^(https|wss):$/.test(edge.protocol) ? 'wss:' : 'ws:';
-    const { host } = url;
-    const dial = { host, path: TUNNEL_PATH, name, service: '', socket, resume: resume?.token ?? '' };
-    const headers: Record<string, string> = {
-      [CAPABILITY_HEADER]: capability,
-      [HANDSHAKE_HEADER]: await signHandshake(key, capability, dial, now),
-      ...(resume !== null && { [RESUME_HEADER]: writeResume(resume) }),
-    };
+    const credential = await credentials(now);
+    const { renewAt = Infinity, expires = Infinity } = credential;
+    const place = { path: TUNNEL_PATH, name, service: '', socket };
     // One socket after the other, so that there is no moment at which all are being replaced.
     const turn = renewAt === Infinity ? 0 : ((expires - renewAt) / 2) * (socket / this.#uplinks.length);
-    return { url, headers, renewAt: renewAt + turn };
+    return { ...(await signedDial(edge, credential, place, resume, now)), renewAt: renewAt + turn };
   }
 
   #up(welcome: Welcome): void {
